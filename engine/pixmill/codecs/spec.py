@@ -1,0 +1,171 @@
+"""The record that says what one codec can do, and the pure functions that know its bytes.
+
+Generic code asks the record and never compares codec names. Must not import pyvips or Pillow:
+a record names loaders and savers, `imaging` calls them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pixmill.header import Header, Metadata
+    from pixmill.recipe import Effort
+
+__all__ = ["CodecSpec", "Encoding", "Library", "SaveValue", "Scan"]
+
+SaveValue = int | float | bool | str
+
+
+class Library(StrEnum):
+    """Who decodes or encodes a format."""
+
+    VIPS = "libvips"
+    PILLOW = "Pillow"
+    PI_HEIF = "pi-heif"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """One way to encode an image: a candidate.
+
+    Attributes:
+        codec: Name of the codec.
+        quality: 1 to 100, or `None` for a lossless encoding.
+        effort: CPU spent on smaller files.
+        is_palette: Whether colours are reduced to a palette (PNG), which is lossy above 256.
+        is_full_chroma: Whether chroma keeps full resolution (4:4:4).
+        is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
+        is_lean: Whether the encoder must stream instead of holding the image whole.
+    """
+
+    codec: str
+    quality: int | None
+    effort: Effort
+    is_palette: bool = False
+    is_full_chroma: bool = False
+    is_subsampled: bool = False
+    is_lean: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What a codec's own parser finds in a file that its decoding library does not tell.
+
+    `None` means the parser did not look or could not tell; the decoding library is asked.
+
+    Attributes:
+        width_px: Stored width.
+        height_px: Stored height.
+        pages: Frames.
+        quality: Estimated quality of a lossy JPEG.
+        is_lossless: Whether the coding lost nothing.
+        is_progressive: Progressive JPEG or interlaced PNG.
+        is_subsampled: Whether chroma is subsampled.
+        is_animated: Whether frames are an animation.
+        has_alpha: Whether there is an alpha channel.
+        metadata: Kinds of metadata found.
+        has_gain_map: Whether an Ultra HDR gain map is attached.
+        defect: Why the structure shows the file to be damaged, or empty.
+    """
+
+    width_px: int | None = None
+    height_px: int | None = None
+    pages: int | None = None
+    quality: int | None = None
+    is_lossless: bool | None = None
+    is_progressive: bool | None = None
+    is_subsampled: bool | None = None
+    is_animated: bool | None = None
+    has_alpha: bool | None = None
+    metadata: frozenset[Metadata] | None = None
+    has_gain_map: bool = False
+    defect: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecSpec:
+    """What one format is and what can be done with it on paper; `imaging` knows what is installed.
+
+    Attributes:
+        name: As the user types it: `jpg`, `png`, `webp`.
+        title: As a person reads it: `JPEG`.
+        suffixes: File name suffixes with their dot, lower case; the first is canonical.
+        reader: Library that decodes it, or `none`.
+        writer: Library that encodes it, or `none`.
+        recognises: Whether the first 4096 bytes of a file (fewer in a shorter one) are this format.
+        loader: libvips operation that decodes a file (`jpegload`), or empty.
+        saver: libvips operation that encodes to a buffer (`jpegsave_buffer`), or empty.
+        extra: pixmill extra that brings the reader (`heif`), or empty.
+        pillow_format: Name that Pillow gives the format (`BMP`), or empty.
+        fallback: Codec that `keep` writes when this one cannot be written.
+        is_vector: Whether it has no pixels of its own (SVG).
+        supports_alpha: Whether it stores alpha.
+        supports_animation: Whether it stores animations.
+        supports_pages: Whether it stores unrelated pages.
+        supports_lossy: Whether it has a quality.
+        supports_lossless: Whether it can store pixels exactly.
+        supports_cmyk: Whether it stores CMYK.
+        supports_metadata: Kinds of metadata that it stores.
+        max_bits: Deepest band it stores when pixmill writes it.
+        max_edge_px: Longest edge it stores.
+        default_quality: Quality where the user named none.
+        has_shrink_on_load: Whether its loader takes an integer `shrink` of 2, 4 or 8.
+        has_scale_on_load: Whether its loader takes a `scale` factor.
+        size_curve: Mean natural logarithm of encoded size relative to quality 75, for the
+            qualities 1, 10, 20 ... 90, 95, 100; seeds the search for a size.
+        scan: Reads an open binary file of a given size from its start and returns a `Scan`;
+            raises `ValueError` with a message when the structure cannot be what it claims.
+        decode_cost: Bytes of memory that decoding holds beyond the worker's base, for a header
+            and a shrink-on-load factor.
+        encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
+        save_options: libvips saver options for an encoding.
+        rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
+            untouched; `None` where that cannot be done.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    reader: Library
+    recognises: Callable[[bytes], bool]
+    writer: Library = Library.NONE
+    loader: str = ""
+    saver: str = ""
+    extra: str = ""
+    pillow_format: str = ""
+    fallback: str = "png"
+    is_vector: bool = False
+    supports_alpha: bool = True
+    supports_animation: bool = False
+    supports_pages: bool = False
+    supports_lossy: bool = False
+    supports_lossless: bool = False
+    supports_cmyk: bool = False
+    supports_metadata: frozenset[Metadata] = frozenset()
+    max_bits: int = 8
+    max_edge_px: int = 1_000_000
+    default_quality: int = 80
+    has_shrink_on_load: bool = False
+    has_scale_on_load: bool = False
+    size_curve: tuple[float, ...] = ()
+    scan: Callable[[BinaryIO, int], Scan] | None = None
+    decode_cost: Callable[[Header, int], int] | None = None
+    encode_cost: Callable[[Encoding, int, int], int] | None = None
+    save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
+    rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
+
+    @property
+    def can_write(self) -> bool:
+        """Whether pixmill writes this format."""
+        return self.writer is not Library.NONE
+
+    @property
+    def can_read(self) -> bool:
+        """Whether pixmill reads this format once its library is installed."""
+        return self.reader is not Library.NONE

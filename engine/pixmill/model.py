@@ -1,0 +1,169 @@
+"""The frozen values that cross boundaries: between modules, processes, and into reports.
+
+Must hold no pixels, no exception objects and no open resources: everything here is pickled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "Failed",
+    "FailureKind",
+    "Job",
+    "Outcome",
+    "SkipReason",
+    "SourceRef",
+    "Stage",
+    "Status",
+]
+
+
+class Status(StrEnum):
+    """How a source ended; there is no fifth way."""
+
+    OPTIMIZED = "optimized"
+    KEPT = "kept"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Stage(StrEnum):
+    """Where in its life a file failed."""
+
+    WALK = "walk"
+    READ = "read"
+    PLAN = "plan"
+    DECODE = "decode"
+    PROCESS = "process"
+    ENCODE = "encode"
+    PUBLISH = "publish"
+
+
+class FailureKind(StrEnum):
+    """Why a file failed, in words stable enough to filter reports by."""
+
+    CORRUPT = "corrupt"
+    UNSUPPORTED = "unsupported"
+    TOO_LARGE = "too-large"
+    UNREACHABLE = "unreachable"
+    MEMORY = "memory"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    PERMISSION = "permission"
+    VANISHED = "vanished"
+    IO = "io"
+    NO_SPACE = "no-space"
+    EXISTS = "exists"
+    COLLISION = "collision"
+    REFUSED = "refused"
+
+
+class SkipReason(StrEnum):
+    """Why a file that was met was left alone."""
+
+    NOT_AN_IMAGE = "not-an-image"
+    FORMAT = "format-not-wanted"
+    HIDDEN = "hidden"
+    EXCLUDED = "excluded"
+    SYMLINK = "symlink"
+    SPECIAL = "not-a-regular-file"
+    EXISTS = "exists"
+    LARGER = "larger"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One file's trouble, as a value.
+
+    Attributes:
+        kind: What went wrong.
+        stage: Where.
+        message: What was expected, what arrived, what to try; lower case, no full stop.
+        is_retryable: Whether another attempt may succeed (busy, `EIO`, `ESTALE`, `EMFILE`).
+    """
+
+    kind: FailureKind
+    stage: Stage
+    message: str
+    is_retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """A source that was met, by reference.
+
+    Attributes:
+        path: Relative to the run's source root, `/`-separated, surrogate-escaped.
+        size_bytes: Size when it was met.
+        mtime_ns: Modification time when it was met, nanoseconds since the epoch.
+        codec: Name of the codec its content was recognised as; empty for a file that is no image.
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One source to be made under the run's recipe.
+
+    Attributes:
+        number: Position in the walk, from 0; names the job in every message.
+        source: What to read.
+        destination: Where to publish, relative to the run's destination root, `/`-separated.
+        attempt: From 1.
+        notes: What was noticed before the job was sent, such as a wrong suffix.
+    """
+
+    number: int
+    source: SourceRef
+    destination: str
+    attempt: int = 1
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one source ended.
+
+    Attributes:
+        path: The source, relative to the source root.
+        status: `optimized`, `kept`, `skipped` or `failed`.
+        codec: Codec the source was recognised as, or empty.
+        bytes_read: Size of the source, 0 when it was never opened.
+        destination: What was published, relative to the destination root; `None` if nothing was.
+        bytes_written: Size of what was published; in a dry run, of what would have been.
+        reason: Why it was skipped.
+        failure: Why it failed.
+        target: Codec it was written with, or empty.
+        width_px: Width of what was published, or 0.
+        height_px: Height of one page of what was published, or 0.
+        quality: Quality it was encoded at; `None` where none applies.
+        encodes: How many times pixels were encoded to find it.
+        attempts: How many times it was tried.
+        wall_s: Seconds a worker spent on the last attempt, waiting for memory left out.
+        cpu_s: CPU seconds of the last attempt.
+        notes: What the user should know: dropped frames, a wrong suffix, the content class.
+    """
+
+    path: str
+    status: Status
+    codec: str = ""
+    bytes_read: int = 0
+    destination: str | None = None
+    bytes_written: int = 0
+    reason: SkipReason | None = None
+    failure: Failed | None = None
+    target: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    quality: int | None = None
+    encodes: int = 0
+    attempts: int = 1
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    notes: tuple[str, ...] = ()

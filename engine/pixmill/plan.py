@@ -1,0 +1,141 @@
+"""What was resolved for one image: the steps, the candidates' frame, and what they cost.
+
+Values alone: `planning` makes them, `imaging` carries them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixmill.header import Header
+    from pixmill.recipe import Gravity, Kernel
+
+__all__ = [
+    "Crop",
+    "Flatten",
+    "Load",
+    "Orient",
+    "Pad",
+    "Plan",
+    "Scale",
+    "SmartCrop",
+    "Step",
+    "ToSrgb",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How to open the source.
+
+    Attributes:
+        shrink: JPEG DCT scaling, 1, 2, 4 or 8.
+        scale: Decoder scaling for WebP and SVG, a factor that multiplies; 1.0 for none.
+        pages: Pages to load: 1, or all of them stacked.
+    """
+
+    shrink: int = 1
+    scale: float = 1.0
+    pages: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Resample every page to exactly this size, in stored orientation, alpha premultiplied."""
+
+    width_px: int
+    height_px: int
+    kernel: Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Orient:
+    """Turn and mirror the pixels as EXIF orientation 2 to 8 says, and reset the tag."""
+
+    orientation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToSrgb:
+    """Convert to sRGB (grey stays grey) with the embedded profile, or the default for its space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """Cut a rectangle out of every page, in display orientation."""
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class SmartCrop:
+    """Cut out the part of this size that `attention` or `entropy` finds."""
+
+    width_px: int
+    height_px: int
+    gravity: Gravity
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """Place every page on a canvas; transparent where the target stores alpha, else background."""
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+    background: str
+    is_transparent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Put transparency on a background, `#rrggbb`."""
+
+    background: str
+
+
+Step = Scale | Orient | ToSrgb | Crop | SmartCrop | Pad | Flatten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done with one image.
+
+    Attributes:
+        header: The facts it was made from.
+        target: Codec to write.
+        load: How to open the source.
+        steps: What is done to the pixels, in order.
+        width_px: Width of the result.
+        height_px: Height of one page of the result.
+        has_alpha: Whether the result carries alpha.
+        pages: Pages of the result.
+        is_demanded: Whether the recipe demands a change of size, format, orientation or colour,
+            so that the source's own bytes would not do.
+        is_rewrap_demanded: Whether the source carries metadata that must go.
+        is_pinned: Whether the finished pixels are held in memory for several encodes.
+        is_lean: Whether encoders must stream because holding the image whole does not fit.
+        cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
+        notes: What the user should know, such as dropped frames.
+    """
+
+    header: Header
+    target: str
+    load: Load
+    steps: tuple[Step, ...]
+    width_px: int
+    height_px: int
+    has_alpha: bool
+    pages: int
+    is_demanded: bool
+    is_rewrap_demanded: bool
+    is_pinned: bool
+    is_lean: bool
+    cost_bytes: int
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,257 @@
+"""What the user wants of every image: validated, canonical, with a fingerprint.
+
+Must not know files, workers or the machine; what those need is in `settings`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pixmill.errors import OptionError
+
+if TYPE_CHECKING:
+    from pixmill.units import Geometry
+
+__all__ = [
+    "DEFAULT_KEEP",
+    "KEEP_SOURCE_FORMAT",
+    "Colour",
+    "Effort",
+    "Fit",
+    "Gravity",
+    "IfLarger",
+    "Keep",
+    "Kernel",
+    "Operation",
+    "Recipe",
+    "StrategyName",
+]
+
+KEEP_SOURCE_FORMAT = "keep"
+_MAX_QUALITY = 100
+
+
+class Operation(StrEnum):
+    """A kind of work; pixmill runs those asked for in its one fixed order."""
+
+    RESIZE = "resize"
+    CROP = "crop"
+    CONVERT = "convert"
+    COMPRESS = "compress"
+
+
+class Fit(StrEnum):
+    """How an image meets a box, as in CSS object-fit and sharp."""
+
+    INSIDE = "inside"
+    COVER = "cover"
+    CONTAIN = "contain"
+    FILL = "fill"
+    OUTSIDE = "outside"
+
+
+class Gravity(StrEnum):
+    """Which part stays when an image is cropped, or where it sits when it is padded."""
+
+    CENTRE = "centre"
+    NORTH = "north"
+    NORTHEAST = "northeast"
+    EAST = "east"
+    SOUTHEAST = "southeast"
+    SOUTH = "south"
+    SOUTHWEST = "southwest"
+    WEST = "west"
+    NORTHWEST = "northwest"
+    ATTENTION = "attention"
+    ENTROPY = "entropy"
+
+
+class Kernel(StrEnum):
+    """The resampling kernel, as libvips names it."""
+
+    NEAREST = "nearest"
+    LINEAR = "linear"
+    CUBIC = "cubic"
+    MITCHELL = "mitchell"
+    LANCZOS2 = "lanczos2"
+    LANCZOS3 = "lanczos3"
+    MKS2013 = "mks2013"
+    MKS2021 = "mks2021"
+
+
+class Effort(StrEnum):
+    """How much CPU a smaller file may cost; each codec maps it to its own scale."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
+
+
+class StrategyName(StrEnum):
+    """How encodings are chosen: by content, as told, or without any loss."""
+
+    ADAPTIVE = "adaptive"
+    FIXED = "fixed"
+    LOSSLESS = "lossless"
+
+
+class Keep(StrEnum):
+    """Metadata that is retained."""
+
+    NONE = "none"
+    EXIF = "exif"
+    XMP = "xmp"
+    IPTC = "iptc"
+    ICC = "icc"
+    COPYRIGHT = "copyright"
+    NO_GPS = "no-gps"
+    ALL = "all"
+
+
+class Colour(StrEnum):
+    """What happens to colours: converted to sRGB, or left with the embedded profile."""
+
+    SRGB = "srgb"
+    KEEP = "keep"
+
+
+class IfLarger(StrEnum):
+    """What is published when the best result is not smaller than the source."""
+
+    KEEP = "keep"
+    SKIP = "skip"
+    WRITE = "write"
+
+
+DEFAULT_KEEP = frozenset({Keep.ICC, Keep.COPYRIGHT})
+_LONELY_KEEPS = (Keep.NONE, Keep.ALL, Keep.NO_GPS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What the user wants, the same for every image of a run.
+
+    Attributes:
+        operations: Which kinds of work are wanted. Default: compress.
+        resize: The box or factor; present exactly when resize or crop is wanted.
+        fit: How the image meets the box. Default: inside.
+        gravity: What stays when cropping, where the image sits when padding. Default: centre.
+        kernel: Resampling kernel. Default: lanczos3.
+        enlarge: Whether an image may be scaled up. Default: false.
+        background: Colour of padding and of flattened transparency, `#rrggbb`. Default: #ffffff.
+        target_format: A writable codec's name, or `keep`. Default: keep.
+        quality: 1 to 100; `None` for each codec's own default.
+        lossless: Whether pixels must come out of the encoder as they went in. Default: false.
+        effort: CPU spent on smaller files. Default: balanced.
+        max_size_bytes: Cap on each file; the best quality that fits is searched.
+        min_quality: Lowest quality that search may use. Default: 40.
+        strategy: How encodings are chosen. Default: adaptive.
+        keep: Metadata retained. Default: icc and copyright.
+        colour: sRGB or as it is. Default: srgb.
+        auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
+        if_larger: What to publish when nothing smaller was found. Default: keep.
+
+    Raises:
+        OptionError: Values that contradict each other or lie outside their range.
+    """
+
+    operations: frozenset[Operation] = frozenset({Operation.COMPRESS})
+    resize: Geometry | None = None
+    fit: Fit = Fit.INSIDE
+    gravity: Gravity = Gravity.CENTRE
+    kernel: Kernel = Kernel.LANCZOS3
+    enlarge: bool = False
+    background: str = "#ffffff"
+    target_format: str = KEEP_SOURCE_FORMAT
+    quality: int | None = None
+    lossless: bool = False
+    effort: Effort = Effort.BALANCED
+    max_size_bytes: int | None = None
+    min_quality: int = 40
+    strategy: StrategyName = StrategyName.ADAPTIVE
+    keep: frozenset[Keep] = DEFAULT_KEEP
+    colour: Colour = Colour.SRGB
+    auto_orient: bool = True
+    if_larger: IfLarger = IfLarger.KEEP
+
+    def __post_init__(self) -> None:
+        """Refuse values that contradict each other: parse at the edge, trust inside."""
+        self._check_operations()
+        self._check_quality()
+        lonely = [keep for keep in _LONELY_KEEPS if keep in self.keep]
+        if not self.keep or (lonely and len(self.keep) > 1):
+            word = lonely[0] if lonely else "nothing"
+            raise OptionError(
+                f"expected keep to name kinds of metadata, or one of none, all, no-gps on its own; "
+                f"got {word} with {len(self.keep)} in all",
+                option="keep",
+            )
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether every encoding must be lossless, by flag or by strategy."""
+        return self.lossless or self.strategy is StrategyName.LOSSLESS
+
+    @property
+    def has_compression(self) -> bool:
+        """Whether fidelity may be spent on bytes."""
+        return Operation.COMPRESS in self.operations
+
+    def canonical(self) -> dict[str, str]:
+        """Return every field as a string, in an order that does not depend on how it was built."""
+        return {field.name: _spelled(getattr(self, field.name)) for field in fields(self)}
+
+    def fingerprint(self) -> str:
+        """Return 16 hexadecimal digits that change exactly when the recipe does."""
+        text = json.dumps(self.canonical(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _check_operations(self) -> None:
+        if not self.operations:
+            raise OptionError("expected at least one operation, got none", option="operations")
+        is_sized = bool(self.operations & {Operation.RESIZE, Operation.CROP})
+        if is_sized and self.resize is None:
+            raise OptionError(
+                "crop and resize need a size: add --resize WxH, or --max-dimension for resize",
+                option="resize",
+            )
+        if self.resize is not None and not is_sized:
+            raise OptionError(
+                "a size was given, yet operations name neither resize nor crop", option="operations"
+            )
+        is_box = self.resize is not None and self.resize.width_px and self.resize.height_px
+        if Operation.CROP in self.operations and not is_box:
+            raise OptionError("crop needs both edges: --resize WxH", option="resize")
+        if self.target_format != KEEP_SOURCE_FORMAT and Operation.CONVERT not in self.operations:
+            raise OptionError(
+                f"target format {self.target_format} needs convert among the operations",
+                option="operations",
+            )
+
+    def _check_quality(self) -> None:
+        for name, value in (("quality", self.quality), ("min_quality", self.min_quality)):
+            if value is not None and not 1 <= value <= _MAX_QUALITY:
+                raise OptionError(f"expected {name} from 1 to 100, got {value}", option=name)
+        if self.max_size_bytes is not None and self.quality is not None:
+            if self.min_quality > self.quality:
+                raise OptionError(
+                    f"min_quality {self.min_quality} is above quality {self.quality}",
+                    option="min_quality",
+                )
+        if not self.has_compression:
+            for name, is_given in (
+                ("quality", self.quality is not None),
+                ("max_size", self.max_size_bytes is not None),
+            ):
+                if is_given:
+                    raise OptionError(f"{name} needs compress among the operations", option=name)
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, frozenset):
+        return ",".join(sorted(str(member) for member in value))
+    return str(value)
