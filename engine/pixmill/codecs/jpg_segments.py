@@ -1,0 +1,233 @@
+"""The marker segments of a JPEG: walking them, naming their metadata, taking metadata out.
+
+Must not look at coded pixels beyond finding where they end.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pixmill.codecs.fields import read_exact, read_up_to
+from pixmill.header import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+__all__ = [
+    "DQT",
+    "EOI",
+    "SOF_MARKERS",
+    "SOS",
+    "Segment",
+    "has_gain_map_claim",
+    "has_image_end",
+    "is_multi_picture",
+    "metadata_kind",
+    "rewrapped",
+    "segments",
+]
+
+SOI: Final = 0xD8
+EOI: Final = 0xD9
+SOS: Final = 0xDA
+DQT: Final = 0xDB
+_APP0: Final = 0xE0
+_APP1: Final = 0xE1
+_APP2: Final = 0xE2
+_APP13: Final = 0xED
+_APP14: Final = 0xEE
+_APP_LAST: Final = 0xEF
+_COM: Final = 0xFE
+SOF_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BARE_MARKERS: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+
+_MAX_SEGMENTS = 20_000  # the longest real header, a depth map in extended XMP, has a few hundred
+_MAX_GARBAGE_BYTES = 65_536  # libjpeg skips any amount between segments; real files have a few
+_TAIL_BYTES = 65_536
+_BLOCK_BYTES = 1 << 20
+
+_DECODING_SEGMENTS: Final = frozenset({(_APP0, b"JFIF\0"), (_APP14, b"Adobe")})
+_SIGNED_SEGMENTS: Final = (
+    (Metadata.EXIF, _APP1, (b"Exif\0",)),
+    (
+        Metadata.XMP,
+        _APP1,
+        (b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"),
+    ),
+    (Metadata.ICC, _APP2, (b"ICC_PROFILE\0",)),
+    (Metadata.IPTC, _APP13, (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")),
+)
+_MPF = b"MPF\0"
+_GAIN_MAP_CLAIM = b"http://ns.adobe.com/hdr-gain-map/1.0/"
+
+# A marker inside coded data: not a stuffed zero, not a restart, fill bytes allowed before it.
+_NEXT_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One marker segment.
+
+    Attributes:
+        marker: The second byte of its marker.
+        offset: Where the body begins, after the length.
+        body: The body; empty for a marker without one.
+    """
+
+    marker: int
+    offset: int
+    body: bytes
+
+    @property
+    def end(self) -> int:
+        """Offset of the first byte after it."""
+        return self.offset + len(self.body)
+
+
+def segments(file: BinaryIO) -> Iterator[Segment]:
+    """Yield the segments from the start of the file up to and including the first SOS or EOI.
+
+    Raises:
+        ValueError: The file does not begin as a JPEG, is cut off before its pixels, or holds no
+            marker where one must be.
+    """
+    if read_exact(file, 2, what="a jpeg") != bytes((0xFF, SOI)):
+        raise ValueError("expected a jpeg to begin with ff d8")
+    for _ in range(_MAX_SEGMENTS):
+        marker = _next_marker(file)
+        if marker in _BARE_MARKERS:
+            continue
+        if marker == EOI:
+            yield Segment(marker, file.tell(), b"")
+            return
+        length = int.from_bytes(read_exact(file, 2, what="a segment length"), "big")
+        if length < 2:  # noqa: PLR2004 - the length counts its own two bytes
+            raise ValueError(f"expected a segment length of at least 2, got {length}")
+        offset = file.tell()
+        yield Segment(marker, offset, read_exact(file, length - 2, what=f"segment {marker:02x}"))
+        if marker == SOS:
+            return
+    raise ValueError(f"expected pixels within {_MAX_SEGMENTS} segments, found none")
+
+
+def _next_marker(file: BinaryIO) -> int:
+    """Return the next marker, skipping fill bytes and, as libjpeg does, garbage."""
+    for _ in range(_MAX_GARBAGE_BYTES):
+        if read_exact(file, 1, what="a marker") != b"\xff":
+            continue
+        marker = read_exact(file, 1, what="a marker")
+        while marker == b"\xff":
+            marker = read_exact(file, 1, what="a marker")
+        if marker != b"\0":
+            return marker[0]
+    raise ValueError(f"expected a marker within {_MAX_GARBAGE_BYTES} bytes, found none")
+
+
+def metadata_kind(segment: Segment) -> Metadata | None:
+    """Return the kind of metadata that a segment holds; `None` when decoding needs it."""
+    if segment.marker == _COM:
+        return Metadata.COMMENT
+    if not _APP0 <= segment.marker <= _APP_LAST:
+        return None
+    if (segment.marker, segment.body[:5]) in _DECODING_SEGMENTS:
+        return None
+    for kind, marker, openings in _SIGNED_SEGMENTS:
+        if segment.marker == marker and segment.body.startswith(openings):
+            return kind
+    return Metadata.OTHER
+
+
+def is_multi_picture(segment: Segment) -> bool:
+    """Tell whether a segment is the index of an MPO or Ultra HDR file's further images."""
+    return segment.marker == _APP2 and segment.body.startswith(_MPF)
+
+
+def has_gain_map_claim(segment: Segment) -> bool:
+    """Tell whether a segment is XMP that says a gain map is attached."""
+    return segment.marker == _APP1 and _GAIN_MAP_CLAIM in segment.body
+
+
+def has_image_end(file: BinaryIO, size_bytes: int, start: int) -> bool:
+    """Tell whether an EOI marker stands anywhere after `start`, where coded data begins.
+
+    The tail is looked at first, since nearly every file ends within it.
+    """
+    tail_start = max(start, size_bytes - _TAIL_BYTES)
+    if b"\xff\xd9" in read_up_to(file, tail_start, _TAIL_BYTES):
+        return True
+    file.seek(start)
+    last = b""
+    while block := file.read(_BLOCK_BYTES):
+        if b"\xff\xd9" in last + block:
+            return True
+        last = block[-1:]
+    return False
+
+
+def rewrapped(data: bytes, kinds: frozenset[Metadata]) -> bytes | None:
+    """Return the first image of a JPEG without the metadata that is not of these kinds.
+
+    What follows its EOI (further pictures, gain maps, videos) goes, and with it the index that
+    points there. Coded pixels, tables, JFIF and Adobe segments stay byte for byte.
+
+    Returns:
+        The JPEG; `None` for one that is cut off, or whose retained XMP would go on claiming a
+        gain map that is gone.
+    """
+    try:
+        parts = [b"\xff\xd8", *_retained(data, kinds)]
+    except ValueError:
+        return None
+    return b"".join(parts)
+
+
+def _retained(data: bytes, kinds: frozenset[Metadata]) -> Iterator[bytes]:
+    end = 2
+    for segment in segments(io.BytesIO(data)):
+        if segment.marker == EOI:
+            raise ValueError("expected pixels before the end of the image, found none")
+        if _is_retained(segment, kinds):
+            yield _spelled(segment)
+        end = segment.end
+    yield from _retained_scans(data, end, kinds)
+
+
+def _retained_scans(data: bytes, start: int, kinds: frozenset[Metadata]) -> Iterator[bytes]:
+    """Yield coded data from `start`, and the tables and scans between, up to the first EOI."""
+    while match := _NEXT_MARKER.search(data, start):
+        yield data[start : match.start()]
+        marker = data[match.end() - 1]
+        if marker == EOI:
+            yield b"\xff\xd9"
+            return
+        if marker in _BARE_MARKERS:
+            raise ValueError(f"expected no marker {marker:02x} between scans")
+        offset = match.end() + 2
+        length = int.from_bytes(data[match.end() : offset], "big")
+        segment = Segment(marker, offset, data[offset : offset + length - 2])
+        if length < 2 or len(segment.body) != length - 2:  # noqa: PLR2004 - counts itself
+            raise ValueError(f"segment {marker:02x} between scans is cut off")
+        if _is_retained(segment, kinds):
+            yield _spelled(segment)
+        start = segment.end
+    raise ValueError("expected an end of image, found none")
+
+
+def _is_retained(segment: Segment, kinds: frozenset[Metadata]) -> bool:
+    kind = metadata_kind(segment)
+    if kind is None:
+        return True
+    if kind not in kinds or is_multi_picture(segment):
+        return False
+    if has_gain_map_claim(segment):
+        raise ValueError("the retained xmp claims a gain map that would be gone")
+    return True
+
+
+def _spelled(segment: Segment) -> bytes:
+    length = len(segment.body) + 2
+    return bytes((0xFF, segment.marker)) + length.to_bytes(2, "big") + segment.body

@@ -1,0 +1,98 @@
+"""The directories of a TIFF, classic and BigTIFF: enough of them to count and to tell raws apart.
+
+Must not decode strips or follow sub-directories.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from pixmill.codecs.fields import read_exact, read_up_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
+
+__all__ = ["SIGNATURES", "Directory", "Field", "directories"]
+
+SIGNATURES: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAX_DIRECTORIES = 10_000
+_MAX_FIELDS = 4096  # a directory has a few dozen
+_TYPE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
+_SHORTEST = 8
+_MAX_OFFSET: Final = (1 << 63) - 1  # what a file can be asked to seek to
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a directory.
+
+    Attributes:
+        type: Its type's number.
+        count: How many values it has.
+        number: Its first value where that is an unsigned number held in place, else 0.
+        offset: Where its values lie if they are not held in place.
+    """
+
+    type: int
+    count: int
+    number: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    order: Literal["little", "big"]
+    is_large: bool
+
+    def number(self, data: bytes) -> int:
+        return int.from_bytes(data, self.order)
+
+
+Directory = dict[int, Field]
+
+
+def directories(file: BinaryIO) -> Iterator[Mapping[int, Field]]:
+    """Yield the fields of each directory in the main chain, by tag.
+
+    Raises:
+        ValueError: The file does not begin as a TIFF, its chain of directories runs in a circle or
+            out of the file, or a directory has more fields than any real one.
+    """
+    file.seek(0)
+    head = read_exact(file, _SHORTEST, what="a tiff header")
+    if not head.startswith(SIGNATURES):
+        raise ValueError("expected a tiff to begin with II or MM and 42 or 43")
+    layout = _Layout("little" if head.startswith(b"I") else "big", is_large=b"+" in head[2:4])
+    offset = layout.number(read_exact(file, 8, what="an offset") if layout.is_large else head[4:8])
+    met: set[int] = set()
+    while offset:
+        if offset in met or len(met) > _MAX_DIRECTORIES:
+            raise ValueError(f"expected the chain of directories to end, got {offset} once more")
+        met.add(offset)
+        file.seek(min(offset, _MAX_OFFSET))
+        yield _read_directory(file, layout)
+        link = read_up_to(file, file.tell(), 8 if layout.is_large else 4)
+        offset = layout.number(link)  # a file cut off right here has no further directory
+
+
+def _read_directory(file: BinaryIO, layout: _Layout) -> Directory:
+    count = layout.number(read_exact(file, 8 if layout.is_large else 2, what="a field count"))
+    if not 0 < count <= _MAX_FIELDS:
+        raise ValueError(f"expected 1 to {_MAX_FIELDS} fields in a directory, got {count}")
+    entry_bytes = 20 if layout.is_large else 12
+    block = read_exact(file, count * entry_bytes, what="fields")
+    entries = [block[at : at + entry_bytes] for at in range(0, len(block), entry_bytes)]
+    entries.reverse()  # of fields with one tag libtiff takes the first
+    return {layout.number(entry[:2]): _field(entry, layout) for entry in entries}
+
+
+def _field(entry: bytes, layout: _Layout) -> Field:
+    kind = layout.number(entry[2:4])
+    middle = 12 if layout.is_large else 8
+    count, value = layout.number(entry[4:middle]), entry[middle:]
+    width = _TYPE_BYTES.get(kind, 0)
+    is_in_place = 0 < width * count <= len(value)
+    number = layout.number(value[:width]) if is_in_place else 0
+    return Field(kind, count, number, layout.number(value))

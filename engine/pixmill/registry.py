@@ -1,0 +1,133 @@
+"""From a name, a suffix or a file's first bytes to the record of a codec.
+
+Records are imported when first asked for. Must not know what any of them can do: generic code asks
+the record.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from pixmill.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pixmill.codecs.spec import CodecSpec
+
+__all__ = [
+    "canonical_name",
+    "codec",
+    "codec_names",
+    "codecs",
+    "recognised",
+    "suffix_owner",
+    "writable_names",
+]
+
+_NAMES: Final = (
+    *("jpg", "png", "webp", "gif", "tiff", "avif", "heic", "svg", "bmp", "ico", "cur", "icns"),
+    *("tga", "psd", "pcx", "ppm", "sgi", "qoi", "dds", "jp2", "jxl", "pam", "raw"),
+)
+
+_BY_FIRST_BYTE: Final[Mapping[int, tuple[str, ...]]] = {
+    0xFF: ("jpg", "jp2", "jxl"),
+    0x89: ("png",),
+    0x00: ("heic", "avif", "jp2", "jxl", "ico", "cur", "raw"),
+    0x01: ("sgi",),
+    0x0A: ("pcx", "svg"),
+    0xEF: ("svg",),
+    **dict.fromkeys(b"\t\r\f\v <", ("svg",)),
+    ord("8"): ("psd",),
+    ord("B"): ("bmp",),
+    ord("D"): ("dds",),
+    ord("F"): ("raw",),
+    ord("G"): ("gif",),
+    ord("I"): ("raw", "tiff"),
+    ord("M"): ("raw", "tiff"),
+    ord("P"): ("ppm", "pam"),
+    ord("R"): ("webp",),
+    ord("i"): ("icns",),
+    ord("q"): ("qoi",),
+}
+"""Which codecs a file with this first byte can be, in the order in which they are asked."""
+
+_ANY_FIRST_BYTE: Final = ("tga",)
+"""Codecs whose files open with any byte, asked last."""
+
+
+@cache
+def codec(name: str) -> CodecSpec:
+    """Return the record of a codec.
+
+    Raises:
+        OptionError: No codec has this name.
+    """
+    if name not in _NAMES:
+        raise OptionError(_unknown(name, _NAMES))
+    spec: CodecSpec = import_module(f"pixmill.codecs.{name}").SPEC
+    return spec
+
+
+def codec_names() -> tuple[str, ...]:
+    """Return the names of all codecs, the common ones first."""
+    return _NAMES
+
+
+@cache
+def codecs() -> tuple[CodecSpec, ...]:
+    """Return the records of all codecs, the common ones first."""
+    return tuple(codec(name) for name in _NAMES)
+
+
+@cache
+def writable_names() -> tuple[str, ...]:
+    """Return the names of the codecs that pixmill writes."""
+    return tuple(spec.name for spec in codecs() if spec.can_write)
+
+
+def canonical_name(alias: str) -> str:
+    """Return the name of the codec that a name or a suffix without its dot stands for.
+
+    Raises:
+        OptionError: It stands for none.
+    """
+    wanted = alias.strip().lower().removeprefix(".")
+    if wanted in _NAMES:
+        return wanted
+    if owner := suffix_owner(f".{wanted}"):
+        return owner
+    known = (*_NAMES, *(suffix.removeprefix(".") for suffix in _owners()))
+    raise OptionError(_unknown(alias, known))
+
+
+def suffix_owner(suffix: str) -> str:
+    """Return the name of the codec that a file name's suffix claims, empty for none."""
+    return _owners().get(suffix.lower(), "")
+
+
+def recognised(head: bytes) -> str:
+    """Return the name of the codec that a file's first 4096 bytes are, empty for none."""
+    if not head:
+        return ""
+    for name in _BY_FIRST_BYTE.get(head[0], ()):
+        if codec(name).recognises(head):
+            return name
+    for name in _ANY_FIRST_BYTE:
+        if codec(name).recognises(head):
+            return name
+    return ""
+
+
+@cache
+def _owners() -> Mapping[str, str]:
+    return {suffix: spec.name for spec in codecs() for suffix in spec.suffixes}
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(_NAMES)}"
+    return f"there is no format {name!r}: {hint}"
