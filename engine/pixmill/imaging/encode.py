@@ -1,0 +1,72 @@
+"""Encode finished pixels, into memory or straight into a file.
+
+Must not choose an encoding nor a policy: the encoding comes from a strategy, and the image carries
+just the metadata that `metadata.with_metadata` left on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyvips
+
+from pixmill.codecs.spec import Library
+from pixmill.imaging.errors import imaging_error, translating
+from pixmill.imaging.metadata import keep_flags
+from pixmill.model import FailureKind, Stage
+from pixmill.registry import codec
+
+if TYPE_CHECKING:
+    from pixmill.codecs.spec import CodecSpec, Encoding, SaveValue
+
+__all__ = ["encode_to_file", "encoded"]
+
+_BUFFER: Final = "_buffer"
+
+
+def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
+    """Return the image encoded.
+
+    Args:
+        image: From `with_metadata`; pinned where it will be encoded again.
+        encoding: How.
+
+    Raises:
+        ImagingError: The source breaks off while it is decoded, or the format cannot hold it.
+    """
+    with translating(Stage.ENCODE):
+        spec = _writable(encoding)
+        return bytes(pyvips.Operation.call(spec.saver, image, **_options(spec, image, encoding)))
+
+
+def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> None:
+    """Encode the image into an open file, for results too large to hold beside the pixels.
+
+    Args:
+        image: From `with_metadata`.
+        encoding: How.
+        descriptor: File open for reading and writing, at its start; it stays open, and holds part
+            of the result after a failure.
+
+    Raises:
+        ImagingError: As `encoded`, or the file cannot be written.
+    """
+    with translating(Stage.ENCODE):
+        spec = _writable(encoding)
+        target = pyvips.Target.new_to_descriptor(descriptor)
+        saver = spec.saver.removesuffix(_BUFFER) + "_target"
+        pyvips.Operation.call(saver, image, target, **_options(spec, image, encoding))
+
+
+def _writable(encoding: Encoding) -> CodecSpec:
+    spec = codec(encoding.codec)
+    if spec.writer is not Library.VIPS or not spec.saver:
+        raise imaging_error(
+            FailureKind.UNSUPPORTED, Stage.ENCODE, f"pixmill cannot write {spec.title}"
+        )
+    return spec
+
+
+def _options(spec: CodecSpec, image: pyvips.Image, encoding: Encoding) -> dict[str, SaveValue]:
+    options = dict(spec.save_options(encoding)) if spec.save_options else {}
+    return {**options, "keep": keep_flags(image)}

@@ -1,0 +1,149 @@
+"""Open a source as a libvips pipeline, the way its plan says.
+
+Must not resize beyond what a decoder does by itself, nor convert colours: `steps` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+import pyvips
+
+from pixmill.codecs.spec import Library
+from pixmill.imaging.errors import translating
+from pixmill.imaging.exif import exif_bytes, with_exif
+from pixmill.imaging.pillow import loaded, opened_by_pillow
+from pixmill.imaging.sources import Source, reading, vips_source
+from pixmill.model import Stage
+from pixmill.registry import codec
+
+if TYPE_CHECKING:
+    from pixmill.codecs.spec import CodecSpec
+    from pixmill.plan import Plan
+
+__all__ = [
+    "is_oriented_by_loader",
+    "is_through_pillow",
+    "opened",
+    "pinned",
+    "png_exif",
+    "reopened",
+    "vips_opened",
+]
+
+_ROLLING: Final = frozenset({"gifload", "webpload"})
+"""Loaders that compose the frames of an animation; the others see its first frame at most."""
+
+_PAGED: Final = frozenset({"gifload", "webpload", "tiffload"})
+_TURNING: Final = frozenset({"heifload"})
+_BLIND_TO_EXIF: Final = frozenset({"pngload"})
+
+
+def opened(source: Source, plan: Plan) -> pyvips.Image:
+    """Return the source as an image that decodes when it is asked for pixels.
+
+    Args:
+        source: A path, or the file's bytes.
+        plan: Says at which scale, and how many pages.
+
+    Returns:
+        Pages stacked, with `page-height`, where the plan loads several. Read it once, from top to
+        bottom: it may be sequential.
+
+    Raises:
+        ImagingError: The source cannot be decoded.
+    """
+    spec = codec(plan.header.codec)
+    with translating(Stage.DECODE):
+        if is_through_pillow(spec, is_animated=plan.header.is_animated):
+            return _through_pillow(source, spec, plan.load.pages)
+        options: dict[str, int | float] = {}
+        if plan.load.shrink > 1 and spec.has_shrink_on_load:
+            options["shrink"] = plan.load.shrink
+        if plan.load.scale != 1.0 and spec.has_scale_on_load:
+            options["scale"] = plan.load.scale
+        if plan.load.pages > 1 and spec.loader in _PAGED:
+            options["n"] = -1
+        return _completed(vips_opened(source, spec, options), source, spec)
+
+
+def pinned(image: pyvips.Image) -> pyvips.Image:
+    """Compute an image into memory, so that it can be read often and in any order.
+
+    Raises:
+        ImagingError: Its source cannot be decoded, or does not fit.
+    """
+    with translating(Stage.PROCESS):
+        return image.copy_memory()
+
+
+def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
+    """Return what was encoded as pixels in memory, all pages stacked: to judge an encoding.
+
+    Raises:
+        ImagingError: It cannot be decoded.
+    """
+    spec = codec(codec_name)
+    options: dict[str, int | float] = {"n": -1} if spec.loader in _PAGED else {}
+    with translating(Stage.DECODE):
+        return vips_opened(encoded, spec, options).copy_memory()
+
+
+def vips_opened(source: Source, spec: CodecSpec, options: dict[str, int | float]) -> pyvips.Image:
+    """Open with the codec's own libvips loader; decoding stops at errors, not at warnings.
+
+    `fail_on="warning"` would refuse the harmless oddities of Samsung cameras (libvips#2309).
+    """
+    stream = vips_source(source, spec.loader)
+    image = pyvips.Operation.call(
+        f"{spec.loader}_source", stream, access="sequential", fail_on="error", **options
+    )
+    # what a source reads from lives as long as the source, which only an image can keep alive
+    image._references.append(stream)  # noqa: SLF001 - as pyvips.Image.new_from_source does
+    return image
+
+
+def is_through_pillow(spec: CodecSpec, *, is_animated: bool) -> bool:
+    """Return whether Pillow or pi-heif decodes it: libvips cannot, or not as an animation."""
+    if spec.reader is not Library.VIPS:
+        return True
+    return is_animated and spec.loader not in _ROLLING and bool(spec.pillow_format)
+
+
+def is_oriented_by_loader(spec: CodecSpec) -> bool:
+    """Return whether decoding turns the pixels upright, which makes an EXIF orientation void."""
+    return spec.loader in _TURNING or spec.reader is Library.PI_HEIF
+
+
+def png_exif(source: Source, spec: CodecSpec) -> bytes:
+    """Return the EXIF block of a file whose libvips loader does not look for one."""
+    if spec.loader not in _BLIND_TO_EXIF or not spec.pillow_format:
+        return b""
+    with (
+        contextlib.suppress(Exception),  # what Pillow cannot open has no EXIF block to it
+        reading(source) as file,
+        opened_by_pillow(file, spec) as image,
+    ):
+        return exif_bytes(image)
+    return b""
+
+
+def _through_pillow(source: Source, spec: CodecSpec, pages: int) -> pyvips.Image:
+    with reading(source) as file, opened_by_pillow(file, spec) as image:
+        return _upright(loaded(image, pages), spec)
+
+
+def _completed(image: pyvips.Image, source: Source, spec: CodecSpec) -> pyvips.Image:
+    """Drop what the loader has made void, and add what it has not looked for."""
+    exif = png_exif(source, spec)
+    return _upright(with_exif(image, exif) if exif else image, spec)
+
+
+def _upright(image: pyvips.Image, spec: CodecSpec) -> pyvips.Image:
+    if not is_oriented_by_loader(spec):
+        return image
+    upright = image.copy()
+    for field in ("orientation", "exif-ifd0-Orientation"):
+        upright.remove(field)
+    return upright

@@ -1,0 +1,174 @@
+"""Leave on an image exactly the metadata that the policy allows, for a saver to write.
+
+Must not encode. libvips writes what an image carries and a `keep` flag admits; so the fields are
+pruned here, and the flags follow from what is left. A flag without a field is never set: libvips
+would add an EXIF block of some 190 bytes to a file that had none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pyvips
+
+from pixmill.imaging import icc
+from pixmill.imaging.colour import CONVERTED
+from pixmill.imaging.errors import translating
+from pixmill.model import Stage
+from pixmill.recipe import Keep
+
+__all__ = ["keep_flags", "with_metadata"]
+
+_EXIF: Final = "exif-data"
+_XMP: Final = "xmp-data"
+_IPTC: Final = ("iptc-data", "photoshop-data")
+_ICC: Final = "icc-profile-data"
+_ALWAYS_DROPPED: Final = (
+    "jpeg-thumbnail-data",
+    "gainmap-data",
+    "gainmap",
+    "heif-thumbnail-data",
+)
+_COPYRIGHT_FIELDS: Final = frozenset({"exif-ifd0-Copyright", "exif-ifd0-Artist"})
+_GPS_IFD: Final = "exif-ifd3-"
+_THUMBNAIL_IFD: Final = "exif-ifd1-"
+_STALE_FIELDS: Final = frozenset({"exif-ifd0-ImageWidth", "exif-ifd0-ImageLength"})
+_OPAQUE_FIELDS: Final = frozenset({"exif-ifd2-MakerNote", "exif-ifd2-UserComment"})
+_LOCATION_IN_XMP: Final = re.compile(
+    rb"gps|location|photoshop:(city|state|country)|geo:|countrycode|sublocation|wgs84|\x00",
+    re.IGNORECASE,
+)
+"""A zero byte stands for UTF-16, which the words would not be found in."""
+
+_LOCATION_IN_IPTC: Final = re.compile(rb"\x1c\x02[\x1a\x1b\x5a\x5c\x5f\x64\x65]")
+"""Record 2, IIM 4.2: content location 26 and 27, city 90, sublocation 92, state 95, country 100 and
+101."""
+
+_GAIN_MAP_IN_XMP: Final = re.compile(rb"hdrgm:|HDRGainMap", re.IGNORECASE)
+_ORIENTATION_IN_XMP: Final = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[2-8]")
+_COMMENT: Final = re.compile(r"comment", re.IGNORECASE)
+_RAW_PROFILE: Final = re.compile(r"raw profile type|xml:com\.adobe", re.IGNORECASE)
+
+_FLAG_EXIF, _FLAG_XMP, _FLAG_IPTC, _FLAG_ICC, _FLAG_OTHER = 1, 2, 4, 8, 16
+
+
+def with_metadata(image: pyvips.Image, keep: frozenset[Keep]) -> pyvips.Image:
+    """Return the image with the metadata that the policy allows and no more.
+
+    An ICC profile whose colours are not sRGB stays whatever the policy: without it they would be
+    wrong. After a conversion to sRGB it goes, unless all is kept. An orientation that was not
+    applied stays too, alone if need be.
+
+    Args:
+        image: From `steps.run_steps`.
+        keep: The recipe's policy.
+
+    Raises:
+        ImagingError: The metadata cannot be read.
+    """
+    with translating(Stage.PROCESS):
+        pruned = image.copy()
+        for field in _ALWAYS_DROPPED:
+            pruned.remove(field)
+        _prune_exif(pruned, keep)
+        _prune_xmp(pruned, keep)
+        _prune_iptc(pruned, keep)
+        _prune_icc(pruned, keep)
+        _prune_comments(pruned, keep)
+        return pruned
+
+
+def keep_flags(image: pyvips.Image) -> int:
+    """Return the `ForeignKeep` flags for what an image carries."""
+    fields = image.get_fields()
+    flags = 0
+    if any(field.startswith("exif-ifd") for field in fields):
+        flags |= _FLAG_EXIF
+    if _XMP in fields:
+        flags |= _FLAG_XMP
+    if any(field in fields for field in _IPTC):
+        flags |= _FLAG_IPTC
+    if _ICC in fields:
+        flags |= _FLAG_ICC
+    if any(_COMMENT.search(field) for field in fields):
+        flags |= _FLAG_OTHER
+    return flags
+
+
+def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
+    orientation = _orientation(image)
+    for field in [name for name in image.get_fields() if name.startswith("exif-ifd")]:
+        if not _is_exif_kept(field, keep):
+            image.remove(field)
+    if orientation != 1:
+        image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+        image.set_type(
+            pyvips.GValue.gstr_type,
+            "exif-ifd0-Orientation",
+            f"{orientation} ({orientation}, Short, 1 components, 2 bytes)",
+        )
+    if not any(name.startswith("exif-ifd") for name in image.get_fields()):
+        image.remove(_EXIF)
+
+
+def _is_exif_kept(field: str, keep: frozenset[Keep]) -> bool:
+    if field.startswith(_THUMBNAIL_IFD) or field in _STALE_FIELDS:
+        return False
+    if Keep.ALL in keep or Keep.EXIF in keep:
+        return True
+    if Keep.NO_GPS in keep:
+        return not field.startswith(_GPS_IFD) and field not in _OPAQUE_FIELDS
+    return Keep.COPYRIGHT in keep and field in _COPYRIGHT_FIELDS
+
+
+def _prune_xmp(image: pyvips.Image, keep: frozenset[Keep]) -> None:
+    if not image.get_typeof(_XMP):
+        return
+    packet = bytes(image.get(_XMP))
+    is_wanted = bool(keep & {Keep.ALL, Keep.XMP}) or (
+        Keep.NO_GPS in keep and not _LOCATION_IN_XMP.search(packet)
+    )
+    # a packet that announces a gain map which is gone would mislead an HDR viewer
+    if not is_wanted or _GAIN_MAP_IN_XMP.search(packet):
+        image.remove(_XMP)
+    elif _orientation(image) == 1:
+        upright = _ORIENTATION_IN_XMP.sub(rb"\g<1>1", packet)
+        image.set_type(pyvips.GValue.blob_type, _XMP, upright)
+
+
+def _prune_iptc(image: pyvips.Image, keep: frozenset[Keep]) -> None:
+    for field in _IPTC:
+        if not image.get_typeof(field):
+            continue
+        is_wanted = bool(keep & {Keep.ALL, Keep.IPTC}) or (
+            Keep.NO_GPS in keep and not _LOCATION_IN_IPTC.search(bytes(image.get(field)))
+        )
+        if not is_wanted:
+            image.remove(field)
+
+
+def _prune_icc(image: pyvips.Image, keep: frozenset[Keep]) -> None:
+    if not image.get_typeof(_ICC):
+        return
+    if image.get_typeof(CONVERTED):
+        is_wanted = Keep.ALL in keep
+    else:
+        is_kept = bool(keep & {Keep.ALL, Keep.ICC, Keep.NO_GPS})
+        is_wanted = is_kept or not icc.is_srgb(bytes(image.get(_ICC)))
+    if not is_wanted:
+        image.remove(_ICC)
+
+
+def _prune_comments(image: pyvips.Image, keep: frozenset[Keep]) -> None:
+    for field in [name for name in image.get_fields() if _COMMENT.search(name)]:
+        text = str(image.get(field))
+        is_wanted = Keep.ALL in keep or (
+            Keep.NO_GPS in keep and not _LOCATION_IN_XMP.search(text.encode(errors="replace"))
+        )
+        if not is_wanted or _RAW_PROFILE.search(field):
+            image.remove(field)
+
+
+def _orientation(image: pyvips.Image) -> int:
+    return int(image.get("orientation")) if image.get_typeof("orientation") else 1

@@ -1,0 +1,84 @@
+"""Open what an image is read from, a path or bytes in memory, in one place.
+
+Must not know formats. libvips maps a JPEG, WebP, GIF or HEIF file whole: the mapping counts as
+resident memory and kills the process with SIGBUS when somebody truncates the file (research:
+libvips.md, "What moves RSS"). So small files are read into memory and large ones are streamed
+through Python where the loader reads forwards.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import pyvips
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Source", "reading", "size_of", "vips_source"]
+
+Source = str | os.PathLike[str] | bytes
+
+_INHALED_BYTES: Final = 1 << 20
+_STREAMED_BYTES: Final = 20_000_000
+_STREAMABLE: Final = frozenset({"jpegload"})
+
+
+@contextmanager
+def reading(source: Source) -> Iterator[BinaryIO]:
+    """Open a source for reading from its start."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    with open(source, "rb") as file:  # noqa: PTH123 - surrogate-escaped names pass through as told
+        yield file
+
+
+def size_of(file: BinaryIO) -> int:
+    """Return the size of an open source in bytes, leaving it at its start."""
+    size_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size_bytes
+
+
+def vips_source(source: Source, loader: str) -> pyvips.Source:
+    """Return the libvips source that a loader reads from without mapping what it need not.
+
+    Args:
+        source: What to read.
+        loader: libvips operation that will read it, as its codec's record names it.
+    """
+    if isinstance(source, bytes):
+        return pyvips.Source.new_from_memory(source)
+    with reading(source) as file:
+        size_bytes = size_of(file)
+        if size_bytes <= _INHALED_BYTES:
+            return pyvips.Source.new_from_memory(file.read())
+        if size_bytes <= _STREAMED_BYTES or loader not in _STREAMABLE:
+            return pyvips.Source.new_from_descriptor(file.fileno())
+    return _streamed(source)
+
+
+def _streamed(source: str | os.PathLike[str]) -> pyvips.Source:
+    """Return a source whose bytes pass through Python; the file closes with its last reference."""
+    file = open(source, "rb", buffering=0)  # noqa: PTH123, SIM115 - lives as long as the source
+
+    def read(size_bytes: int) -> bytes | None:
+        try:
+            return file.read(size_bytes) or None
+        except OSError:
+            return None  # an exception cannot cross libvips: the decoder reports a short file
+
+    def seek(offset: int, whence: int) -> int:
+        try:
+            return file.seek(offset, whence)
+        except OSError:
+            return -1
+
+    stream = pyvips.SourceCustom()
+    stream.on_read(read)
+    stream.on_seek(seek)
+    return stream

@@ -1,0 +1,192 @@
+"""Carry out a plan's steps on an image, in the plan's order.
+
+Must not choose sizes, colours or steps: `planning` has, and the result must be what it promised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never
+
+import pyvips
+
+from pixmill.imaging.colour import (
+    background_of,
+    in_srgb,
+    ready_for_background,
+    to_storable,
+)
+from pixmill.imaging.errors import imaging_error, translating
+from pixmill.imaging.notes import notes_of
+from pixmill.imaging.pages import by_page, first_page, page_height
+from pixmill.model import FailureKind, Stage
+from pixmill.plan import Crop, Flatten, Orient, Pad, Scale, SmartCrop, ToSrgb
+from pixmill.recipe import Kernel
+from pixmill.registry import codec
+
+if TYPE_CHECKING:
+    from pixmill.plan import Plan, Step
+
+__all__ = ["notes_of", "run_steps"]
+
+_IN_LINE_ORDER: Final = frozenset({1, 2})
+"""Orientations that are made while reading from top to bottom; the others read backwards."""
+
+_ORIENTATION_FIELDS: Final = ("orientation", "exif-ifd0-Orientation", "exif-ifd1-Orientation")
+_ROUNDING: Final = 0.5
+
+
+def run_steps(image: pyvips.Image, plan: Plan) -> pyvips.Image:
+    """Return the finished pixels, still lazy where the steps allow it.
+
+    Args:
+        image: From `load.opened`.
+        plan: Says what is done, and which size comes of it.
+
+    Returns:
+        Eight bits a band unless both source and target are deeper; `notes_of` tells what happened
+        on the way.
+
+    Raises:
+        ImagingError: Pixels cannot be made, or not of the promised size.
+    """
+    with translating(Stage.PROCESS):
+        for step in plan.steps:
+            image = _stepped(image, step, plan)
+        finished = to_storable(image, codec(plan.target).max_bits)
+        _check(finished, plan)
+        return finished
+
+
+def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # noqa: PLR0911 - one a step
+    match step:
+        case Scale():
+            return _scaled(image, step)
+        case Orient():
+            return _oriented(image, step.orientation, is_lean=plan.is_lean)
+        case ToSrgb():
+            return in_srgb(image)
+        case Crop():
+            return by_page(
+                image,
+                lambda page: page.crop(step.left_px, step.top_px, step.width_px, step.height_px),
+            )
+        case SmartCrop():
+            return _smart_cropped(image, step, is_lean=plan.is_lean)
+        case Pad():
+            return _padded(image, step)
+        case Flatten():
+            return _flattened(image, step.background)
+        case _:
+            assert_never(step)
+
+
+def _scaled(image: pyvips.Image, step: Scale) -> pyvips.Image:
+    """Resample exactly; libvips rounds the size, which hits it whatever the factor (tested)."""
+    if (image.width, page_height(image)) == (step.width_px, step.height_px):
+        return image
+    has_alpha = image.hasalpha() and step.kernel is not Kernel.NEAREST
+    # the top of an alpha band depends on the interpretation, and TIFF may name a wrong one
+    known = to_storable(image, max_bits=16) if has_alpha else image
+
+    def resampled(page: pyvips.Image) -> pyvips.Image:
+        return page.resize(
+            step.width_px / page.width,
+            vscale=step.height_px / page.height,
+            kernel=str(step.kernel),
+        )
+
+    if not has_alpha:
+        return by_page(known, resampled)
+
+    def clear_of_fringe(page: pyvips.Image) -> pyvips.Image:
+        small = resampled(page.premultiply()).unpremultiply()
+        return (small + _ROUNDING).cast(page.format).copy(interpretation=page.interpretation)
+
+    return by_page(known, clear_of_fringe)
+
+
+def _oriented(image: pyvips.Image, orientation: int, *, is_lean: bool) -> pyvips.Image:
+    ready = image if orientation in _IN_LINE_ORDER else _random_access(image, is_lean=is_lean)
+    turned = by_page(ready, lambda page: _turned(page, orientation)).copy()
+    for field in _ORIENTATION_FIELDS:
+        turned.remove(field)
+    return turned
+
+
+def _turned(page: pyvips.Image, orientation: int) -> pyvips.Image:  # noqa: PLR0911 - one a value
+    """Turn upright, EXIF 2.32 tag 274: each value names where the first row and column lie."""
+    match orientation:
+        case 2:
+            return page.fliphor()
+        case 3:
+            return page.rot180()
+        case 4:
+            return page.flipver()
+        case 5:
+            return page.rot90().fliphor()
+        case 6:
+            return page.rot90()
+        case 7:
+            return page.rot270().fliphor()
+        case 8:
+            return page.rot270()
+        case _:
+            return page
+
+
+def _random_access(image: pyvips.Image, *, is_lean: bool) -> pyvips.Image:
+    """Hold the image whole: in memory, or in a temporary file where memory is what lacks."""
+    if not is_lean:
+        return image.copy_memory()
+    held = pyvips.Image.new_temp_file("%s.v")
+    image.write(held)
+    return held
+
+
+def _smart_cropped(image: pyvips.Image, step: SmartCrop, *, is_lean: bool) -> pyvips.Image:
+    """Cut what is worth seeing of the first page out of every page."""
+    ready = _random_access(image, is_lean=is_lean)
+    seen = first_page(ready).smartcrop(step.width_px, step.height_px, interesting=str(step.gravity))
+    left_px, top_px = -seen.xoffset, -seen.yoffset
+    return by_page(ready, lambda page: page.crop(left_px, top_px, step.width_px, step.height_px))
+
+
+def _padded(image: pyvips.Image, step: Pad) -> pyvips.Image:
+    known = to_storable(image, max_bits=16)
+    if step.is_transparent:
+        ready = known if known.hasalpha() else known.addalpha()
+        fill = [0.0] * ready.bands
+    else:
+        ready = ready_for_background(known, step.background)
+        fill = background_of(ready, step.background)
+        if ready.hasalpha():
+            fill.append(65535.0 if ready.format == "ushort" else 255.0)
+    return by_page(
+        ready,
+        lambda page: page.embed(
+            step.left_px,
+            step.top_px,
+            step.width_px,
+            step.height_px,
+            extend="background",
+            background=fill,
+        ),
+    )
+
+
+def _flattened(image: pyvips.Image, background: str) -> pyvips.Image:
+    if not image.hasalpha():
+        return image
+    ready = ready_for_background(to_storable(image, max_bits=16), background)
+    return ready.flatten(background=background_of(ready, background))
+
+
+def _check(image: pyvips.Image, plan: Plan) -> None:
+    promised = (plan.width_px, plan.height_px * plan.pages)
+    if (image.width, image.height) != promised:
+        raise imaging_error(
+            FailureKind.CORRUPT,
+            Stage.PROCESS,
+            f"expected {promised[0]}x{promised[1]} px as the header promised, "
+            f"got {image.width}x{image.height}",
+        )

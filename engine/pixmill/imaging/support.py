@@ -1,0 +1,88 @@
+"""Tell which formats this installation reads and writes, and what to install for the rest.
+
+Must not open a file.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyvips
+from PIL import Image
+
+from pixmill.codecs.spec import Library
+
+if TYPE_CHECKING:
+    from pixmill.codecs.spec import CodecSpec
+
+__all__ = ["Support", "library_versions", "support"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """What this installation can do with one format.
+
+    Attributes:
+        can_read: Whether its decoder is installed.
+        can_write: Whether its encoder is installed.
+        library: Library that decodes it with its version, or empty.
+        hint: What to install so that it can be read, or empty.
+    """
+
+    can_read: bool
+    can_write: bool
+    library: str
+    hint: str
+
+
+def support(spec: CodecSpec) -> Support:
+    """Return what this installation can do with a format."""
+    can_read = _can_read(spec)
+    hint = f"pip install 'pixmill[{spec.extra}]'" if spec.extra and not can_read else ""
+    return Support(
+        can_read=can_read,
+        can_write=spec.writer is Library.VIPS and _has_operation(spec.saver),
+        library=f"{spec.reader} {_version(spec.reader)}".strip() if can_read else "",
+        hint=hint,
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the version of every image library found, by name."""
+    found = {library: _version(library) for library in Library if library is not Library.NONE}
+    return {str(library): version for library, version in found.items() if version}
+
+
+def _can_read(spec: CodecSpec) -> bool:
+    match spec.reader:
+        case Library.VIPS:
+            return _has_operation(f"{spec.loader}_source")
+        case Library.PILLOW:
+            Image.init()
+            return spec.pillow_format in Image.OPEN
+        case Library.PI_HEIF:
+            return importlib.util.find_spec("pi_heif") is not None
+        case Library.NONE:
+            return False
+
+
+def _has_operation(name: str) -> bool:
+    return bool(name) and pyvips.type_find("VipsOperation", name) != 0
+
+
+def _version(library: Library) -> str:
+    match library:
+        case Library.VIPS:
+            return ".".join(str(pyvips.version(part)) for part in range(3))
+        case Library.PILLOW:
+            return importlib.metadata.version("pillow")
+        case Library.PI_HEIF:
+            try:
+                return importlib.metadata.version("pi-heif")
+            except importlib.metadata.PackageNotFoundError:
+                return ""
+        case Library.NONE:
+            return ""
