@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pixmill.errors import OptionError
 
@@ -19,7 +20,10 @@ __all__ = [
     "parse_size",
 ]
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)(?:b|bytes?)?", re.IGNORECASE)
+# Digits are bounded so that no number becomes infinite, and ASCII, for \d matches every script.
+_NUMBER = r"(\d{1,18}(?:\.\d{1,25})?)"
+_FLAGS = re.IGNORECASE | re.ASCII
+_SIZE = re.compile(rf"{_NUMBER}\s*(|[kmgt]i?)(?:b|bytes?)?", _FLAGS)
 _FACTORS = {
     "": 1,
     "k": 10**3,
@@ -31,10 +35,10 @@ _FACTORS = {
     "gi": 2**30,
     "ti": 2**40,
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", re.IGNORECASE)
+_DURATION = re.compile(rf"{_NUMBER}\s*(ms|s|m|h|)", _FLAGS)
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-_BOX = re.compile(r"(\d*)x(\d*)", re.IGNORECASE)
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
+_BOX = re.compile(r"(\d*)x(\d*)", _FLAGS)
+_PERCENT = re.compile(rf"{_NUMBER}%", _FLAGS)
 _MAX_EDGE_PX = 1_000_000
 _KILO = 1000
 _MINUTE_S = 60
@@ -58,7 +62,8 @@ class Geometry:
     def __str__(self) -> str:
         """Spell the geometry as the user types it."""
         if self.scale is not None:
-            return f"{self.scale * 100:g}%"
+            # Exact, as a recipe's fingerprint is made of it: parsed again, it is the same factor.
+            return f"{(Decimal(repr(self.scale)) * 100).normalize():f}%"
         return f"{self.width_px or ''}x{self.height_px or ''}"
 
 
@@ -71,7 +76,7 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise OptionError(f"expected a size such as 500kb, 1.5MiB or 200000, got {text!r}")
-    size_bytes = int(float(match[1]) * _FACTORS[match[2].lower()])
+    size_bytes = int(Decimal(match[1]) * _FACTORS[match[2].lower()])
     if size_bytes < 1:
         raise OptionError(f"expected a size of at least one byte, got {text!r}")
     return size_bytes
@@ -81,7 +86,7 @@ def format_size(size_bytes: float) -> str:
     """Spell a number of bytes in powers of 1000: `1.4 MB`."""
     value, unit = float(size_bytes), "B"
     for larger in ("kB", "MB", "GB", "TB"):
-        if abs(value) < _KILO:
+        if round(abs(value), 0 if unit == "B" else 1) < _KILO:
             break
         value, unit = value / _KILO, larger
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
@@ -101,7 +106,7 @@ def parse_duration(text: str) -> float:
 
 def format_duration(seconds: float) -> str:
     """Spell seconds for a person: `0.8 s`, `42 s`, `3:07 min`, `2:05 h`."""
-    if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenth is worth reading
+    if round(seconds, 1) < 10:  # noqa: PLR2004 - below ten seconds the tenth is worth reading
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < _MINUTE_S:
@@ -119,7 +124,7 @@ def parse_geometry(text: str) -> Geometry:
     """
     stripped = text.strip()
     if match := _PERCENT.fullmatch(stripped):
-        scale = float(match[1]) / 100
+        scale = float(Decimal(match[1]) / 100)
         if scale <= 0:
             raise OptionError(f"expected a percentage above 0, got {text!r}")
         return Geometry(scale=scale)

@@ -1,0 +1,473 @@
+"""Every option as it is typed: the one list that flags, config keys and the schema come from.
+
+Pure. Must not interpret a value: what an option means is `options.meaning`'s part.
+"""
+
+import types
+from dataclasses import KW_ONLY, dataclass, fields
+from enum import StrEnum
+from typing import Annotated, Final, get_args, get_origin, get_type_hints
+
+from pixmill.recipe import (
+    DEFAULT_KEEP,
+    Colour,
+    Effort,
+    Fit,
+    Gravity,
+    IfLarger,
+    Keep,
+    Kernel,
+    Operation,
+    Recipe,
+    StrategyName,
+)
+from pixmill.settings import IfExists, OnCollision, Settings, Symlinks
+
+__all__ = [
+    "ALIASES",
+    "DEFAULT_MAX_DIMENSION_PX",
+    "About",
+    "Entry",
+    "Group",
+    "Options",
+    "ProgressStyle",
+    "entries",
+    "spelling",
+]
+
+DEFAULT_MAX_DIMENSION_PX: Final = 1920
+
+ALIASES: Final = {
+    "default_quality": "quality",
+    "compression_strategy": "strategy",
+    "parallel_workers": "parallel",
+}
+"""Config keys that are another name of an option."""
+
+_RECIPE = Recipe()
+_SETTINGS = Settings()
+
+
+class Group(StrEnum):
+    """A heading in the help and in the starter config."""
+
+    WORK = "What is done"
+    SIZE = "Size"
+    ENCODING = "Format and quality"
+    LOOK = "Colour and metadata"
+    INPUT = "Which files are taken"
+    OUTPUT = "What is written"
+    MACHINE = "Machine"
+    SCREEN = "Progress and reports"
+
+
+class ProgressStyle(StrEnum):
+    """How progress is shown while a run lasts."""
+
+    AUTO = "auto"
+    BAR = "bar"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the help, the schema and the starter config say of one option.
+
+    Attributes:
+        group: Heading it stands under.
+        text: What it does, without its default.
+        default: Its default as a config file would spell it; `None` where there is no one value.
+        default_text: What stands for the default in the help where there is no one value.
+        metavar: Placeholder of its value in the help.
+        short: Short flag, such as `-v`.
+        words: Words that a list may hold.
+        is_comma_list: Whether one string may name several members, separated by commas.
+        is_number_too: Whether a config file may hold a number instead of a string.
+        can_negate: Whether there is a `--no-` flag, to overrule a config file.
+        minimum: Lowest number allowed.
+        maximum: Highest number allowed.
+    """
+
+    group: Group
+    text: str
+    _: KW_ONLY
+    default: bool | int | str | tuple[str, ...] | None = None
+    default_text: str = ""
+    metavar: str | None = None
+    short: str = ""
+    words: type[StrEnum] | None = None
+    is_comma_list: bool = False
+    is_number_too: bool = False
+    can_negate: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One option: its name, the bare type of its value, and what is said about it."""
+
+    name: str
+    type: type[object]
+    about: About
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was typed, by flag or in a config file; `None` is what was not given.
+
+    Each field is described by the `About` in its annotation, which is why this module does not
+    defer annotations; see `entries`.
+    """
+
+    operations: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.WORK,
+            "Kinds of work: a comma list of resize, crop, convert, compress, run in a fixed order",
+            default_text="compress, resize when a size is given, convert when a format is",
+            metavar="LIST",
+            words=Operation,
+            is_comma_list=True,
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool | None,
+        About(
+            Group.WORK,
+            "Do everything but publish, so that the sizes shown are real",
+            default=_SETTINGS.dry_run,
+            short="-n",
+        ),
+    ] = None
+    resize: Annotated[
+        str | None,
+        About(
+            Group.SIZE,
+            "Box or factor to resize to: 800x600, 800 (wide), x600 (high) or 50%",
+            metavar="SIZE",
+            is_number_too=True,
+        ),
+    ] = None
+    max_dimension: Annotated[
+        int | None,
+        About(
+            Group.SIZE,
+            "Longest edge in pixels where operations name resize and no size is given",
+            default=DEFAULT_MAX_DIMENSION_PX,
+            metavar="PX",
+            minimum=1,
+        ),
+    ] = None
+    fit: Annotated[
+        Fit | None,
+        About(
+            Group.SIZE,
+            "How the image meets the box: cover crops, contain pads, fill stretches",
+            default=str(_RECIPE.fit),
+        ),
+    ] = None
+    gravity: Annotated[
+        Gravity | None,
+        About(
+            Group.SIZE,
+            "Which part stays when cropped, or where the image sits when padded",
+            default=str(_RECIPE.gravity),
+        ),
+    ] = None
+    kernel: Annotated[
+        Kernel | None,
+        About(Group.SIZE, "Resampling kernel", default=str(_RECIPE.kernel)),
+    ] = None
+    enlarge: Annotated[
+        bool | None,
+        About(Group.SIZE, "May scale images up", default=_RECIPE.enlarge, can_negate=True),
+    ] = None
+    background: Annotated[
+        str | None,
+        About(
+            Group.SIZE,
+            "Colour of padding, and under transparency where the target format has none",
+            default_text="white, and transparent padding where there is alpha",
+            metavar="#RRGGBB",
+        ),
+    ] = None
+    target_format: Annotated[
+        str | None,
+        About(
+            Group.ENCODING,
+            "Format to write: jpg, png, webp, avif, tiff, gif, or keep the source's own",
+            default=_RECIPE.target_format,
+            metavar="FORMAT",
+        ),
+    ] = None
+    quality: Annotated[
+        int | None,
+        About(
+            Group.ENCODING,
+            "Quality of lossy encoding, 1 to 100",
+            default_text="each format's own; see pixmill formats",
+            metavar="N",
+            minimum=1,
+            maximum=100,
+        ),
+    ] = None
+    lossless: Annotated[
+        bool | None,
+        About(
+            Group.ENCODING,
+            "Encode every pixel exactly as it is",
+            default=_RECIPE.lossless,
+            can_negate=True,
+        ),
+    ] = None
+    effort: Annotated[
+        Effort | None,
+        About(Group.ENCODING, "CPU time spent on smaller files", default=str(_RECIPE.effort)),
+    ] = None
+    max_size: Annotated[
+        str | None,
+        About(
+            Group.ENCODING,
+            "Cap on each file: the best quality that fits is used. 1 kB is 1000, 1 KiB is 1024",
+            default_text="no cap",
+            metavar="SIZE",
+            is_number_too=True,
+        ),
+    ] = None
+    min_quality: Annotated[
+        int | None,
+        About(
+            Group.ENCODING,
+            "Lowest quality that the search for --max-size may use",
+            default=_RECIPE.min_quality,
+            metavar="N",
+            minimum=1,
+            maximum=100,
+        ),
+    ] = None
+    strategy: Annotated[
+        StrategyName | None,
+        About(
+            Group.ENCODING,
+            "How encodings are chosen: by what the image shows, as told, or without loss",
+            default=str(_RECIPE.strategy),
+        ),
+    ] = None
+    keep: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.LOOK,
+            "Metadata to keep, a comma list of exif, xmp, iptc, icc and copyright; "
+            "or none, no-gps or all alone",
+            default=tuple(str(word) for word in Keep if word in DEFAULT_KEEP),
+            metavar="LIST",
+            words=Keep,
+            is_comma_list=True,
+        ),
+    ] = None
+    colour: Annotated[
+        Colour | None,
+        About(
+            Group.LOOK,
+            "Convert colours to sRGB, or keep them with the embedded profile",
+            default=str(_RECIPE.colour),
+        ),
+    ] = None
+    auto_orient: Annotated[
+        bool | None,
+        About(
+            Group.LOOK,
+            "Turn the pixels as EXIF orientation says",
+            default=_RECIPE.auto_orient,
+            can_negate=True,
+        ),
+    ] = None
+    recursive: Annotated[
+        bool | None,
+        About(Group.INPUT, "Walk the folders inside", default=_SETTINGS.recursive, can_negate=True),
+    ] = None
+    include: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.INPUT,
+            "Take only files whose relative path matches this glob; may be given again",
+            default_text="everything",
+            metavar="GLOB",
+        ),
+    ] = None
+    exclude: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.INPUT,
+            "Leave out files and whole folders that match this glob; may be given again",
+            default_text="nothing",
+            metavar="GLOB",
+        ),
+    ] = None
+    hidden: Annotated[
+        bool | None,
+        About(
+            Group.INPUT,
+            "Take names that start with a dot",
+            default=_SETTINGS.hidden,
+            can_negate=True,
+        ),
+    ] = None
+    symlinks: Annotated[
+        Symlinks | None,
+        About(
+            Group.INPUT,
+            "Symbolic links: skip all, follow those that stay inside the input, or follow all",
+            default=str(_SETTINGS.symlinks),
+        ),
+    ] = None
+    supported_formats: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.INPUT,
+            "Input formats to take, a comma list such as jpg,png; the others are skipped",
+            default_text="all",
+            metavar="LIST",
+            is_comma_list=True,
+        ),
+    ] = None
+    copy_others: Annotated[
+        bool | None,
+        About(
+            Group.OUTPUT,
+            "Copy files that are no images",
+            default=_SETTINGS.copy_others,
+            can_negate=True,
+        ),
+    ] = None
+    if_exists: Annotated[
+        IfExists | None,
+        About(Group.OUTPUT, "Where a file already stands", default=str(_SETTINGS.if_exists)),
+    ] = None
+    if_larger: Annotated[
+        IfLarger | None,
+        About(
+            Group.OUTPUT,
+            "Where the result is not smaller and no other change was asked: keep copies the source",
+            default=str(_RECIPE.if_larger),
+        ),
+    ] = None
+    on_collision: Annotated[
+        OnCollision | None,
+        About(
+            Group.OUTPUT,
+            "Where two sources want one name: the second becomes a.jpg.webp, or fails",
+            default=str(_SETTINGS.on_collision),
+        ),
+    ] = None
+    parallel: Annotated[
+        str | None,
+        About(
+            Group.MACHINE,
+            "Worker processes",
+            default="auto",
+            default_text="auto: the CPUs this process may use",
+            metavar="N|auto",
+            is_number_too=True,
+        ),
+    ] = None
+    memory: Annotated[
+        str | None,
+        About(
+            Group.MACHINE,
+            "Cap on the memory of all processes together",
+            default="auto",
+            default_text="auto: half of what is available",
+            metavar="SIZE|auto",
+            is_number_too=True,
+        ),
+    ] = None
+    timeout: Annotated[
+        str | None,
+        About(
+            Group.MACHINE,
+            "Time one file may take: 90, 30s, 5m",
+            default=f"{_SETTINGS.timeout_s:g}s",
+            metavar="TIME",
+            is_number_too=True,
+        ),
+    ] = None
+    retries: Annotated[
+        int | None,
+        About(
+            Group.MACHINE,
+            "Further attempts after trouble that may pass, such as a busy disk",
+            default=_SETTINGS.retries,
+            metavar="N",
+            minimum=0,
+        ),
+    ] = None
+    json: Annotated[
+        bool | None,
+        About(Group.SCREEN, "Print the report as JSON on stdout at the end", default=False),
+    ] = None
+    events: Annotated[
+        str | None,
+        About(
+            Group.SCREEN,
+            "Write one JSON object a line as things happen, to a file or to - for stdout",
+            metavar="FILE|-",
+        ),
+    ] = None
+    report: Annotated[
+        str | None,
+        About(Group.SCREEN, "Write the report as JSON to a file at the end", metavar="FILE"),
+    ] = None
+    progress: Annotated[
+        ProgressStyle | None,
+        About(
+            Group.SCREEN,
+            "How progress is shown; auto is a bar on a terminal and plain lines elsewhere",
+            default=str(ProgressStyle.AUTO),
+        ),
+    ] = None
+    log_file: Annotated[
+        str | None,
+        About(Group.SCREEN, "Append one line a file, with the time", metavar="FILE"),
+    ] = None
+    verbose: Annotated[
+        bool | None,
+        About(
+            Group.SCREEN,
+            "Show one line a file, the slowest and the largest",
+            default=False,
+            short="-v",
+        ),
+    ] = None
+    quiet: Annotated[
+        bool | None,
+        About(Group.SCREEN, "Show nothing but errors", default=False, short="-q"),
+    ] = None
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return every option with the bare type of its value (`bool`, `str`, `tuple`, an enum)."""
+    hints = get_type_hints(Options, include_extras=True)
+    return tuple(_entry(one.name, hints[one.name]) for one in fields(Options))
+
+
+def spelling(name: str) -> str:
+    """Return the flag of an option: `max_size` is `--max-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def _entry(name: str, hint: object) -> Entry:
+    """Take `Annotated[X | None, About(...)]` apart."""
+    value, about = get_args(hint)
+    return Entry(name, _bare(value), about)
+
+
+def _bare(hint: object) -> type[object]:
+    """Return `X` of `X | None`, and `tuple` of `tuple[str, ...]`."""
+    inner = next(member for member in get_args(hint) if member is not types.NoneType)
+    found = get_origin(inner) or inner
+    if not isinstance(found, type):
+        raise TypeError(f"expected an option of a plain type, got {found!r}")
+    return found

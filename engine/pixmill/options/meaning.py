@@ -1,0 +1,237 @@
+"""From what was typed to what is meant: `Options` in, a `Recipe` and its `Settings` out.
+
+Pure. Every error names the option it is about; must not know whether a flag or a file gave it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pixmill.errors import OptionError
+from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
+from pixmill.options.reading import chosen
+from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Operation, Recipe
+from pixmill.settings import Settings
+from pixmill.units import Geometry, parse_duration, parse_geometry, parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixmill.options.fields import Options
+
+__all__ = ["Request", "meant", "uses_max_dimension"]
+
+_AUTO: Final = "auto"
+_RECIPE: Final = Recipe()
+_SETTINGS: Final = Settings()
+_HEX: Final = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
+_COLOURS: Final = {"white": "#ffffff", "black": "#000000"}
+_SHORT_HEX_LENGTH: Final = 3
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is meant: what every image shall become, and how the run is carried out."""
+
+    recipe: Recipe
+    settings: Settings
+
+
+def meant(options: Options) -> Request:
+    """Return what these options ask for; what was not given takes its default.
+
+    Raises:
+        OptionError: A value that does not parse, lies outside its range or contradicts another.
+    """
+    return Request(recipe=_recipe(options), settings=_settings(options))
+
+
+def uses_max_dimension(options: Options) -> bool:
+    """Whether `max_dimension` decides a size: resize is asked for by name, without a size."""
+    named = options.operations or ()
+    return options.resize is None and Operation.RESIZE in named and Operation.CROP not in named
+
+
+def _recipe(options: Options) -> Recipe:
+    resize = _geometry(options)
+    target = _target_format(options.target_format)
+    recipe = Recipe(
+        operations=_operations(options, is_sized=resize is not None, target=target),
+        resize=resize,
+        fit=_or(options.fit, _RECIPE.fit),
+        gravity=_or(options.gravity, _RECIPE.gravity),
+        kernel=_or(options.kernel, _RECIPE.kernel),
+        enlarge=_or(options.enlarge, _RECIPE.enlarge),
+        background=_background(options.background),
+        target_format=target,
+        quality=options.quality,
+        lossless=_or(options.lossless, _RECIPE.lossless),
+        effort=_or(options.effort, _RECIPE.effort),
+        max_size_bytes=_parsed(parse_size, options.max_size, option="max_size"),
+        min_quality=_or(options.min_quality, _RECIPE.min_quality),
+        strategy=_or(options.strategy, _RECIPE.strategy),
+        keep=_keep(options.keep),
+        colour=_or(options.colour, _RECIPE.colour),
+        auto_orient=_or(options.auto_orient, _RECIPE.auto_orient),
+        if_larger=_or(options.if_larger, _RECIPE.if_larger),
+    )
+    _check_convert(recipe)
+    _check_lossless(recipe)
+    return recipe
+
+
+def _settings(options: Options) -> Settings:
+    return Settings(
+        recursive=_or(options.recursive, _SETTINGS.recursive),
+        include=_or(options.include, _SETTINGS.include),
+        exclude=_or(options.exclude, _SETTINGS.exclude),
+        hidden=_or(options.hidden, _SETTINGS.hidden),
+        symlinks=_or(options.symlinks, _SETTINGS.symlinks),
+        supported_formats=_supported_formats(options.supported_formats),
+        copy_others=_or(options.copy_others, _SETTINGS.copy_others),
+        if_exists=_or(options.if_exists, _SETTINGS.if_exists),
+        on_collision=_or(options.on_collision, _SETTINGS.on_collision),
+        parallel=_parsed(_workers, options.parallel, option="parallel"),
+        memory_bytes=_parsed(_size_or_auto, options.memory, option="memory"),
+        timeout_s=_or(
+            _parsed(parse_duration, options.timeout, option="timeout"), _SETTINGS.timeout_s
+        ),
+        retries=_or(options.retries, _SETTINGS.retries),
+        dry_run=_or(options.dry_run, _SETTINGS.dry_run),
+    )
+
+
+def _operations(options: Options, *, is_sized: bool, target: str) -> frozenset[Operation]:
+    """Return the operations named, or those that the other options imply."""
+    if options.operations is not None:
+        return frozenset(
+            chosen(Operation, word, option="operations") for word in options.operations
+        )
+    implied = {Operation.COMPRESS}
+    if is_sized:
+        implied.add(Operation.RESIZE)
+    if target != KEEP_SOURCE_FORMAT:
+        implied.add(Operation.CONVERT)
+    return frozenset(implied)
+
+
+def _geometry(options: Options) -> Geometry | None:
+    edge_px = _or(options.max_dimension, DEFAULT_MAX_DIMENSION_PX)
+    if edge_px < 1:
+        raise OptionError(f"expected at least 1 px, got {edge_px}", option="max_dimension")
+    if uses_max_dimension(options):
+        return Geometry(width_px=edge_px, height_px=edge_px)
+    return _parsed(parse_geometry, options.resize, option="resize")
+
+
+def _target_format(text: str | None) -> str:
+    from pixmill.registry import canonical_name, codec, writable_names  # noqa: PLC0415 - see below
+
+    # The registry imports every codec record, which `pixmill --help` must not wait for.
+    if text is None or text == KEEP_SOURCE_FORMAT:
+        return KEEP_SOURCE_FORMAT
+    name = _parsed(canonical_name, text, option="target_format")
+    if name is None or not codec(name).can_write:
+        names = ", ".join((*writable_names(), KEEP_SOURCE_FORMAT))
+        raise OptionError(f"expected one of {names}; got {text!r}", option="target_format")
+    return name
+
+
+def _supported_formats(words: tuple[str, ...] | None) -> frozenset[str]:
+    from pixmill.registry import canonical_name  # noqa: PLC0415 - as in _target_format
+
+    if words is None:
+        return _SETTINGS.supported_formats
+    if not words:
+        raise OptionError(
+            "expected at least one format, got none: leave it out to take every format",
+            option="supported_formats",
+        )
+    names = (_parsed(canonical_name, word, option="supported_formats") for word in words)
+    return frozenset(name for name in names if name is not None)
+
+
+def _keep(words: tuple[str, ...] | None) -> frozenset[Keep]:
+    if words is None:
+        return _RECIPE.keep
+    return frozenset(chosen(Keep, word, option="keep") for word in words)
+
+
+def _background(text: str | None) -> str | None:
+    if text is None:
+        return _RECIPE.background
+    spelled = _COLOURS.get(text.strip().lower(), text.strip().lower())
+    match = _HEX.fullmatch(spelled)
+    if match is None:
+        raise OptionError(
+            f"expected a colour such as #ffffff, #fff, white or black, got {text!r}",
+            option="background",
+        )
+    digits = match[1]
+    if len(digits) == _SHORT_HEX_LENGTH:
+        digits = "".join(digit * 2 for digit in digits)
+    return f"#{digits}"
+
+
+def _workers(text: str) -> int | None:
+    if text.strip().lower() == _AUTO:
+        return None
+    stripped = text.strip()
+    if not (stripped.isascii() and stripped.isdigit()):
+        raise OptionError(f"expected a number of workers or auto, got {text!r}")
+    return int(stripped)
+
+
+def _size_or_auto(text: str) -> int | None:
+    return None if text.strip().lower() == _AUTO else parse_size(text)
+
+
+def _check_convert(recipe: Recipe) -> None:
+    if Operation.CONVERT in recipe.operations and recipe.target_format == KEEP_SOURCE_FORMAT:
+        raise OptionError(
+            "convert needs a format to convert to: add --target-format, such as webp",
+            option="target_format",
+        )
+
+
+def _check_lossless(recipe: Recipe) -> None:
+    if not recipe.is_lossless:
+        return
+    asked = "--lossless" if recipe.lossless else "--strategy lossless"
+    if recipe.quality is not None:
+        raise OptionError(f"{asked} has no quality: leave one of the two out", option="quality")
+    if recipe.max_size_bytes is not None:
+        raise OptionError(
+            f"{asked} cannot aim at a size: leave one of the two out", option="max_size"
+        )
+    _check_lossless_target(recipe.target_format, asked=asked)
+
+
+def _check_lossless_target(target: str, *, asked: str) -> None:
+    from pixmill.registry import codec, writable_names  # noqa: PLC0415 - as in _target_format
+
+    if target == KEEP_SOURCE_FORMAT or codec(target).supports_lossless:
+        return
+    able = ", ".join(name for name in writable_names() if codec(name).supports_lossless)
+    raise OptionError(
+        f"{target} has no lossless mode: convert to one of {able}, or leave {asked} out",
+        option="lossless",
+    )
+
+
+def _parsed(parse: Callable[[str], Value], text: str | None, *, option: str) -> Value | None:
+    """Parse what was given; an error gains the option's name."""
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except OptionError as error:
+        raise OptionError(str(error), option=option) from None
+
+
+def _or(value: Value | None, default: Value) -> Value:
+    return default if value is None else value
