@@ -20,6 +20,11 @@ class Space(StrEnum):
     LAB = "lab"
     OTHER = "other"
 
+    @property
+    def is_exotic(self) -> bool:
+        """Whether web formats cannot store it: anything but RGB and grey."""
+        return self not in {Space.RGB, Space.GREY}
+
 
 class Metadata(StrEnum):
     """A kind of metadata that a file was found to carry."""

@@ -116,6 +116,7 @@ class Job:
         source: What to read.
         destination: Where to publish, relative to the run's destination root, `/`-separated.
         attempt: From 1.
+        crashes: How many workers have died with it in their hands.
         notes: What was noticed before the job was sent, such as a wrong suffix.
     """
 
@@ -123,6 +124,7 @@ class Job:
     source: SourceRef
     destination: str
     attempt: int = 1
+    crashes: int = 0
     notes: tuple[str, ...] = ()
 
 

@@ -83,7 +83,7 @@ class SmartCrop:
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """Place every page on a canvas; transparent where the target stores alpha, else background."""
+    """Place every page on a canvas of the background colour, or of transparency."""
 
     left_px: int
     top_px: int

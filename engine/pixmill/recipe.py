@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_KEEP",
     "KEEP_SOURCE_FORMAT",
+    "WHITE",
     "Colour",
     "Effort",
     "Fit",
@@ -32,7 +34,9 @@ __all__ = [
 ]
 
 KEEP_SOURCE_FORMAT = "keep"
+WHITE = "#ffffff"
 _MAX_QUALITY = 100
+_HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 class Operation(StrEnum):
@@ -142,7 +146,8 @@ class Recipe:
         gravity: What stays when cropping, where the image sits when padding. Default: centre.
         kernel: Resampling kernel. Default: lanczos3.
         enlarge: Whether an image may be scaled up. Default: false.
-        background: Colour of padding and of flattened transparency, `#rrggbb`. Default: #ffffff.
+        background: Colour of padding and of flattened transparency, `#rrggbb`. Default: white;
+            images with alpha are padded with transparency.
         target_format: A writable codec's name, or `keep`. Default: keep.
         quality: 1 to 100; `None` for each codec's own default.
         lossless: Whether pixels must come out of the encoder as they went in. Default: false.
@@ -165,7 +170,7 @@ class Recipe:
     gravity: Gravity = Gravity.CENTRE
     kernel: Kernel = Kernel.LANCZOS3
     enlarge: bool = False
-    background: str = "#ffffff"
+    background: str | None = None
     target_format: str = KEEP_SOURCE_FORMAT
     quality: int | None = None
     lossless: bool = False
@@ -182,6 +187,10 @@ class Recipe:
         """Refuse values that contradict each other: parse at the edge, trust inside."""
         self._check_operations()
         self._check_quality()
+        if self.background is not None and not _HEX_COLOUR.fullmatch(self.background):
+            raise OptionError(
+                f"expected a colour such as #ffffff, got {self.background!r}", option="background"
+            )
         lonely = [keep for keep in _LONELY_KEEPS if keep in self.keep]
         if not self.keep or (lonely and len(self.keep) > 1):
             word = lonely[0] if lonely else "nothing"
@@ -236,12 +245,12 @@ class Recipe:
         for name, value in (("quality", self.quality), ("min_quality", self.min_quality)):
             if value is not None and not 1 <= value <= _MAX_QUALITY:
                 raise OptionError(f"expected {name} from 1 to 100, got {value}", option=name)
-        if self.max_size_bytes is not None and self.quality is not None:
-            if self.min_quality > self.quality:
-                raise OptionError(
-                    f"min_quality {self.min_quality} is above quality {self.quality}",
-                    option="min_quality",
-                )
+        has_range = self.max_size_bytes is not None and self.quality is not None
+        if has_range and self.min_quality > (self.quality or 0):
+            raise OptionError(
+                f"min_quality {self.min_quality} is above quality {self.quality}",
+                option="min_quality",
+            )
         if not self.has_compression:
             for name, is_given in (
                 ("quality", self.quality is not None),

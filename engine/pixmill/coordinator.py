@@ -1,0 +1,184 @@
+"""Wait, event, command: drives one run from the walk to the summary, in the caller's thread.
+
+Decides nothing: `dispatch` does. Never loads pyvips, so that no codec can take a run down.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import random
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from pixmill.dispatch import Dispatcher, Rules
+from pixmill.model import Job
+from pixmill.protocol import (
+    Finish,
+    GiveUp,
+    Grant,
+    JobFound,
+    KillWorker,
+    PullMore,
+    Record,
+    RetireWorker,
+    Send,
+    StartWorker,
+    StopAsked,
+    StopMode,
+    Tick,
+    WalkEnded,
+    WorkerLost,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.collector import Collector
+    from pixmill.executors.base import Executor
+    from pixmill.model import Outcome
+    from pixmill.protocol import Command, Event
+    from pixmill.reporting import Summary
+    from pixmill.storage.local import Destination
+
+__all__ = ["Coordinator"]
+
+_PULL_SLICE = 32
+_WAIT_S = 0.2
+
+
+@dataclass(slots=True)
+class Coordinator:
+    """One run.
+
+    Args:
+        found: The walk: jobs, and outcomes of what is no job.
+        rules: What is fixed for the dispatcher.
+        executor: Who runs workers.
+        collector: Where outcomes go.
+        destination: Where results go; swept where a worker died while publishing.
+        is_dry_run: Whether nothing is published.
+    """
+
+    found: Iterator[Job | Outcome]
+    rules: Rules
+    executor: Executor
+    collector: Collector
+    destination: Destination
+    is_dry_run: bool = False
+    fatal: str = ""
+    is_interrupted: bool = False
+    _dispatcher: Dispatcher = field(init=False)
+    _recorded: deque[Outcome] = field(default_factory=deque)
+    _wanted: int = 0
+    _stop: StopMode | None = None
+
+    def __post_init__(self) -> None:
+        """Make the brain."""
+        self._dispatcher = Dispatcher(self.rules, random.Random())  # noqa: S311 - jitter
+
+    def stop(self, mode: StopMode) -> None:
+        """Ask the run to stop; may be called from a signal handler."""
+        self._stop = mode
+        self.is_interrupted = True
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Run, yielding every outcome as it is recorded; closing the iterator aborts the run."""
+        try:
+            self._handle(Tick())
+            while not self._dispatcher.is_finished:
+                self._turn()
+                while self._recorded:
+                    yield self._recorded.popleft()
+            while self._recorded:
+                yield self._recorded.popleft()
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End every worker and remove what it may have left half-written; may be called twice."""
+        slots = range(self.rules.slots)
+        held = tuple(job for slot in slots for job in self._dispatcher.jobs_of(slot))
+        self.executor.close()
+        self._sweep(held)
+        if not self._dispatcher.is_finished:
+            self.is_interrupted = True
+
+    def summary(self) -> Summary:
+        """Close the books; to be called once the run has ended."""
+        return self.collector.summary(is_interrupted=self.is_interrupted, fatal=self.fatal)
+
+    def _turn(self) -> None:
+        """Hear the workers, pull from the walk, look at the clock."""
+        if self._stop is not None:
+            mode, self._stop = self._stop, None
+            self._handle(StopAsked(mode))
+        for report in self.executor.wait(self._patience_s()):
+            if isinstance(report, WorkerLost):
+                self._note_loss(report)
+            self._handle(report)
+        self._pull()
+        self._handle(Tick())
+        self.collector.tick(self._dispatcher.in_hand)
+
+    def _patience_s(self) -> float:
+        if self._wanted:
+            return 0.0
+        due_s = self._dispatcher.next_due_s
+        return _WAIT_S if due_s is None else min(_WAIT_S, max(0.0, due_s - time.monotonic()))
+
+    def _pull(self) -> None:
+        """Take a slice of the walk, so that workers are heard in between."""
+        for _ in range(_PULL_SLICE):
+            if not self._wanted:
+                return
+            found = next(self.found, None)
+            if found is None:
+                self._wanted = 0
+                self._handle(WalkEnded())
+            elif isinstance(found, Job):
+                self._wanted -= 1
+                self._handle(JobFound(found))
+            else:
+                self._record(found)
+
+    def _handle(self, event: Event) -> None:
+        for command in self._dispatcher.handle(event, time.monotonic()):
+            self._obey(command)
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case PullMore(count):
+                self._wanted += count
+            case Record(outcome):
+                self._record(outcome)
+            case StartWorker() | Send() | Grant() | RetireWorker() | KillWorker():
+                self.executor.deliver(command)
+            case GiveUp(reason):
+                self.fatal = reason
+                self._wanted = 0
+                self.collector.reporter.noticed(f"the run cannot go on: {reason}")
+            case Finish():
+                self._wanted = 0
+            case _:
+                assert_never(command)
+
+    def _record(self, outcome: Outcome) -> None:
+        self.collector.record(outcome)
+        self._recorded.append(outcome)
+
+    def _note_loss(self, report: WorkerLost) -> None:
+        """Remove what a dead worker may have left half-written, and say that it died."""
+        jobs = self._dispatcher.jobs_of(report.slot)
+        if not jobs:
+            return
+        hand = next((job.source.path for job in jobs if job.number == report.in_hand), "")
+        between = f"with {hand} in its hands" if hand else "between two files"
+        self.collector.reporter.noticed(f"a worker ended by {report.reason} {between}")
+        self._sweep(jobs)
+
+    def _sweep(self, jobs: tuple[Job, ...]) -> None:
+        if not self.is_dry_run:
+            for folder in {posixpath.dirname(job.destination) for job in jobs}:
+                self.destination.sweep(folder)

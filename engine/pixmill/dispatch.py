@@ -1,0 +1,410 @@
+"""The coordinator's brain: events in, commands out, and nothing else.
+
+Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it promises, and what
+`tests/test_dispatch.py` checks after every event of random runs:
+
+- the leases in force never exceed the budget, and no job is ever in two hands;
+- grants go before new work, in order of arrival, so that a large job cannot starve;
+- a lost worker costs at most the file in its hands: that one is tried once more, alone, in a
+  fresh worker, and every other job it held goes back unblamed;
+- every job found ends in exactly one `Record`, unless the run is aborted.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field, replace
+from enum import StrEnum, auto
+from typing import TYPE_CHECKING, assert_never
+
+from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
+from pixmill.protocol import (
+    CostKnown,
+    Finish,
+    GiveUp,
+    Grant,
+    JobEnded,
+    JobFound,
+    KillWorker,
+    PullMore,
+    Record,
+    RetireWorker,
+    Send,
+    StartWorker,
+    StopAsked,
+    StopMode,
+    Tick,
+    WalkEnded,
+    WorkerLost,
+    WorkerReady,
+)
+
+if TYPE_CHECKING:
+    import random
+
+    from pixmill.protocol import Command, Event
+
+__all__ = ["Dispatcher", "Rules"]
+
+_SMALL_BYTES = 64 * 1024
+_BATCH_JOBS = 32
+_BATCH_BYTES = 1024 * 1024
+_START_TIMEOUT_S = 60.0
+_LEAVE_TIMEOUT_S = 10.0
+# Workers that die one after the other without one job ended between them: the machine cannot
+# run workers at all. Random kills never come near it.
+_MAX_BARREN_LOSSES = 12
+_BACKOFF_S = 0.25
+_MAX_BACKOFF_S = 30.0
+_FATAL = {FailureKind.NO_SPACE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What is fixed for a run.
+
+    Attributes:
+        slots: Most workers at a time.
+        budget_bytes: Sum that all leases may reach.
+        base_bytes: Lease that any job starts with, enough for a small image.
+        timeout_s: Seconds a file may take.
+        retries: Further attempts after a failure that may pass.
+        pending_jobs: Most jobs waiting in the coordinator.
+        resident_bytes: Resident memory above which a worker is replaced between files.
+    """
+
+    slots: int
+    budget_bytes: int
+    base_bytes: int
+    timeout_s: float
+    retries: int
+    pending_jobs: int = 256
+    resident_bytes: int = 1 << 62
+
+
+class _State(StrEnum):
+    EMPTY = auto()
+    STARTING = auto()
+    IDLE = auto()
+    BUSY = auto()
+    LEAVING = auto()
+
+
+@dataclass(slots=True)
+class _Slot:
+    number: int
+    state: _State = _State.EMPTY
+    jobs: deque[Job] = field(default_factory=deque)
+    lease_bytes: int = 0
+    deadline_s: float | None = None
+    overdue: int | None = None
+    is_fresh: bool = True
+    is_bloated: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Retry:
+    due_s: float
+    number: int
+    job: Job = field(compare=False)
+    last: Outcome = field(compare=False)
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """The state of one run's scheduling.
+
+    Args:
+        rules: What is fixed for the run.
+        rng: Source of the jitter in backoff.
+    """
+
+    rules: Rules
+    rng: random.Random
+    _slots: list[_Slot] = field(init=False)
+    _pending: deque[Job] = field(default_factory=deque)
+    _suspects: deque[Job] = field(default_factory=deque)
+    _waiting: deque[CostKnown] = field(default_factory=deque)
+    _retries: list[_Retry] = field(default_factory=list)
+    _awaited: int = 0
+    _has_walk_ended: bool = False
+    _is_finished: bool = False
+    _barren_losses: int = 0
+    _stop: StopMode | None = None
+    _now_s: float = 0.0
+    _out: list[Command] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make the slots, empty."""
+        self._slots = [_Slot(number) for number in range(self.rules.slots)]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether `Finish` was said."""
+        return self._is_finished
+
+    @property
+    def in_hand(self) -> int:
+        """Jobs that workers hold."""
+        return sum(len(slot.jobs) for slot in self._slots)
+
+    def jobs_of(self, slot: int) -> tuple[Job, ...]:
+        """Return the jobs that a slot's worker holds."""
+        return tuple(self._slots[slot].jobs)
+
+    @property
+    def leased_bytes(self) -> int:
+        """Sum of the leases in force."""
+        return sum(slot.lease_bytes for slot in self._slots)
+
+    @property
+    def next_due_s(self) -> float | None:
+        """When the next deadline or retry falls due, on the clock of `now_s`."""
+        times = [slot.deadline_s for slot in self._slots if slot.deadline_s is not None]
+        if self._retries:
+            times.append(self._retries[0].due_s)
+        return min(times, default=None)
+
+    def handle(self, event: Event, now_s: float) -> list[Command]:
+        """Take in one event and return what is to be done, in order."""
+        self._now_s = now_s
+        self._out = []
+        match event:
+            case JobFound():
+                self._found(event)
+            case WalkEnded():
+                self._has_walk_ended, self._awaited = True, 0
+            case WorkerReady():
+                self._ready(self._slots[event.slot])
+            case CostKnown():
+                self._cost_known(event)
+            case JobEnded():
+                self._job_ended(event)
+            case WorkerLost():
+                self._worker_lost(event)
+            case Tick():
+                self._kill_overdue()
+            case StopAsked():
+                self._stop_asked(event.mode)
+            case _:
+                assert_never(event)
+        self._advance()
+        return self._out
+
+    def _found(self, event: JobFound) -> None:
+        self._awaited = max(0, self._awaited - 1)
+        if self._stop is None:
+            self._pending.append(event.job)
+
+    def _ready(self, slot: _Slot) -> None:
+        if slot.state is _State.STARTING:
+            slot.state, slot.deadline_s = _State.IDLE, None
+
+    def _cost_known(self, event: CostKnown) -> None:
+        slot = self._slots[event.slot]
+        if slot.jobs and slot.jobs[0].number == event.number and slot.overdue is None:
+            slot.deadline_s = None
+            self._waiting.append(event)
+
+    def _job_ended(self, event: JobEnded) -> None:
+        slot = self._slots[event.slot]
+        if not slot.jobs or slot.jobs[0].number != event.number:
+            return
+        self._barren_losses = 0
+        job = slot.jobs.popleft()
+        slot.is_fresh = False
+        slot.is_bloated = event.resident_bytes > self.rules.resident_bytes
+        slot.lease_bytes = self.rules.base_bytes if slot.jobs else 0
+        if slot.overdue is None:
+            slot.deadline_s = self._now_s + self.rules.timeout_s if slot.jobs else None
+            slot.state = _State.BUSY if slot.jobs else _State.IDLE
+        self._settle(job, event.outcome)
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        """Record an outcome, or put a job that failed for a passing reason aside for a while."""
+        outcome = replace(outcome, attempts=job.attempt)
+        failure = outcome.failure
+        if failure and failure.kind in _FATAL:
+            self._give_up(f"{outcome.path}: {failure.message}")
+        may_pass = failure is not None and failure.is_retryable and self._stop is None
+        if may_pass and job.attempt <= self.rules.retries:
+            delay_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** (job.attempt - 1))
+            due_s = self._now_s + delay_s * self.rng.uniform(0.5, 1.5)
+            again = replace(job, attempt=job.attempt + 1)
+            heapq.heappush(self._retries, _Retry(due_s, job.number, again, outcome))
+        else:
+            self._out.append(Record(outcome))
+
+    def _worker_lost(self, event: WorkerLost) -> None:
+        slot = self._slots[event.slot]
+        self._slots[event.slot] = _Slot(slot.number)
+        self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
+        was_wanted = slot.state is not _State.LEAVING
+        self._barren_losses += was_wanted
+        if self._barren_losses >= _MAX_BARREN_LOSSES:
+            self._give_up(f"workers cannot work here: the last one ended with {event.reason}")
+        for job in reversed(slot.jobs):
+            is_blamed = job.number == event.in_hand and slot.overdue in {None, job.number}
+            if not is_blamed:
+                self._return(job)
+            elif slot.overdue is not None:
+                self._fail(job, FailureKind.TIMEOUT, f"took longer than {self.rules.timeout_s:g} s")
+            else:
+                self._crashed(job, event.reason)
+
+    def _return(self, job: Job) -> None:
+        """Put a job that no worker had begun back to the front; a stopping run forgets it."""
+        if self._stop is None:
+            self._pending.appendleft(job)
+
+    def _crashed(self, job: Job, reason: str) -> None:
+        self._barren_losses = 0
+        if job.crashes or self._stop is not None:
+            times = "twice" if job.crashes else "once"
+            self._fail(job, FailureKind.CRASHED, f"its worker died {times}, by {reason}")
+        else:
+            self._suspects.append(replace(job, attempt=job.attempt + 1, crashes=1))
+
+    def _fail(self, job: Job, kind: FailureKind, message: str) -> None:
+        self._barren_losses = 0
+        self._out.append(Record(_failed(job, kind, message)))
+
+    def _kill_overdue(self) -> None:
+        for slot in self._slots:
+            if slot.deadline_s is not None and slot.deadline_s <= self._now_s:
+                slot.deadline_s = None
+                slot.overdue = slot.jobs[0].number if slot.jobs else None
+                slot.state = _State.LEAVING if not slot.jobs else slot.state
+                self._out.append(KillWorker(slot.number, "it took too long"))
+
+    def _stop_asked(self, mode: StopMode) -> None:
+        self._drop_unstarted()
+        self._stop = mode
+        if mode is StopMode.ABORT:
+            for slot in self._slots:
+                if slot.state is not _State.EMPTY:
+                    self._out.append(KillWorker(slot.number, "the run was aborted"))
+            self._finish()
+
+    def _give_up(self, reason: str) -> None:
+        if self._stop is None:
+            self._drop_unstarted()
+            self._stop = StopMode.DRAIN
+            self._out.append(GiveUp(reason))
+
+    def _drop_unstarted(self) -> None:
+        """Forget what was not begun; what has failed and waits to be tried again has failed."""
+        self._pending.clear()
+        for retry in self._retries:
+            self._out.append(Record(retry.last))
+        self._retries.clear()
+        for job in self._suspects:
+            once = replace(job, attempt=job.attempt - 1)
+            self._fail(once, FailureKind.CRASHED, "its worker died, and the run was stopped")
+        self._suspects.clear()
+
+    def _advance(self) -> None:
+        if self._is_finished:
+            return
+        self._grant()
+        if self._stop is None:
+            self._promote_retries()
+            if not self._waiting:
+                self._assign()
+            self._pull()
+        has_work = self._pending or self._suspects or self._retries or self.in_hand
+        if not has_work and (self._has_walk_ended or self._stop is not None):
+            for slot in self._slots:
+                if slot.state is not _State.EMPTY:
+                    self._retire(slot)
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._is_finished:
+            self._is_finished = True
+            self._out.append(Finish())
+
+    def _grant(self) -> None:
+        while self._waiting:
+            head = self._waiting[0]
+            slot = self._slots[head.slot]
+            others_bytes = self.leased_bytes - slot.lease_bytes
+            if others_bytes + head.cost_bytes > self.rules.budget_bytes:
+                return
+            self._waiting.popleft()
+            slot.lease_bytes = max(head.cost_bytes, self.rules.base_bytes)
+            slot.deadline_s = self._now_s + self.rules.timeout_s
+            self._out.append(Grant(head.slot, head.number))
+
+    def _promote_retries(self) -> None:
+        while self._retries and self._retries[0].due_s <= self._now_s:
+            self._pending.appendleft(heapq.heappop(self._retries).job)
+
+    def _assign(self) -> None:
+        starting = sum(slot.state is _State.STARTING for slot in self._slots)
+        for slot in self._slots:
+            work = len(self._pending) + len(self._suspects)
+            if work == 0:
+                return
+            if slot.state is _State.IDLE and slot.is_bloated:
+                self._retire(slot)
+            elif slot.state is _State.IDLE:
+                self._send(slot)
+            elif slot.state is _State.EMPTY and work > starting:
+                starting += 1
+                slot.state = _State.STARTING
+                slot.deadline_s = self._now_s + _START_TIMEOUT_S
+                self._out.append(StartWorker(slot.number))
+
+    def _send(self, slot: _Slot) -> None:
+        if self.leased_bytes + self.rules.base_bytes > self.rules.budget_bytes:
+            return
+        if self._suspects and slot.is_fresh:
+            jobs: tuple[Job, ...] = (self._suspects.popleft(),)
+        elif self._pending:
+            jobs = self._batch()
+        else:
+            return
+        slot.jobs.extend(jobs)
+        slot.state = _State.BUSY
+        slot.lease_bytes = self.rules.base_bytes
+        slot.deadline_s = self._now_s + self.rules.timeout_s
+        self._out.append(Send(slot.number, jobs))
+
+    def _batch(self) -> tuple[Job, ...]:
+        """Take one large job, or small ones up to this worker's fair share of what waits."""
+        share = min(_BATCH_JOBS, 1 + len(self._pending) // (2 * len(self._slots)))
+        jobs = [self._pending.popleft()]
+        room_bytes = _BATCH_BYTES - jobs[0].source.size_bytes
+        while len(jobs) < share and self._pending and jobs[0].source.size_bytes <= _SMALL_BYTES:
+            size_bytes = self._pending[0].source.size_bytes
+            if size_bytes > min(_SMALL_BYTES, room_bytes):
+                break
+            jobs.append(self._pending.popleft())
+            room_bytes -= size_bytes
+        return tuple(jobs)
+
+    def _retire(self, slot: _Slot) -> None:
+        if slot.state is not _State.LEAVING:
+            slot.state = _State.LEAVING
+            slot.deadline_s = self._now_s + _LEAVE_TIMEOUT_S
+            self._out.append(RetireWorker(slot.number))
+
+    def _pull(self) -> None:
+        expected = len(self._pending) + self._awaited
+        if not self._has_walk_ended and 2 * expected <= self.rules.pending_jobs:
+            self._awaited += self.rules.pending_jobs - expected
+            self._out.append(PullMore(self.rules.pending_jobs - expected))
+
+
+def _failed(job: Job, kind: FailureKind, message: str) -> Outcome:
+    return Outcome(
+        path=job.source.path,
+        status=Status.FAILED,
+        codec=job.source.codec,
+        bytes_read=job.source.size_bytes,
+        failure=Failed(kind, Stage.PROCESS, message),
+        attempts=job.attempt,
+        notes=job.notes,
+    )

@@ -1,0 +1,265 @@
+"""Where worker processes come from: forks of a nursery on Linux, fresh interpreters elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pixmill.errors import RunError
+from pixmill.executors.note import SharedNote, mapped
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+__all__ = ["Hatchery", "Hatchling", "NurseryHatchery", "SpawnHatchery", "default_hatchery"]
+
+_HATCH_TIMEOUT_S = 60.0
+_END_TIMEOUT_S = 5.0
+_MESSAGE_BYTES = 4096
+
+
+class Hatchling(Protocol):
+    """A worker process, as the coordinator holds it."""
+
+    @property
+    def connection(self) -> Connection[Any, Any]:
+        """The coordinator's end of its pipe; it ends when the worker does."""
+
+    @property
+    def note(self) -> SharedNote:
+        """What it has in hand."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def reason(self) -> str:
+        """Wait for its end and return how it ended, for a person."""
+
+
+class Hatchery(Protocol):
+    """Starts worker processes."""
+
+    def hatch(self) -> Hatchling:
+        """Start one.
+
+        Raises:
+            RunError: The system does not let one start.
+        """
+
+    def processes(self) -> list[int]:
+        """Return the process ids of helpers that are no workers."""
+
+    def close(self) -> None:
+        """End every process it has started."""
+
+
+@dataclass(slots=True)
+class _Fork:
+    connection: Connection[Any, Any]
+    note: SharedNote
+    pid: int
+    hatchery: NurseryHatchery
+
+    def kill(self) -> None:
+        self.hatchery.tell({"kill": self.pid})
+
+    def reason(self) -> str:
+        status = self.hatchery.status_of(self.pid)
+        return "an unknown end" if status is None else _spelled(os.waitstatus_to_exitcode(status))
+
+
+@dataclass(slots=True)
+class NurseryHatchery:
+    """Forks workers off one small process that has the codecs loaded."""
+
+    _process: subprocess.Popen[bytes] | None = None
+    _control: socket.socket | None = None
+    _token: int = 0
+    _ended: dict[int, int] = field(default_factory=dict)
+
+    def hatch(self) -> Hatchling:
+        """Fork a worker; the first one starts the nursery, and a dead nursery is replaced."""
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            self._open()
+        ours, theirs = socket.socketpair()
+        note = os.memfd_create("pixmill-note")
+        os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
+        try:
+            pid = self._hatched(theirs.fileno(), note)
+            shared = mapped(note)
+        except OSError as error:
+            ours.close()
+            raise RunError(f"cannot start a worker: {error.strerror or error}") from error
+        finally:
+            theirs.close()
+            os.close(note)
+        return _Fork(Connection(ours.detach()), shared, pid, self)
+
+    def processes(self) -> list[int]:
+        """Return the nursery's process id."""
+        return [] if self._process is None else [self._process.pid]
+
+    def tell(self, message: dict[str, int]) -> None:
+        """Send the nursery a message; one that has died has taken its workers along."""
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(json.dumps(message).encode())
+
+    def status_of(self, pid: int) -> int | None:
+        """Wait a moment for the exit status of a worker that has ended."""
+        deadline_s = time.monotonic() + _END_TIMEOUT_S
+        while pid not in self._ended and self._listen(deadline_s) is not None:
+            pass
+        return self._ended.pop(pid, None)
+
+    def close(self) -> None:
+        """Close the control socket: the nursery kills its workers, reaps them and ends."""
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            try:
+                self._process.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process = self._control = None
+        self._ended.clear()
+
+    def _open(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = dict(os.environ)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        environment["VIPS_CONCURRENCY"] = "1"
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
+                [sys.executable, "-m", "pixmill.executors.nursery", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                start_new_session=True,  # so that Ctrl-C reaches the coordinator alone
+            )
+        self._control = ours
+
+    def _hatched(self, pipe: int, note: int) -> int:
+        if self._control is None:
+            raise RunError("cannot start a worker: the nursery is closed")
+        self._token += 1
+        request = json.dumps({"hatch": self._token}).encode()
+        socket.send_fds(self._control, [request], [pipe, note])
+        deadline_s = time.monotonic() + _HATCH_TIMEOUT_S
+        while message := self._listen(deadline_s):
+            if message.get("hatched") == self._token:
+                return message["pid"]
+        raise RunError("cannot start a worker: the nursery ended or does not answer")
+
+    def _listen(self, deadline_s: float) -> dict[str, int] | None:
+        """Return the nursery's next message, or nothing once it has ended or time is up."""
+        if self._control is None:
+            return None
+        self._control.settimeout(max(0.001, deadline_s - time.monotonic()))
+        try:
+            content = self._control.recv(_MESSAGE_BYTES)
+        except OSError:
+            return None
+        if not content:
+            return None
+        message: dict[str, int] = json.loads(content)
+        if "ended" in message:
+            self._ended[message["ended"]] = message["status"]
+        return message
+
+
+@dataclass(slots=True)
+class _Spawned:
+    connection: Connection[Any, Any]
+    note: SharedNote
+    process: BaseProcess
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid or 0
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def reason(self) -> str:
+        self.process.join(_END_TIMEOUT_S)
+        code = self.process.exitcode
+        return "an unknown end" if code is None else _spelled(code)
+
+
+@dataclass(slots=True)
+class SpawnHatchery:
+    """Starts each worker as a fresh interpreter: slower and larger, and possible everywhere."""
+
+    _started: list[_Spawned] = field(default_factory=list)
+
+    def hatch(self) -> Hatchling:
+        """Start an interpreter that becomes a worker."""
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        shared = context.RawArray("B", 8)
+        process = context.Process(target=_spawned, args=(theirs, shared), daemon=True)
+        try:
+            process.start()
+        except OSError as error:
+            raise RunError(f"cannot start a worker: {error.strerror or error}") from error
+        theirs.close()
+        self._started = [each for each in self._started if each.process.is_alive()]
+        worker = _Spawned(ours, SharedNote(memoryview(shared).cast("B")), process)
+        self._started.append(worker)
+        return worker
+
+    def processes(self) -> list[int]:
+        """Return none: multiprocessing keeps no helper for spawned processes."""
+        return []
+
+    def close(self) -> None:
+        """Kill and reap every worker."""
+        for worker in self._started:
+            worker.process.kill()
+        for worker in self._started:
+            worker.process.join(_END_TIMEOUT_S)
+        self._started.clear()
+
+
+def default_hatchery() -> Hatchery:
+    """Return the best that this system allows: the nursery needs Linux."""
+    return NurseryHatchery() if sys.platform == "linux" else SpawnHatchery()
+
+
+def _spawned(connection: Connection[Any, Any], shared: Any) -> None:
+    """Be a worker in a fresh interpreter."""
+    os.environ["VIPS_CONCURRENCY"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    from pixmill.imaging.confine import prepare_process  # noqa: PLC0415 - after the environment
+    from pixmill.worker import serve  # noqa: PLC0415
+
+    prepare_process()
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        serve(connection, SharedNote(memoryview(shared).cast("B")))
+
+
+def _spelled(code: int) -> str:
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,95 @@
+"""Workers in processes of this machine, one pipe each.
+
+No queue is shared: a worker that dies can neither take a lock along nor a neighbour's message.
+The end of a pipe is the worker's death, and comes after every message that it sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import wait as wait_for
+from typing import TYPE_CHECKING
+
+from pixmill.executors.hatchery import Hatchery, default_hatchery
+from pixmill.protocol import (
+    Grant,
+    KillWorker,
+    RetireWorker,
+    Send,
+    StartWorker,
+    WorkerLost,
+)
+
+if TYPE_CHECKING:
+    from pixmill.executors.base import Delivery, Report
+    from pixmill.executors.hatchery import Hatchling
+    from pixmill.protocol import Setup
+
+__all__ = ["LocalExecutor"]
+
+
+@dataclass(slots=True)
+class LocalExecutor:
+    """Runs workers as processes.
+
+    Args:
+        setup: What every worker must know; its slot is set when one is started.
+        hatchery: Where processes come from. Default: the best that this system allows.
+    """
+
+    setup: Setup
+    hatchery: Hatchery = field(default_factory=default_hatchery)
+    _workers: dict[int, Hatchling] = field(default_factory=dict)
+
+    def deliver(self, command: Delivery) -> None:
+        """Carry out a command; what a dead worker can no longer hear is dropped."""
+        if isinstance(command, StartWorker):
+            worker = self.hatchery.hatch()
+            self._workers[command.slot] = worker
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                worker.connection.send(replace(self.setup, slot=command.slot))
+            return
+        worker_or_none = self._workers.get(command.slot)
+        if worker_or_none is None:
+            return
+        match command:
+            case KillWorker():
+                worker_or_none.kill()
+            case Send() | Grant() | RetireWorker():
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    worker_or_none.connection.send(command)
+
+    def wait(self, timeout_s: float) -> list[Report]:
+        """Return what workers said; a worker's end comes after its last words."""
+        slots = {worker.connection: slot for slot, worker in self._workers.items()}
+        ready = wait_for(list(slots), timeout_s)
+        reports: list[Report] = []
+        for connection in ready:
+            slot = slots[connection]  # type: ignore[index]  # only our connections were waited for
+            reports += self._heard(slot)
+        return reports
+
+    def processes(self) -> list[int]:
+        """Return the process ids of the workers and their helpers."""
+        return [*self.hatchery.processes(), *(worker.pid for worker in self._workers.values())]
+
+    def close(self) -> None:
+        """End every process at once."""
+        for worker in self._workers.values():
+            worker.kill()
+            worker.connection.close()
+        self._workers.clear()
+        self.hatchery.close()
+
+    def _heard(self, slot: int) -> list[Report]:
+        worker = self._workers[slot]
+        reports: list[Report] = []
+        try:
+            while worker.connection.poll():
+                reports.append(worker.connection.recv())
+        except (EOFError, OSError):
+            del self._workers[slot]
+            worker.connection.close()
+            reports.append(WorkerLost(slot, worker.note.in_hand, worker.reason()))
+        return reports

@@ -1,0 +1,141 @@
+"""The fork server: a small process that has the codecs loaded and never evaluates an image.
+
+Run as `python -m pixmill.executors.nursery DESCRIPTOR`. Each worker is a fork of it, so workers
+share its code pages and start in milliseconds; a fork of a process that has evaluated an image
+would deadlock in libvips' thread pool, so this one never does. Python's own forkserver would run
+the user's main module again in every worker and outlive the run, so pixmill has this one.
+
+It speaks JSON over a sequenced-packet socket: `{"hatch": TOKEN}` with two descriptors (the
+worker's pipe and its note) is answered by `{"hatched": TOKEN, "pid": PID}`; `{"kill": PID}` kills;
+every end is told as `{"ended": PID, "status": STATUS}`. When the socket closes, all workers die.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+from pixmill.executors.note import mapped
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1
+_MESSAGE_BYTES = 4096
+_OOM_SCORE = "800"
+
+
+@dataclass(slots=True)
+class _Nursery:
+    control: socket.socket
+    alarm: socket.socket
+    pids: set[int] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Serve until the coordinator has gone, then leave nothing behind."""
+        while True:
+            ready, _, _ = select.select([self.control, self.alarm], [], [])
+            if self.alarm in ready:
+                self.alarm.recv(_MESSAGE_BYTES)
+                self._reap()
+            if self.control in ready and not self._obeyed():
+                break
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in self.pids:
+            os.waitpid(pid, 0)
+
+    def _obeyed(self) -> bool:
+        content, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 2)
+        if not content:
+            return False
+        message = json.loads(content)
+        if "hatch" in message:
+            pid = self._hatch(*descriptors)
+            self._tell({"hatched": message["hatch"], "pid": pid})
+        elif message["kill"] in self.pids:  # not reaped yet, so the number is still this worker's
+            os.kill(message["kill"], signal.SIGKILL)
+        return True
+
+    def _hatch(self, pipe: int, note: int) -> int:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                self.control.close()
+                self.alarm.close()
+                status = _work(pipe, note)
+            finally:
+                os._exit(status)
+        self.pids.add(pid)
+        os.close(pipe)
+        os.close(note)
+        return pid
+
+    def _reap(self) -> None:
+        for pid in list(self.pids):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self.pids.discard(pid)
+                self._tell({"ended": pid, "status": status})
+
+    def _tell(self, message: dict[str, int]) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.control.send(json.dumps(message).encode())
+
+
+def _work(pipe: int, note: int) -> int:
+    """Be a worker until told to retire; return the exit status."""
+    from pixmill.worker import serve  # noqa: PLC0415 - loaded long ago, by `main`
+
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _die_with_parent()
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
+        score.write(_OOM_SCORE)  # out of memory, the kernel takes a worker, never the coordinator
+    try:
+        serve(Connection(pipe), mapped(note))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return 0  # the coordinator has gone
+    except BaseException:  # noqa: BLE001 - the process's edge: told, then seen as a lost worker
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def main() -> None:
+    """Load the codecs, then hatch workers on demand."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is data, and the coordinator's alone
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the coordinator decides when workers end
+    _die_with_parent()
+    from pixmill import worker  # noqa: F401, PLC0415 - loads the codecs, once, for all workers
+    from pixmill.imaging.confine import prepare_process  # noqa: PLC0415
+
+    prepare_process()
+    alarm, bell = socket.socketpair()
+    for end in (alarm, bell):
+        end.settimeout(0)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    gc.collect()
+    gc.freeze()  # so that no collection in a worker touches, and so copies, shared pages
+    _Nursery(control, alarm).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What an `OSError` means for one file: its kind, and whether another attempt may succeed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Final
+
+from pixmill.model import Failed, FailureKind, Stage
+
+__all__ = ["errno_failure", "os_failure"]
+
+_RETRYABLE: Final = frozenset(
+    {
+        errno.EIO,
+        errno.ESTALE,
+        errno.EBUSY,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.ETIMEDOUT,
+        errno.ETXTBSY,
+    }
+)
+_KINDS: Final = {
+    errno.ENOENT: FailureKind.VANISHED,
+    errno.ENOTDIR: FailureKind.VANISHED,
+    errno.EACCES: FailureKind.PERMISSION,
+    errno.EPERM: FailureKind.PERMISSION,
+    errno.EROFS: FailureKind.PERMISSION,
+    errno.ENOSPC: FailureKind.NO_SPACE,
+    errno.EDQUOT: FailureKind.NO_SPACE,
+    errno.ENOMEM: FailureKind.MEMORY,
+    errno.EEXIST: FailureKind.EXISTS,
+}
+
+
+def os_failure(error: OSError, stage: Stage) -> Failed:
+    """Return the failure that a system error stands for; its own words where it has no number."""
+    if error.errno is None:
+        return Failed(FailureKind.IO, stage, str(error).lower())
+    return errno_failure(error.errno, stage)
+
+
+def errno_failure(number: int, stage: Stage) -> Failed:
+    """Return the failure that an error number stands for.
+
+    While publishing, a missing or misplaced folder is the destination's trouble, not a vanished
+    source.
+    """
+    kind = _KINDS.get(number, FailureKind.IO)
+    if kind is FailureKind.VANISHED and stage is Stage.PUBLISH:
+        kind = FailureKind.IO
+    is_retryable = number in _RETRYABLE
+    return Failed(kind, stage, os.strerror(number).lower(), is_retryable)

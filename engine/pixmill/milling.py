@@ -1,0 +1,346 @@
+"""One image from source to product: probe, plan, decode, steps, candidates, the smallest good one.
+
+Runs where pyvips may be loaded: in a worker, or in the caller's process for `optimize_bytes`.
+Must not publish, retry or know other images.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING
+
+from pixmill.content import classify
+from pixmill.imaging import compare, encode, load, metadata, probe, steps
+from pixmill.imaging.confine import lift_memory_limit, limit_memory
+from pixmill.imaging.content import content_stats
+from pixmill.imaging.errors import ImagingError
+from pixmill.imaging.notes import notes_of
+from pixmill.imaging.sources import reading
+from pixmill.model import Failed, FailureKind, Stage, Status
+from pixmill.planning import metadata_kept, planned, target_of
+from pixmill.recipe import IfLarger
+from pixmill.registry import codec, writable_names
+from pixmill.strategies.brief import Brief
+from pixmill.strategies.choice import strategy
+from pixmill.strategies.search import highest_fitting
+from pixmill.units import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyvips
+
+    from pixmill.codecs.spec import Encoding
+    from pixmill.content import ContentClass
+    from pixmill.header import Header
+    from pixmill.imaging.sources import Source
+    from pixmill.plan import Plan
+    from pixmill.planning import Limits
+    from pixmill.recipe import Recipe
+
+__all__ = ["Product", "mill"]
+
+# Mean error of a palette that a person does not see on flat graphics; photographs never get one.
+_MIN_PALETTE_PSNR_DB = 38.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What became of one image.
+
+    Attributes:
+        status: `optimized`, `kept` (publish the source's bytes) or `skipped` (publish nothing).
+        target: Codec of what is to be published.
+        width_px: Width of what is to be published.
+        height_px: Height of one page of it.
+        content: Encoded bytes, or an unnamed file that holds them; `None` unless optimized.
+        content_bytes: Their number; the source's own where it is kept.
+        quality: Quality, `None` where none applies.
+        encodes: Encodes it took.
+        notes: What the user should know.
+    """
+
+    status: Status
+    target: str
+    width_px: int
+    height_px: int
+    content: bytes | IO[bytes] | None = None
+    content_bytes: int = 0
+    quality: int | None = None
+    encodes: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    content: bytes | IO[bytes]
+    size_bytes: int
+    quality: int | None
+
+
+def mill(
+    source: Source,
+    codec_name: str,
+    recipe: Recipe,
+    limits: Limits,
+    *,
+    lease: Callable[[int], None],
+    spool_folder: str | None = None,
+) -> Product | Failed:
+    """Make one image.
+
+    Args:
+        source: Path or encoded bytes.
+        codec_name: What its content was recognised as.
+        recipe: What is wanted.
+        limits: What it may cost.
+        lease: Called with the plan's cost in bytes before any pixel is decoded; returns once that
+            much may be held.
+        spool_folder: Where results too large to hold are spooled, in unnamed files. Default: the
+            system's folder for temporary files.
+
+    Returns:
+        The product, or why there is none.
+    """
+    try:
+        header = probe.probe(source, codec_name)
+        if not target_of(codec_name, recipe).can_write:
+            return _kept(header, header.codec)
+        plan = planned(header, recipe, limits)
+        if isinstance(plan, Failed):
+            return plan
+        lease(plan.cost_bytes)
+        limit_memory(plan.cost_bytes)
+        try:
+            return _Mill(source, recipe, plan, spool_folder).made()
+        finally:
+            lift_memory_limit()
+    except ImagingError as error:
+        return error.failure
+
+
+@dataclass(slots=True)
+class _Mill:
+    source: Source
+    recipe: Recipe
+    plan: Plan
+    spool_folder: str | None
+    encodes: int = 0
+    notes: list[str] = field(default_factory=list)
+    pixels: pyvips.Image | None = None
+
+    def made(self) -> Product | Failed:
+        """Return the smallest good candidate, the source itself, or a failure."""
+        rewrapped = self._rewrapped()
+        if self._needs_nothing(rewrapped):
+            return self._optimized(rewrapped) if rewrapped else self._kept()
+        encodings = self._encodings()
+        if not encodings:
+            return self._without_encoding(rewrapped)
+        if self.recipe.max_size_bytes is not None:
+            found = self._sized(encodings, self.recipe.max_size_bytes)
+            return found if isinstance(found, Failed) else self._optimized(found)
+        best = self._smallest(encodings)
+        if rewrapped and rewrapped.size_bytes <= best.size_bytes:
+            best = rewrapped
+        return self._chosen(best, is_rewrapped=best is rewrapped)
+
+    def _chosen(self, best: _Candidate, *, is_rewrapped: bool) -> Product:
+        is_larger = best.size_bytes >= self.plan.header.file_bytes
+        is_free = not (self.plan.is_demanded or self.plan.is_rewrap_demanded)
+        if not is_larger or not is_free or self.recipe.if_larger is IfLarger.WRITE:
+            if is_rewrapped:
+                self.notes.append("recoding would not make it smaller: metadata removed, no more")
+            return self._optimized(best)
+        if self.recipe.if_larger is IfLarger.SKIP:
+            return self._product(Status.SKIPPED)
+        return self._kept()
+
+    def _needs_nothing(self, rewrapped: _Candidate | None) -> bool:
+        """Whether a size is asked for and the source's own pixels have it already."""
+        cap_bytes = self.recipe.max_size_bytes
+        if cap_bytes is None or self.plan.is_demanded:
+            return False
+        if self.plan.is_rewrap_demanded:
+            return rewrapped is not None and rewrapped.size_bytes <= cap_bytes
+        return self.plan.header.file_bytes <= cap_bytes
+
+    def _rewrapped(self) -> _Candidate | None:
+        """Return the source without the metadata that must go, its coded pixels untouched."""
+        spec = codec(self.plan.header.codec)
+        is_of_use = self.plan.is_rewrap_demanded and not self.plan.is_demanded
+        if not is_of_use or spec.rewrapped is None or not self.plan.is_pinned:
+            return None
+        kept_whole = metadata_kept(self.recipe)
+        if not metadata.kinds_left(self._image()) <= kept_whole:
+            return None  # part of some kind is to stay, which only a new encoding can do
+        with reading(self.source) as file:
+            content = spec.rewrapped(file.read(), kept_whole)
+        if content is None:
+            return None
+        return _Candidate(content, len(content), self.plan.header.quality)
+
+    def _without_encoding(self, rewrapped: _Candidate | None) -> Product | Failed:
+        """Answer where everything must be lossless and the target has no lossless form."""
+        if rewrapped is not None:
+            return self._optimized(rewrapped)
+        if not self.plan.is_demanded and not self.plan.is_rewrap_demanded:
+            return self._kept()
+        choices = ", ".join(name for name in writable_names() if codec(name).supports_lossless)
+        return Failed(
+            FailureKind.UNSUPPORTED,
+            Stage.PLAN,
+            f"{codec(self.plan.target).title} has no lossless form for this change: "
+            f"use --target-format with one of {choices}",
+        )
+
+    def _encodings(self) -> tuple[Encoding, ...]:
+        chosen = strategy(self.recipe.strategy)
+        shown = self._content_class() if chosen.NEEDS_CONTENT and self.plan.is_pinned else None
+        target = codec(self.plan.target)
+        brief = Brief(self.plan.header, self.recipe, target, shown, self.plan.is_lean)
+        encodings = chosen.candidates(brief)
+        return encodings if self.plan.is_pinned else encodings[:1]
+
+    def _content_class(self) -> ContentClass:
+        shown = classify(content_stats(self._image()))
+        self.notes.append(f"content: {shown}")
+        return shown
+
+    def _smallest(self, encodings: tuple[Encoding, ...]) -> _Candidate:
+        candidates = [made for each in encodings if (made := self._candidate(each)) is not None]
+        best = min(candidates, key=lambda candidate: candidate.size_bytes)
+        target = codec(self.plan.target)
+        is_worth_lossless = (
+            best.size_bytes > self.plan.header.file_bytes
+            and self.plan.header.is_lossless
+            and target.supports_lossless
+            and all(each.quality is not None for each in encodings)
+        )
+        if is_worth_lossless and self.plan.is_pinned:
+            exact = self._candidate(_lossless(encodings[0]))
+            best = min(best, exact or best, key=lambda candidate: candidate.size_bytes)
+        return best
+
+    def _sized(self, encodings: tuple[Encoding, ...], cap_bytes: int) -> _Candidate | Failed:
+        """Return the best that fits a size: a lossless form if one does, else by search."""
+        exact = [each for each in encodings if each.quality is None]
+        fitting: list[_Candidate] = []
+        lowest_bytes = 0
+        for encoding in exact:
+            made = self._candidate(encoding)
+            if made is not None:
+                lowest_bytes = min(lowest_bytes or made.size_bytes, made.size_bytes)
+                fitting += [made] if made.size_bytes <= cap_bytes else []
+        if fitting:
+            return fitting[0]
+        lossy = next((each for each in encodings if each.quality is not None), None)
+        return self._unreachable(lowest_bytes, None) if lossy is None else self._searched(lossy)
+
+    def _searched(self, encoding: Encoding) -> _Candidate | Failed:
+        cap_bytes = self.recipe.max_size_bytes or 0
+        own = self.plan.header.quality or 100
+        high = min(encoding.quality or 100, own)
+        low = min(self.recipe.min_quality, high)
+        kept: dict[int, _Candidate] = {}
+
+        def size_of(quality: int) -> int:
+            made = self._encoded(_at(encoding, quality))
+            if made.size_bytes <= cap_bytes:
+                kept.clear()
+                kept[quality] = made
+            return made.size_bytes
+
+        curve = codec(self.plan.target).size_curve
+        found = highest_fitting(size_of, cap_bytes, low=low, high=high, curve=curve)
+        if found.quality is None:
+            return self._unreachable(found.lowest_bytes, low)
+        return kept.get(found.quality) or self._encoded(_at(encoding, found.quality))
+
+    def _unreachable(self, lowest_bytes: int, low: int | None) -> Failed:
+        title = codec(self.plan.target).title
+        best = format_size(lowest_bytes)
+        cap = format_size(self.recipe.max_size_bytes or 0)
+        if low is None:
+            message = (
+                f"{title} has no quality to search and takes {best}, more than {cap}: "
+                f"use --target-format webp, avif or jpg, or add --resize"
+            )
+        else:
+            message = (
+                f"even quality {low} takes {best}, more than {cap}: "
+                f"raise --max-size, lower --min-quality or add --resize"
+            )
+        return Failed(FailureKind.UNREACHABLE, Stage.ENCODE, message)
+
+    def _candidate(self, encoding: Encoding) -> _Candidate | None:
+        """Encode, and judge where an encoding may turn out bad: a palette."""
+        made = self._encoded(encoding)
+        if not encoding.is_palette or not isinstance(made.content, bytes):
+            return made
+        reduced = load.reopened(made.content, encoding.codec)
+        is_good = compare.psnr(self._image(), reduced) >= _MIN_PALETTE_PSNR_DB
+        return made if is_good else None
+
+    def _encoded(self, encoding: Encoding) -> _Candidate:
+        self.encodes += 1
+        if self.plan.is_pinned:
+            content_ = encode.encoded(self._image(), encoding)
+            return _Candidate(content_, len(content_), encoding.quality)
+        spool = tempfile.TemporaryFile(dir=self.spool_folder)  # noqa: SIM115 - the product owns it
+        encode.encode_to_file(self._image(), encoding, spool.fileno())
+        return _Candidate(spool, spool.seek(0, 2), encoding.quality)
+
+    def _image(self) -> pyvips.Image:
+        """Return the finished pixels: held in memory, or a fresh pipeline for every pass."""
+        if self.pixels is not None:
+            return self.pixels
+        image = steps.run_steps(load.opened(self.source, self.plan), self.plan)
+        self.notes += [note for note in notes_of(image) if note not in self.notes]
+        image = metadata.with_metadata(image, self.recipe.keep)
+        if self.plan.is_pinned:
+            self.pixels = image = load.pinned(image)
+        return image
+
+    def _kept(self) -> Product:
+        return _kept(self.plan.header, self.plan.header.codec, self.encodes, self._notes())
+
+    def _optimized(self, candidate: _Candidate) -> Product:
+        return self._product(Status.OPTIMIZED, candidate)
+
+    def _product(self, status: Status, candidate: _Candidate | None = None) -> Product:
+        return Product(
+            status=status,
+            target=self.plan.target,
+            width_px=self.plan.width_px,
+            height_px=self.plan.height_px,
+            content=candidate.content if candidate else None,
+            content_bytes=candidate.size_bytes if candidate else 0,
+            quality=candidate.quality if candidate else None,
+            encodes=self.encodes,
+            notes=self._notes(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        return (*self.plan.notes, *self.notes)
+
+
+def _kept(header: Header, target: str, encodes: int = 0, notes: tuple[str, ...] = ()) -> Product:
+    return Product(
+        status=Status.KEPT,
+        target=target,
+        width_px=header.width_px,
+        height_px=header.height_px,
+        content_bytes=header.file_bytes,
+        encodes=encodes,
+        notes=notes,
+    )
+
+
+def _at(encoding: Encoding, quality: int) -> Encoding:
+    return replace(encoding, quality=quality)
+
+
+def _lossless(encoding: Encoding) -> Encoding:
+    return replace(encoding, quality=None, is_full_chroma=False)

@@ -1,0 +1,136 @@
+"""From sources to destinations: suffixes, and names that two sources would share.
+
+Pure. Names are compared as the least careful file systems do, by Unicode normal form and without
+regard to case, so that an output tree means the same wherever it is copied.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pixmill.planning import target_of
+from pixmill.recipe import KEEP_SOURCE_FORMAT
+from pixmill.registry import suffix_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pixmill.model import SourceRef
+    from pixmill.recipe import Recipe
+
+__all__ = ["Named", "Namer", "folded", "stem_key", "wrong_suffix"]
+
+_MANY_RENAMED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A source and where it goes.
+
+    Attributes:
+        source: What is read.
+        destination: Where it goes, relative to the destination root.
+        rival: Path of the source that holds the name it would have had, or empty.
+    """
+
+    source: SourceRef
+    destination: str
+    rival: str = ""
+
+
+def folded(name: str) -> str:
+    """Return what two names have in common that a careless file system cannot tell apart."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def stem_key(name: str) -> str:
+    """Return the folded stem: sources that can want one name have it in common."""
+    return folded(posixpath.splitext(name)[0])
+
+
+def wrong_suffix(source: SourceRef) -> str:
+    """Return the suffix of a source that belongs to another format than its content, or empty."""
+    suffix = posixpath.splitext(source.path)[1]
+    owner = suffix_owner(suffix)
+    return suffix if source.codec and owner not in {"", source.codec} else ""
+
+
+@dataclass(slots=True)
+class Namer:
+    """The names given in one folder, group by group, in the order of `stem_key`.
+
+    Only names that were changed can meet a later group, so only those are remembered, and only
+    until their turn has passed.
+
+    Args:
+        recipe: Decides the target format and so the suffix.
+        folders: Folded names of the folders beside these files: no file may take one.
+    """
+
+    recipe: Recipe
+    folders: frozenset[str] = frozenset()
+    _renamed: dict[str, str] = field(default_factory=dict)
+
+    def named(self, group: Sequence[SourceRef]) -> list[Named]:
+        """Return a destination for each source of a group that shares its `stem_key`.
+
+        A source whose own name is the wanted one keeps it, else the first in order takes it; the
+        others keep their source suffix inside the name: `a.jpg.webp`.
+        """
+        self._forget_before(stem_key(posixpath.basename(group[0].path)))
+        held: dict[str, str] = {}
+        wanted = [self._wanted(source) for source in group]
+        order = sorted(
+            range(len(group)), key=lambda at: wanted[at] != posixpath.basename(group[at].path)
+        )
+        results: dict[int, Named] = {}
+        for at in order:
+            results[at] = self._claimed(group[at], wanted[at], held)
+        return [results[at] for at in range(len(group))]
+
+    def _claimed(self, source: SourceRef, wanted: str, held: dict[str, str]) -> Named:
+        folder, name = posixpath.split(source.path)
+        first = folded(wanted)
+        rival = held.get(first) or self._renamed.get(first, "")
+        for candidate in _candidates(name, wanted):
+            key = folded(candidate)
+            if key not in held and key not in self._renamed and key not in self.folders:
+                held[key] = source.path
+                if candidate != wanted:
+                    self._renamed[key] = source.path
+                if not rival and first in self.folders:
+                    rival = posixpath.join(folder, wanted)
+                return Named(source, posixpath.join(folder, candidate), rival)
+        raise AssertionError("unreachable: candidates never end")  # pragma: no cover
+
+    def _wanted(self, source: SourceRef) -> str:
+        name = posixpath.basename(source.path)
+        if not source.codec:
+            return name
+        stem, suffix = posixpath.splitext(name)
+        target = target_of(source.codec, self.recipe)
+        is_kept = self.recipe.target_format == KEEP_SOURCE_FORMAT
+        if is_kept and suffix_owner(suffix) == target.name:
+            return name
+        return stem + target.suffixes[0]
+
+    def _forget_before(self, key: str) -> None:
+        if len(self._renamed) > _MANY_RENAMED:
+            self._renamed = {
+                name: path for name, path in self._renamed.items() if stem_key(name) >= key
+            }
+
+
+def _candidates(name: str, wanted: str) -> Iterable[str]:
+    suffix = posixpath.splitext(wanted)[1]
+    yield wanted
+    yield name + suffix
+    count = 2
+    while True:
+        yield f"{name}-{count}{suffix}"
+        count += 1

@@ -1,0 +1,70 @@
+"""What every operation may decide from: header, recipe, target, and where the pixels go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixmill.geometry import Placement, Size, cropped, oriented, placed
+from pixmill.recipe import Colour, Fit, Operation
+
+if TYPE_CHECKING:
+    from pixmill.codecs.spec import CodecSpec
+    from pixmill.header import Header
+    from pixmill.recipe import Recipe
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The facts that operations share.
+
+    Attributes:
+        header: Facts of the source.
+        recipe: What the user wants.
+        target: Record of the codec that will be written.
+    """
+
+    header: Header
+    recipe: Recipe
+    target: CodecSpec
+
+    @property
+    def stored(self) -> Size:
+        """The source's size as its file stores it."""
+        return Size(self.header.width_px, self.header.height_px)
+
+    @property
+    def orientation(self) -> int:
+        """The orientation that is to be applied to the pixels; 1 for none."""
+        return self.header.orientation if self.recipe.auto_orient else 1
+
+    @property
+    def displayed(self) -> Size:
+        """The source's size once it stands upright."""
+        return oriented(self.stored, self.orientation)
+
+    @property
+    def placement(self) -> Placement:
+        """Where the upright pixels go."""
+        recipe = self.recipe
+        if recipe.resize is None:
+            return Placement(self.displayed, self.displayed)
+        if Operation.RESIZE not in recipe.operations:
+            return cropped(self.displayed, recipe.resize)
+        fit = Fit.COVER if Operation.CROP in recipe.operations else recipe.fit
+        return placed(self.displayed, recipe.resize, fit, can_enlarge=recipe.enlarge)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the result carries alpha."""
+        return self.header.has_alpha and self.target.supports_alpha
+
+    @property
+    def needs_srgb(self) -> bool:
+        """Whether colours must be converted: wanted by the recipe, or not storable as they are."""
+        header, target = self.header, self.target
+        if header.bits > target.max_bits or header.space.is_exotic:
+            return True
+        return self.recipe.colour is Colour.SRGB and not header.is_srgb

@@ -1,0 +1,236 @@
+"""From header facts, recipe and limits to a plan with its memory cost, or to a refusal.
+
+Pure: a function of its arguments alone, so that the same source gives the same bytes on any
+machine. Must not read a file, a clock or the load of the moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pixmill.codecs.spec import Encoding
+from pixmill.geometry import Size, shrink_on_load
+from pixmill.header import Metadata
+from pixmill.model import Failed, FailureKind, Stage
+from pixmill.operations.context import Context
+from pixmill.operations.order import ordered_steps
+from pixmill.plan import Load, Plan
+from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Kernel, StrategyName
+from pixmill.registry import codec
+from pixmill.units import format_size
+
+if TYPE_CHECKING:
+    from pixmill.codecs.spec import CodecSpec
+    from pixmill.header import Header
+    from pixmill.recipe import Recipe
+
+__all__ = ["Limits", "metadata_kept", "planned", "target_of"]
+
+# Strips of decoded rows that libvips' threads and write buffers hold while an image streams:
+# 12,000 px wide RGB JPEGs measured 37 to 47 MB, PNGs 76 MB (research/libvips.md, section 2).
+_LINES_IN_FLIGHT = 256
+_MIN_SCALE_ON_LOAD_SHRINK = 4
+_WHOLE_KINDS = {
+    Keep.EXIF: Metadata.EXIF,
+    Keep.XMP: Metadata.XMP,
+    Keep.IPTC: Metadata.IPTC,
+    Keep.ICC: Metadata.ICC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one image may cost.
+
+    Attributes:
+        lease_bytes: Most that any plan may hold; fixed by the memory cap of the run alone.
+    """
+
+    lease_bytes: int
+
+
+def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
+    """Return the record of the codec that a source of this codec is written with.
+
+    `keep` gives the source's own, or its record's fallback where pixmill cannot write it. A
+    vector image under `keep` stays what it is until a size in pixels is asked for.
+    """
+    if recipe.target_format != KEEP_SOURCE_FORMAT:
+        return codec(recipe.target_format)
+    source = codec(codec_name)
+    is_left = source.is_vector and recipe.resize is None
+    return source if source.can_write or is_left else codec(source.fallback)
+
+
+def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
+    """Return the cheapest plan that fits the limits, or why there is none."""
+    target = target_of(header.codec, recipe)
+    context = Context(header, recipe, target)
+    result = context.placement.result
+    if refusal := _refused_by_target(context, result):
+        return refusal
+    for is_pinned, is_lean in ((True, False), (False, False), (False, True)):
+        plan = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
+        if plan.cost_bytes <= limits.lease_bytes:
+            return plan
+    return Failed(
+        FailureKind.TOO_LARGE,
+        Stage.PLAN,
+        f"needs about {format_size(plan.cost_bytes)} of memory as {target.title}, and one image "
+        f"may hold {format_size(limits.lease_bytes)}: raise --memory to "
+        f"{format_size(2 * plan.cost_bytes)} or more",
+    )
+
+
+def metadata_kept(recipe: Recipe) -> frozenset[Metadata]:
+    """Return the kinds of metadata that may stay as they are.
+
+    `copyright` and `no-gps` keep parts of a kind, which needs a rewrite, so they allow none.
+    """
+    if Keep.ALL in recipe.keep:
+        return frozenset(Metadata)
+    return frozenset(_WHOLE_KINDS[keep] for keep in recipe.keep if keep in _WHOLE_KINDS)
+
+
+def _refused_by_target(context: Context, result: Size) -> Failed | None:
+    target, header = context.target, context.header
+    longest_px = max(result.width_px, result.height_px)
+    if longest_px > target.max_edge_px:
+        return Failed(
+            FailureKind.TOO_LARGE,
+            Stage.PLAN,
+            f"{target.title} stores at most {target.max_edge_px} px an edge, got {longest_px}: "
+            f"add --resize {target.max_edge_px}x{target.max_edge_px} or another --target-format",
+        )
+    is_lost = header.is_animated and not target.supports_animation
+    if is_lost and header.codec == target.name and _is_demanded(context):
+        return Failed(
+            FailureKind.UNSUPPORTED,
+            Stage.PLAN,
+            f"animated {target.title} can be read and not yet written: "
+            f"try --target-format webp or gif",
+        )
+    return None
+
+
+def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
+    header, target = context.header, context.target
+    result = context.placement.result
+    load = _load(context)
+    plan = Plan(
+        header=header,
+        target=target.name,
+        load=load,
+        steps=ordered_steps(context),
+        width_px=result.width_px,
+        height_px=result.height_px,
+        has_alpha=context.has_alpha,
+        pages=load.pages,
+        is_demanded=_is_demanded(context),
+        is_rewrap_demanded=bool(
+            {str(kind) for kind in header.metadata} - metadata_kept(context.recipe)
+        ),
+        is_pinned=is_pinned,
+        is_lean=is_lean,
+        cost_bytes=0,
+        notes=_notes(context, load),
+    )
+    return replace(plan, cost_bytes=_cost(context, plan))
+
+
+def _load(context: Context) -> Load:
+    header, source = context.header, codec(context.header.codec)
+    is_paged = header.pages > 1 and (
+        context.target.supports_animation if header.is_animated else context.target.supports_pages
+    )
+    pages = header.pages if is_paged else 1
+    scaled = context.placement.scaled
+    if scaled == context.displayed:
+        return Load(pages=pages)
+    if source.has_shrink_on_load:
+        return Load(shrink=shrink_on_load(context.displayed, scaled), pages=pages)
+    if source.has_scale_on_load:
+        return Load(scale=_scale_on_load(context, source), pages=pages)
+    return Load(pages=pages)
+
+
+def _scale_on_load(context: Context, source: CodecSpec) -> float:
+    """Return the decoder's scale: exact for vectors, else twice what the kernel is to reach."""
+    displayed, scaled = context.displayed, context.placement.scaled
+    scale = max(scaled.width_px / displayed.width_px, scaled.height_px / displayed.height_px)
+    if source.is_vector:
+        return scale
+    is_worth_it = scale * _MIN_SCALE_ON_LOAD_SHRINK <= 1 and context.header.pages == 1
+    is_smooth = context.recipe.kernel is not Kernel.NEAREST
+    return 2 * scale if is_worth_it and is_smooth else 1.0
+
+
+def _is_demanded(context: Context) -> bool:
+    """Whether the source's own bytes would break the recipe, whatever their metadata."""
+    header = context.header
+    return (
+        context.target.name != header.codec
+        or context.placement.result != context.displayed
+        or context.orientation != 1
+        or context.needs_srgb
+    )
+
+
+def _cost(context: Context, plan: Plan) -> int:
+    """Return the bytes at the peak: decoding beside what it feeds, then encoding beside the pin."""
+    header, spec, load = context.header, codec(context.header.codec), plan.load
+    decode_bytes = spec.decode_cost(header, load.shrink) if spec.decode_cost else 0
+    band_bytes = max(1, min(header.bits, context.target.max_bits) // 8)
+    row_bytes = plan.width_px * (header.bands + 1) * band_bytes
+    pixels = plan.width_px * plan.height_px * plan.pages
+    raster_bytes = pixels * (3 + plan.has_alpha) * band_bytes
+    encoding = _costliest(context, plan)
+    encode_bytes = (
+        context.target.encode_cost(encoding, pixels, 3 + plan.has_alpha)
+        if context.target.encode_cost
+        else 0
+    )
+    stream_bytes = row_bytes * _LINES_IN_FLIGHT
+    if plan.is_pinned:
+        result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
+        encode_bytes += result_bytes + 2 * _rewrap_bytes(context)
+        return max(decode_bytes + stream_bytes + raster_bytes, raster_bytes + encode_bytes)
+    turn_bytes = raster_bytes if context.orientation != 1 else 0
+    return decode_bytes + stream_bytes + turn_bytes + encode_bytes
+
+
+def _rewrap_bytes(context: Context) -> int:
+    """Return the bytes of the source where it may be published with nothing but metadata gone."""
+    can_rewrap = codec(context.header.codec).rewrapped is not None and not _is_demanded(context)
+    return context.header.file_bytes if can_rewrap else 0
+
+
+def _costliest(context: Context, plan: Plan) -> Encoding:
+    """Return the candidate that holds most: lossless wherever the strategy may try it."""
+    recipe, target = context.recipe, context.target
+    may_be_lossless = target.supports_lossless and (
+        not target.supports_lossy
+        or recipe.is_lossless
+        or (recipe.strategy is StrategyName.ADAPTIVE and context.header.is_lossless)
+    )
+    quality = None if may_be_lossless else recipe.quality or target.default_quality
+    is_palette = target.supports_palette and not recipe.is_lossless and plan.is_pinned
+    return Encoding(
+        codec=target.name,
+        quality=quality,
+        effort=recipe.effort,
+        is_palette=is_palette,
+        is_lean=plan.is_lean,
+    )
+
+
+def _notes(context: Context, load: Load) -> tuple[str, ...]:
+    header = context.header
+    notes = []
+    if header.pages > load.pages:
+        word = "frames" if header.is_animated else "pages"
+        notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
+    if header.has_gain_map:
+        notes.append("the Ultra HDR gain map was dropped")
+    return tuple(notes)

@@ -1,0 +1,213 @@
+"""What the dispatcher hears and says, events in and commands out, and what a worker is told once.
+
+Values alone; the meaning is in `dispatch`, the delivery in `coordinator`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixmill.model import Job, Outcome
+    from pixmill.recipe import Recipe
+
+__all__ = [
+    "DEFAULT_MILL",
+    "Command",
+    "CostKnown",
+    "Event",
+    "Finish",
+    "GiveUp",
+    "Grant",
+    "JobEnded",
+    "JobFound",
+    "KillWorker",
+    "PullMore",
+    "Record",
+    "RetireWorker",
+    "Send",
+    "Setup",
+    "StartWorker",
+    "StopAsked",
+    "StopMode",
+    "Tick",
+    "WalkEnded",
+    "WorkerLost",
+    "WorkerReady",
+]
+
+
+DEFAULT_MILL = "pixmill.milling:mill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a worker must know once.
+
+    Attributes:
+        slot: Where it works; named in every message.
+        source_root: Absolute path that sources are relative to.
+        destination_root: Absolute path that destinations are relative to.
+        recipe: What is wanted.
+        lease_bytes: Most that one image may cost.
+        base_bytes: What may be held without asking.
+        can_replace: Whether files that stand at a destination may be replaced.
+        is_dry_run: Whether nothing is published.
+        mill: `module:function` of what makes an image.
+    """
+
+    slot: int
+    source_root: str
+    destination_root: str
+    recipe: Recipe
+    lease_bytes: int
+    base_bytes: int
+    can_replace: bool
+    is_dry_run: bool
+    mill: str = DEFAULT_MILL
+
+
+class StopMode(StrEnum):
+    """How a run is stopped: what is in hand is finished, or not even that."""
+
+    DRAIN = auto()
+    ABORT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class JobFound:
+    """The walk met a job."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class WalkEnded:
+    """There is nothing more to find."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """A started worker can take jobs."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostKnown:
+    """A worker has planned a job that needs more than its lease, and waits."""
+
+    slot: int
+    number: int
+    cost_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """A worker is done with a job."""
+
+    slot: int
+    number: int
+    outcome: Outcome
+    resident_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """A worker's process has ended and every message it sent was delivered.
+
+    Attributes:
+        slot: Where it worked.
+        in_hand: Number of the job it had taken up, or `None` if it was between files.
+        reason: How it ended, for a person: `signal 9 (SIGKILL)`.
+    """
+
+    slot: int
+    in_hand: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Somebody wants the run to stop."""
+
+    mode: StopMode
+
+
+Event = JobFound | WalkEnded | WorkerReady | CostKnown | JobEnded | WorkerLost | Tick | StopAsked
+
+
+@dataclass(frozen=True, slots=True)
+class PullMore:
+    """Ask the walk for this many more jobs; fewer only if it ends."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Hand jobs to a worker, to be done in order."""
+
+    slot: int
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Let a waiting worker go on."""
+
+    slot: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Start a process for a slot."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetireWorker:
+    """Let a worker end between files."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker:
+    """End a worker at once."""
+
+    slot: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A job has ended for good."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The run cannot go on; what is in hand is still finished."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Everything is done."""
+
+
+Command = (
+    PullMore | Send | Grant | StartWorker | RetireWorker | KillWorker | Record | GiveUp | Finish
+)

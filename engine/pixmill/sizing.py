@@ -1,0 +1,74 @@
+"""From CPUs and a memory cap to workers, budget and leases.
+
+Pure. What one image may hold depends on the cap alone, so that the same source gives the same
+bytes whatever the number of workers; the number of workers yields where the two do not fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pixmill.units import format_size
+
+__all__ = ["MIN_MEMORY_BYTES", "Sizing", "sized"]
+
+_MB = 1_000_000
+# Proportional set sizes measured with `make bench-memory` on Linux, Python 3.11, libvips 8.18:
+# a coordinator with its command line and progress display, a nursery with the codecs loaded, and
+# what a worker holds of its own between two files.
+_COORDINATOR_BYTES = 45 * _MB
+_NURSERY_BYTES = 16 * _MB
+_WORKER_BYTES = 14 * _MB
+_BASE_BYTES = 8 * _MB
+_RESIDENT_BYTES = 96 * _MB
+MIN_MEMORY_BYTES = 150 * _MB
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """How a run is dimensioned.
+
+    Attributes:
+        workers: Worker processes.
+        budget_bytes: What all leases together may reach.
+        lease_bytes: What one image may hold.
+        base_bytes: What a worker may hold without asking.
+        resident_bytes: Resident memory above which a worker is replaced.
+        warnings: What the user should know.
+    """
+
+    workers: int
+    budget_bytes: int
+    lease_bytes: int
+    base_bytes: int
+    resident_bytes: int
+    warnings: tuple[str, ...]
+
+
+def sized(memory_bytes: int, wanted_workers: int, *, was_asked: bool) -> Sizing:
+    """Fit workers into a memory cap.
+
+    Args:
+        memory_bytes: Cap on the whole process tree.
+        wanted_workers: As many as there are CPUs, or as the user asked for.
+        was_asked: Whether the user asked for that number.
+    """
+    lease_bytes = max(memory_bytes // 2, _BASE_BYTES)
+    room_bytes = memory_bytes - lease_bytes - _COORDINATOR_BYTES - _NURSERY_BYTES + _BASE_BYTES
+    fitting = max(1, room_bytes // (_WORKER_BYTES + _BASE_BYTES))
+    workers = min(wanted_workers, fitting)
+    held_bytes = _COORDINATOR_BYTES + _NURSERY_BYTES + workers * _WORKER_BYTES
+    budget_bytes = max(memory_bytes - held_bytes, lease_bytes + (workers - 1) * _BASE_BYTES)
+    warnings = []
+    if memory_bytes < MIN_MEMORY_BYTES:
+        warnings.append(
+            f"{format_size(memory_bytes)} of memory is little: pixmill itself holds about "
+            f"{format_size(held_bytes)}; give it {format_size(MIN_MEMORY_BYTES)} or more"
+        )
+    if was_asked and workers < wanted_workers:
+        warnings.append(
+            f"{format_size(memory_bytes)} of memory is enough for {workers} of "
+            f"{wanted_workers} workers"
+        )
+    resident_bytes = max(_RESIDENT_BYTES, memory_bytes // (4 * workers))
+    return Sizing(workers, budget_bytes, lease_bytes, _BASE_BYTES, resident_bytes, tuple(warnings))

@@ -1,0 +1,254 @@
+"""Folders of this machine: what is listed and read, and how a result is published.
+
+The only module that writes a destination. It never opens a source for writing, never leaves the
+destination root, and never shows a half-written file under its final name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixmill.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows, where a temporary name is not swept while fresh
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["HEAD_BYTES", "Destination", "Head", "copy_into", "read_head", "write_all"]
+
+HEAD_BYTES = 4096
+_TEMPORARY_PREFIX = ".pixmill-"
+_TEMPORARY_SUFFIX = ".tmp"
+_O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_O_BINARY = getattr(os, "O_BINARY", 0)
+_COPY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of a source, with its identity.
+
+    Attributes:
+        content: First bytes, up to 4096.
+        size_bytes: Size of the file.
+        mtime_ns: Modification time, nanoseconds since the epoch.
+        is_regular: Whether it is a regular file; nothing else is ever read.
+    """
+
+    content: bytes
+    size_bytes: int
+    mtime_ns: int
+    is_regular: bool
+
+
+def read_head(path: str, *, can_follow: bool) -> Head:
+    """Read the first bytes of a file without ever waiting for a FIFO or a device.
+
+    Args:
+        path: The file.
+        can_follow: Whether the name may be a symbolic link.
+
+    Raises:
+        OSError: It cannot be opened or read.
+    """
+    flags = os.O_RDONLY | _O_NONBLOCK | _O_BINARY | (0 if can_follow else _O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    try:
+        status = os.fstat(descriptor)
+        is_regular = stat.S_ISREG(status.st_mode)
+        content = os.read(descriptor, HEAD_BYTES) if is_regular else b""
+    finally:
+        os.close(descriptor)
+    return Head(content, status.st_size, status.st_mtime_ns, is_regular)
+
+
+@dataclass(slots=True)
+class Destination:
+    """A folder that results are published into.
+
+    Args:
+        root: Absolute path of the folder; made when the first result is published.
+    """
+
+    root: str
+    _folders: dict[str, str] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Make the root.
+
+        Raises:
+            RunError: It cannot be made, or is no folder.
+        """
+        try:
+            Path(self.root).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"cannot make the output folder {self.root}: {error.strerror or error}"
+            ) from error
+
+    def exists(self, relative: str) -> bool:
+        """Return whether anything, a dangling link included, stands at this name."""
+        return os.path.lexists(self.path(relative))
+
+    def path(self, relative: str) -> str:
+        """Return the absolute path of a relative name."""
+        return os.path.join(self.root, *relative.split("/"))
+
+    def publish(
+        self,
+        relative: str,
+        write: Callable[[int], int],
+        *,
+        mtime_ns: int,
+        can_replace: bool,
+    ) -> int:
+        """Write a file under a temporary name, flush it, and give it its name in one step.
+
+        Args:
+            relative: Name relative to the root.
+            write: Writes the content to a file descriptor and returns the bytes written.
+            mtime_ns: Modification time to set.
+            can_replace: Whether a file that stands there may be replaced.
+
+        Returns:
+            Bytes written.
+
+        Raises:
+            FileExistsError: A file stands there and may not be replaced.
+            OSError: The destination cannot be written.
+        """
+        final = self.path(relative)
+        temporary, descriptor = _temporary(self._folder(relative))
+        try:
+            try:
+                written_bytes = write(descriptor)
+                os.fsync(descriptor)
+                os.utime(
+                    descriptor if os.utime in os.supports_fd else temporary, ns=(mtime_ns,) * 2
+                )
+                _rename(temporary, final, can_replace=can_replace)
+            finally:
+                os.close(descriptor)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        return written_bytes
+
+    def sweep(self, relative_folder: str) -> int:
+        """Remove temporary files that no living process holds; return how many."""
+        folder = self.path(relative_folder) if relative_folder else self.root
+        swept = 0
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if _is_temporary(entry.name) and _is_abandoned(entry.path):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(entry.path)
+                        swept += 1
+        return swept
+
+    def _folder(self, relative: str) -> str:
+        """Make and check the folder of a name: no part below the root may be a link."""
+        parts = relative.split("/")[:-1]
+        key = "/".join(parts)
+        if key not in self._folders:
+            folder = self.root
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            for part in parts:
+                folder = os.path.join(folder, part)
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder)
+                if not stat.S_ISDIR(os.lstat(folder).st_mode):
+                    raise NotADirectoryError(
+                        f"expected a folder at {folder}, found a file or a link"
+                    )
+            self._folders = {key: folder}
+        return self._folders[key]
+
+
+def copy_into(source: str) -> Callable[[int], int]:
+    """Return a writer that copies a file's bytes, for `Destination.publish`."""
+
+    def write(descriptor: int) -> int:
+        written_bytes = 0
+        with open(source, "rb", buffering=0) as stream:
+            while chunk := stream.read(_COPY_BYTES):
+                written_bytes += write_all(descriptor, chunk)
+        return written_bytes
+
+    return write
+
+
+def write_all(descriptor: int, content: bytes | memoryview) -> int:
+    """Write every byte to a descriptor; return how many there were."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return len(content)
+
+
+def _temporary(folder: str) -> tuple[str, int]:
+    while True:
+        name = f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
+        path = os.path.join(folder, name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_NOFOLLOW | _O_BINARY
+        descriptor = os.open(path, flags, 0o666)
+        if fcntl is None:
+            return path, descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # a sweep of another run was quicker: it removes this name
+            os.close(descriptor)
+        except OSError:  # no locks on this file system: sweeps there find every file abandoned
+            return path, descriptor
+        else:
+            return path, descriptor
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
+
+
+def _is_abandoned(path: str) -> bool:
+    """Whether no process holds the lock that `_temporary` takes, which dies with its process."""
+    if fcntl is None:
+        return False
+    try:
+        descriptor = os.open(path, os.O_WRONLY | _O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _rename(temporary: str, final: str, *, can_replace: bool) -> None:
+    if can_replace:
+        os.replace(temporary, final)
+        return
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: the check is all there is
+        if os.path.lexists(final):
+            raise FileExistsError(final) from None
+        os.replace(temporary, final)
+    else:
+        os.unlink(temporary)

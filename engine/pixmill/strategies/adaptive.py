@@ -1,0 +1,50 @@
+"""Encode by content: photographs lossily, graphics and text without smearing their edges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pixmill.content import ContentClass
+from pixmill.strategies import fixed, lossless
+
+if TYPE_CHECKING:
+    from pixmill.codecs.spec import Encoding
+    from pixmill.strategies.brief import Brief
+
+__all__ = ["NEEDS_CONTENT", "candidates"]
+
+NEEDS_CONTENT = True
+
+
+def candidates(brief: Brief) -> tuple[Encoding, ...]:
+    """Return what this content deserves, in order of preference at equal size.
+
+    - A lossless recipe leaves no choice.
+    - Photographs and unknown content: lossy where the target can, never at a higher quality than
+      a source of the same codec was stored at, since that only adds bytes.
+    - Graphics and text: chroma at full resolution; beside it, where nothing was lost yet, the
+      lossless encoding, and a palette where the target has one.
+    """
+    if brief.recipe.is_lossless:
+        return lossless.candidates(brief)
+    if not brief.target.supports_lossy:
+        return _palettes(brief)
+    is_drawn = brief.content in {ContentClass.GRAPHIC, ContentClass.TEXT}
+    lossy = brief.lossy(_capped(brief), is_full_chroma=is_drawn)
+    if is_drawn and brief.target.supports_lossless and brief.header.is_lossless:
+        return (brief.lossless(), lossy)
+    return (lossy,)
+
+
+def _palettes(brief: Brief) -> tuple[Encoding, ...]:
+    is_drawn = brief.content in {ContentClass.GRAPHIC, ContentClass.TEXT}
+    was_palette = brief.header.palette_bits > 0
+    may_reduce = brief.target.supports_palette and brief.recipe.has_compression
+    if may_reduce and (is_drawn or was_palette):
+        return (brief.lossless(), brief.lossless(is_palette=True))
+    return fixed.candidates(brief)
+
+
+def _capped(brief: Brief) -> int:
+    own = brief.header.quality if brief.header.codec == brief.target.name else None
+    return min(brief.quality, own) if own else brief.quality

@@ -1,0 +1,69 @@
+"""What a strategy may decide from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixmill.codecs.spec import Encoding
+
+if TYPE_CHECKING:
+    from pixmill.codecs.spec import CodecSpec
+    from pixmill.content import ContentClass
+    from pixmill.header import Header
+    from pixmill.recipe import Recipe
+
+__all__ = ["Brief"]
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """The facts a strategy chooses encodings from.
+
+    Attributes:
+        header: Facts of the source.
+        recipe: What the user wants.
+        target: Record of the codec to write.
+        content: What the pixels show, or `None` where nobody looked.
+        is_lean: Whether the encoder must stream.
+    """
+
+    header: Header
+    recipe: Recipe
+    target: CodecSpec
+    content: ContentClass | None
+    is_lean: bool
+
+    @property
+    def quality(self) -> int:
+        """The quality asked for.
+
+        Where compression is none of the operations, fidelity may not be spent: the source's own
+        quality or, where that is unknown, one at which a photograph shows no difference.
+        """
+        if self.recipe.has_compression:
+            return self.recipe.quality or self.target.default_quality
+        return self.header.quality or _TRANSPARENT_QUALITY
+
+    def lossy(self, quality: int, *, is_full_chroma: bool = False) -> Encoding:
+        """Return an encoding at a quality."""
+        return Encoding(
+            codec=self.target.name,
+            quality=quality,
+            effort=self.recipe.effort,
+            is_full_chroma=is_full_chroma,
+            is_lean=self.is_lean,
+        )
+
+    def lossless(self, *, is_palette: bool = False) -> Encoding:
+        """Return an encoding without a quality, with colours reduced to a palette or not."""
+        return Encoding(
+            codec=self.target.name,
+            quality=None,
+            effort=self.recipe.effort,
+            is_palette=is_palette,
+            is_lean=self.is_lean,
+        )
+
+
+_TRANSPARENT_QUALITY = 92

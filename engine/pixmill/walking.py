@@ -1,0 +1,245 @@
+"""The lazy stream of sources under a root, folder by folder, in a stable order.
+
+Holds one chunk of one folder's names at a time: a folder larger than that is sorted on disc.
+Must not recognise formats, choose names or read files: `feeding` does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import pickle
+import tempfile
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import pathspec
+
+from pixmill.naming import folded, stem_key
+from pixmill.settings import Symlinks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.settings import Settings
+
+_Globs = pathspec.PathSpec[pathspec.Pattern]
+
+__all__ = ["Folder", "Met", "Sort", "Trouble", "Walker"]
+
+_CHUNK = 20_000
+
+
+class Sort(StrEnum):
+    """What an entry of a folder turned out to be."""
+
+    FILE = auto()
+    HIDDEN = auto()
+    EXCLUDED = auto()
+    SYMLINK = auto()
+    SPECIAL = auto()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Met:
+    """One entry that is no folder.
+
+    Attributes:
+        key: Folded stem, by which a folder is ordered.
+        path: Relative to the root.
+        sort: What it is; only a `FILE` is worth opening.
+        is_link: Whether it is a symbolic link that may be followed.
+    """
+
+    key: str
+    path: str
+    sort: Sort
+    is_link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A folder that could not be listed."""
+
+    path: str
+    error: OSError
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder, its entries still unread.
+
+    Attributes:
+        paths: Relative paths; several only where names differ in nothing but case.
+        names: Folded names of the folders inside, known once the entries were begun.
+        groups: Entries that share a `key`, in order.
+        troubles: What could not be listed, filled as the entries are read.
+    """
+
+    paths: tuple[str, ...]
+    names: frozenset[str]
+    groups: Iterator[list[Met]]
+    troubles: tuple[Trouble, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder to walk, with the real folders above it, so that link loops end."""
+
+    path: str
+    above: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Walker:
+    """Walks a root.
+
+    Args:
+        root: Absolute path of the folder that is walked.
+        settings: What to take.
+        excluded: Absolute real path that is never entered: the destination inside the source.
+    """
+
+    root: str
+    settings: Settings
+    excluded: str = ""
+    _include: _Globs | None = field(init=False)
+    _exclude: _Globs | None = field(init=False)
+    _real_root: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compile the globs once."""
+        self._include = _compiled(self.settings.include)
+        self._exclude = _compiled(self.settings.exclude)
+        self._real_root = os.path.realpath(self.root)
+
+    def folders(self) -> Iterator[Folder]:
+        """Yield every folder, parents first, siblings in order."""
+        waiting: list[tuple[_Place, ...]] = [(_Place("", (self._real_root,)),)]
+        while waiting:
+            places = waiting.pop()
+            listing = _Listing()
+            troubles = tuple(
+                trouble for place in places if (trouble := self._list(place, listing)) is not None
+            )
+            names = frozenset(folded(os.path.basename(place.path)) for place in listing.places)
+            paths = tuple(place.path for place in places)
+            yield Folder(paths, names, listing.groups(), troubles)
+            if self.settings.recursive:
+                waiting.extend(reversed(_siblings(listing.places)))
+
+    def _list(self, place: _Place, listing: _Listing) -> Trouble | None:
+        try:
+            with os.scandir(os.path.join(self.root, place.path)) as entries:
+                for entry in entries:
+                    path = f"{place.path}/{entry.name}" if place.path else entry.name
+                    self._take(entry, path, place, listing)
+        except OSError as error:
+            return Trouble(place.path, error)
+        return None
+
+    def _take(self, entry: os.DirEntry[str], path: str, place: _Place, listing: _Listing) -> None:
+        if entry.is_symlink():
+            self._take_link(entry, path, place, listing)
+        elif entry.is_dir(follow_symlinks=False):
+            if self._enters(entry.name, path):
+                above = os.path.join(place.above[-1], entry.name)
+                listing.places.append(_Place(path, (*place.above, above)))
+        else:
+            is_file = entry.is_file(follow_symlinks=False)
+            sort = self._sort(entry.name, path) if is_file else Sort.SPECIAL
+            listing.add(Met(stem_key(entry.name), path, sort))
+
+    def _take_link(
+        self, entry: os.DirEntry[str], path: str, place: _Place, listing: _Listing
+    ) -> None:
+        real = self._followed(entry.path)
+        if real and os.path.isdir(real):
+            is_loop = real in place.above
+            if not is_loop and self._enters(entry.name, path, real):
+                listing.places.append(_Place(path, (*place.above, real)))
+                return
+            real = ""
+        is_file = bool(real) and os.path.isfile(real)
+        sort = self._sort(entry.name, path) if is_file else Sort.SYMLINK
+        listing.add(Met(stem_key(entry.name), path, sort, is_link=is_file))
+
+    def _followed(self, path: str) -> str:
+        """Return where a link leads, or nothing where it may not be followed."""
+        if self.settings.symlinks is Symlinks.SKIP:
+            return ""
+        real = os.path.realpath(path)
+        is_inside = real == self._real_root or real.startswith(self._real_root + os.sep)
+        return real if is_inside or self.settings.symlinks is Symlinks.FOLLOW else ""
+
+    def _enters(self, name: str, path: str, real: str = "") -> bool:
+        if name.startswith(".") and not self.settings.hidden:
+            return False
+        if self._exclude is not None and self._exclude.match_file(path + "/"):
+            return False
+        return not self.excluded or ((real or os.path.join(self._real_root, path)) != self.excluded)
+
+    def _sort(self, name: str, path: str) -> Sort:
+        if name.startswith(".") and not self.settings.hidden:
+            return Sort.HIDDEN
+        if self._exclude is not None and self._exclude.match_file(path):
+            return Sort.EXCLUDED
+        if self._include is not None and not self._include.match_file(path):
+            return Sort.EXCLUDED
+        return Sort.FILE
+
+
+@dataclass(slots=True)
+class _Listing:
+    """The entries of a folder: sorted in memory, or in runs on disc where they are many."""
+
+    places: list[_Place] = field(default_factory=list)
+    _chunk: list[Met] = field(default_factory=list)
+    _runs: list[Iterator[Met]] = field(default_factory=list)
+
+    def add(self, met: Met) -> None:
+        """Take in one entry."""
+        self._chunk.append(met)
+        if len(self._chunk) >= _CHUNK:
+            self._runs.append(_on_disc(sorted(self._chunk)))
+            self._chunk = []
+
+    def groups(self) -> Iterator[list[Met]]:
+        """Yield the entries that share a key, in order; may be called once."""
+        chunk, self._chunk = sorted(self._chunk), []
+        ordered = heapq.merge(*self._runs, chunk) if self._runs else iter(chunk)
+        for _, group in groupby(ordered, key=lambda met: met.key):
+            yield list(group)
+
+
+def _on_disc(chunk: list[Met]) -> Iterator[Met]:
+    """Write a sorted chunk to an unnamed file and return an iterator that reads it back."""
+    spill = tempfile.TemporaryFile(prefix="pixmill-walk-")  # noqa: SIM115 - closed by its reader
+    for met in chunk:
+        pickle.dump((met.key, met.path, met.sort, met.is_link), spill)
+    spill.seek(0)
+    count = len(chunk)
+
+    def read_back() -> Iterator[Met]:
+        with spill:
+            for _ in range(count):
+                key, path, sort, is_link = pickle.load(spill)  # noqa: S301 - our own, unnamed file
+                yield Met(key, path, sort, is_link)
+
+    return read_back()
+
+
+def _siblings(places: list[_Place]) -> list[tuple[_Place, ...]]:
+    """Group folders whose names differ in nothing but case: their files may share names."""
+    keyed = sorted((folded(place.path), place.path, place.above) for place in places)
+    return [
+        tuple(_Place(path, above) for _, path, above in group)
+        for _, group in groupby(keyed, key=lambda each: each[0])
+    ]
+
+
+def _compiled(globs: tuple[str, ...]) -> _Globs | None:
+    """Compile globs with the meaning of .gitignore lines: `*.jpg` anywhere, `/raw/` at the root."""
+    return pathspec.PathSpec.from_lines("gitignore", globs) if globs else None

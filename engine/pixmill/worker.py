@@ -1,0 +1,246 @@
+"""The child's loop: take jobs off the pipe, make them one after the other, tell how each ended.
+
+Runs in a process of its own, or in the caller's for the inline executor. Must let no exception of
+one file end the loop; what ends the process itself is the coordinator's to see.
+"""
+
+from __future__ import annotations
+
+import importlib
+import mmap
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pixmill.failures import os_failure
+from pixmill.milling import Product
+from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, Stage, Status
+from pixmill.planning import Limits
+from pixmill.protocol import (
+    CostKnown,
+    Grant,
+    JobEnded,
+    RetireWorker,
+    Send,
+    Setup,
+    WorkerReady,
+)
+from pixmill.storage.local import Destination, copy_into, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+    from pixmill.recipe import Recipe
+
+__all__ = ["Channel", "Mill", "Note", "Worker", "serve"]
+
+_COPY_BYTES = 1024 * 1024
+_PAGE_BYTES = mmap.PAGESIZE
+
+
+class Channel(Protocol):
+    """One end of the pipe between a worker and the coordinator."""
+
+    def send(self, message: object) -> None:
+        """Send a message whole."""
+
+    def recv(self) -> object:
+        """Wait for a message; `EOFError` once the other end has gone."""
+
+
+class Note(Protocol):
+    """Shared memory in which a worker notes the job in its hands, so that a death names one."""
+
+    def take(self, number: int) -> None:
+        """Note that a job is about to be opened."""
+
+    def clear(self) -> None:
+        """Note that no job is in hand."""
+
+
+class Mill(Protocol):
+    """What makes one image; `pixmill.milling.mill`, or a fault of the test-suite around it."""
+
+    def __call__(
+        self,
+        source: str,
+        codec_name: str,
+        recipe: Recipe,
+        limits: Limits,
+        *,
+        lease: Callable[[int], None],
+        spool_folder: str | None = None,
+    ) -> Product | Failed:
+        """Make one image."""
+
+
+class _RefusedLeaseError(Exception):
+    """The coordinator refuses the lease: the job is over."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """Makes jobs.
+
+    Args:
+        setup: What it must know once.
+        ask: Called with a job's number and its cost before it may hold more than the base;
+            returns whether it may.
+    """
+
+    setup: Setup
+    ask: Callable[[int, int], bool]
+    _mill: Mill = field(init=False)
+    _destination: Destination = field(init=False)
+    _limits: Limits = field(init=False)
+    _waited_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Load what makes an image."""
+        module, _, function = self.setup.mill.partition(":")
+        self._mill = cast("Mill", getattr(importlib.import_module(module), function))
+        self._destination = Destination(self.setup.destination_root)
+        self._limits = Limits(self.setup.lease_bytes)
+
+    def outcome(self, job: Job) -> Outcome:
+        """Make one job, publish it, and tell how it ended."""
+        self._waited_s = 0.0
+        wall_s, cpu_s = time.monotonic(), time.process_time()
+        try:
+            outcome = self._published(job, self._made(job))
+        except _RefusedLeaseError:
+            message = "the coordinator refused the memory it needs"
+            outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
+        except OSError as error:
+            outcome = _failed(job, os_failure(error, Stage.PUBLISH))
+        except Exception as error:  # noqa: BLE001 - the worker's edge: one file may not end the loop
+            message = f"unexpected {type(error).__name__}: {error}"
+            outcome = _failed(job, Failed(FailureKind.CORRUPT, Stage.PROCESS, message))
+        wall_s = time.monotonic() - wall_s - self._waited_s
+        return replace(outcome, wall_s=wall_s, cpu_s=time.process_time() - cpu_s)
+
+    def _made(self, job: Job) -> Product | Failed:
+        if not job.source.codec:
+            return Product(status=Status.KEPT, target="", width_px=0, height_px=0)
+
+        def lease(cost_bytes: int) -> None:
+            if cost_bytes > self.setup.base_bytes:
+                began_s = time.monotonic()
+                is_granted = self.ask(job.number, cost_bytes)
+                self._waited_s += time.monotonic() - began_s
+                if not is_granted:
+                    raise _RefusedLeaseError
+
+        return self._mill(
+            self._source(job),
+            job.source.codec,
+            self.setup.recipe,
+            self._limits,
+            lease=lease,
+            spool_folder=None if self.setup.is_dry_run else self._destination.root,
+        )
+
+    def _source(self, job: Job) -> str:
+        return f"{self.setup.source_root}/{job.source.path}"
+
+    def _published(self, job: Job, product: Product | Failed) -> Outcome:
+        if isinstance(product, Failed):
+            return _failed(job, product)
+        if product.status is Status.SKIPPED:
+            return _ended(job, product, destination=None, written_bytes=0)
+        written_bytes = product.content_bytes or job.source.size_bytes
+        if not self.setup.is_dry_run:
+            try:
+                written_bytes = self._destination.publish(
+                    job.destination,
+                    self._writer(job, product),
+                    mtime_ns=job.source.mtime_ns,
+                    can_replace=self.setup.can_replace or job.attempt > 1,
+                )
+            except FileExistsError:
+                message = "a file appeared at its destination while it was made"
+                return _failed(job, Failed(FailureKind.EXISTS, Stage.PUBLISH, message))
+        return _ended(job, product, destination=job.destination, written_bytes=written_bytes)
+
+    def _writer(self, job: Job, product: Product) -> Callable[[int], int]:
+        content = product.content
+        if content is None:
+            return copy_into(self._source(job))
+        if isinstance(content, bytes):
+            return lambda descriptor: write_all(descriptor, content)
+        return lambda descriptor: _copied(content, descriptor)
+
+
+def serve(channel: Channel, note: Note) -> None:
+    """Take a `Setup`, then jobs, until told to retire or left alone."""
+    setup = cast("Setup", channel.recv())
+
+    def ask(number: int, cost_bytes: int) -> bool:
+        channel.send(CostKnown(setup.slot, number, cost_bytes))
+        return isinstance(channel.recv(), Grant)
+
+    worker = Worker(setup, ask)
+    channel.send(WorkerReady(setup.slot))
+    while True:
+        match channel.recv():
+            case Send(jobs=jobs):
+                for job in jobs:
+                    note.take(job.number)
+                    outcome = worker.outcome(job)
+                    channel.send(JobEnded(setup.slot, job.number, outcome, _resident_bytes()))
+                    note.clear()
+            case RetireWorker():
+                return
+            case unexpected:
+                raise AssertionError(f"unexpected message {unexpected!r}")
+
+
+def _resident_bytes() -> int:
+    """Return this process's resident memory, 0 where the system does not tell it cheaply."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - once a file, kept cheap
+            resident_pages = int(statm.read().split()[1])
+    except OSError:
+        return 0
+    return resident_pages * _PAGE_BYTES
+
+
+def _copied(content: IO[bytes], descriptor: int) -> int:
+    written_bytes = 0
+    content.seek(0)
+    with content:
+        while chunk := content.read(_COPY_BYTES):
+            written_bytes += write_all(descriptor, chunk)
+    return written_bytes
+
+
+def _ended(job: Job, product: Product, *, destination: str | None, written_bytes: int) -> Outcome:
+    return Outcome(
+        path=job.source.path,
+        status=product.status,
+        codec=job.source.codec,
+        bytes_read=job.source.size_bytes,
+        destination=destination,
+        bytes_written=written_bytes,
+        reason=SkipReason.LARGER if product.status is Status.SKIPPED else None,
+        target=product.target,
+        width_px=product.width_px,
+        height_px=product.height_px,
+        quality=product.quality,
+        encodes=product.encodes,
+        attempts=job.attempt,
+        notes=(*job.notes, *product.notes),
+    )
+
+
+def _failed(job: Job, failure: Failed) -> Outcome:
+    return Outcome(
+        path=job.source.path,
+        status=Status.FAILED,
+        codec=job.source.codec,
+        bytes_read=job.source.size_bytes,
+        failure=failure,
+        attempts=job.attempt,
+        notes=job.notes,
+    )
