@@ -1,0 +1,136 @@
+"""The options in the records are accepted by the installed libvips, and do what they say."""
+
+from __future__ import annotations
+
+import io
+import random
+from functools import cache
+from itertools import product
+
+import pytest
+import pyvips
+
+from pixmill.codecs.spec import Encoding
+from pixmill.recipe import Effort
+from pixmill.registry import codec, recognised, writable_names
+
+
+@cache
+def _image(bands: int = 3) -> pyvips.Image:
+    planes = [pyvips.Image.gaussnoise(96, 64, seed=n).gaussblur(3).cast("uchar") for n in range(4)]
+    return planes[0].bandjoin(planes[1:bands]).copy(interpretation="srgb").copy_memory()
+
+
+def _saved(encoding: Encoding, image: pyvips.Image | None = None) -> bytes:
+    spec = codec(encoding.codec)
+    assert spec.save_options is not None
+    save = getattr(_image() if image is None else image, spec.saver)
+    data: bytes = save(keep="none", **spec.save_options(encoding))
+    return data
+
+
+def _encodings() -> list[Encoding]:
+    flags = [
+        {},
+        {"is_lean": True},
+        {"is_full_chroma": True},
+        {"is_subsampled": True},
+        {"is_palette": True},
+    ]
+    return [
+        Encoding(codec=name, quality=quality, effort=effort, **flag)
+        for name, effort, flag in product(writable_names(), Effort, flags)
+        for quality in (
+            (None, 70) if codec(name).supports_lossy or "is_palette" in flag else (None,)
+        )
+        if quality is None or codec(name).supports_lossy or codec(name).supports_palette
+    ]
+
+
+@pytest.mark.parametrize("encoding", _encodings(), ids=str)
+def test_options_are_accepted(encoding: Encoding) -> None:
+    """Every encoding a record can be asked for is written as that format, without metadata."""
+    data = _saved(encoding)
+    assert recognised(data[:4096]) == encoding.codec
+    scan = codec(encoding.codec).scan
+    assert scan is not None
+    found = scan(io.BytesIO(data), len(data))
+    assert found.defect == ""
+    assert not found.metadata
+
+
+@pytest.mark.parametrize("name", ["png", "webp", "tiff", "avif"])
+@pytest.mark.parametrize("effort", list(Effort))
+@pytest.mark.parametrize("bands", [3, 4])
+def test_lossless_is_exact(name: str, effort: Effort, bands: int) -> None:
+    """A lossless encoding gives back every pixel."""
+    image = _image(bands)
+    data = _saved(Encoding(codec=name, quality=None, effort=effort), image)
+    again = pyvips.Image.new_from_buffer(data, "")
+    assert (again.width, again.height, again.bands) == (image.width, image.height, image.bands)
+    visible = (image[3] > 0).bandjoin([image[3] > 0, image[3] > 0]) if bands == 4 else 255
+    difference = (again[0:3] - image[0:3]).abs() & visible
+    assert difference.cast("uchar").max() == 0
+
+
+def test_deep_pixels_stay_deep() -> None:
+    """A lossless PNG and a TIFF of 16 bits come back with 16 bits."""
+    image = (_image().cast("ushort") * 257).cast("ushort").copy(interpretation="rgb16")
+    for name in ("png", "tiff"):
+        data = _saved(Encoding(codec=name, quality=None, effort=Effort.BALANCED), image)
+        again = pyvips.Image.new_from_buffer(data, "")
+        assert again.format == "ushort"
+        assert (again - image).abs().max() == 0
+
+
+@pytest.mark.parametrize("effort", list(Effort))
+@pytest.mark.parametrize("count", [2, 16, 200, 256])
+def test_a_palette_of_few_colours_is_exact(count: int, effort: Effort) -> None:
+    """A palette without a quality gives back an opaque image of up to 256 colours unchanged."""
+    rng = random.Random(3)
+    colours = [rng.randbytes(3) for _ in range(count)]
+    pixels = b"".join(rng.choice(colours) for _ in range(96 * 64))
+    image = pyvips.Image.new_from_memory(pixels, 96, 64, 3, "uchar").copy(interpretation="srgb")
+    data = _saved(Encoding(codec="png", quality=None, effort=effort, is_palette=True), image)
+    again = pyvips.Image.new_from_buffer(data, "")
+    assert again.get("palette") == 1
+    assert (again - image).abs().max() == 0
+
+
+def test_chroma_is_kept_or_halved_as_asked() -> None:
+    """Full and halved chroma are written as asked, whatever the quality."""
+    for quality, is_full in product((50, 95), (False, True)):
+        encoding = Encoding(
+            codec="jpg",
+            quality=quality,
+            effort=Effort.BALANCED,
+            is_full_chroma=is_full,
+            is_subsampled=not is_full,
+        )
+        data = _saved(encoding)
+        scan = codec("jpg").scan
+        assert scan is not None
+        assert scan(io.BytesIO(data), len(data)).is_subsampled is not is_full
+
+
+def test_a_lean_jpeg_streams() -> None:
+    """A lean JPEG is baseline and asks for nothing that holds the image whole."""
+    spec = codec("jpg")
+    assert spec.save_options is not None
+    assert spec.encode_cost is not None
+    for effort in Effort:
+        lean = Encoding(codec="jpg", quality=80, effort=effort, is_lean=True)
+        options = spec.save_options(lean)
+        assert not any(
+            options.get(name) for name in ("optimize_coding", "interlace", "trellis_quant")
+        )
+        assert spec.encode_cost(lean, 10**9, 3) == spec.encode_cost(lean, 1, 3)
+
+
+def test_avif_never_takes_the_dear_effort() -> None:
+    """AVIF stays below effort 4, which costs six times what 3 does."""
+    spec = codec("avif")
+    assert spec.save_options is not None
+    for effort in Effort:
+        options = spec.save_options(Encoding(codec="avif", quality=50, effort=effort))
+        assert int(options["effort"]) < 4
