@@ -43,8 +43,10 @@ def test_the_version_is_told() -> None:
 
 def test_no_arguments_show_the_help() -> None:
     """The bare command explains itself."""
-    result = ran()
-    assert "optimize" in result.stdout + result.stderr
+    for args in ((), ("optimize",), ("config",)):
+        result = ran(*args)
+        assert result.returncode == ExitCode.OK
+        assert result.stdout.startswith("Usage: pixmill")
 
 
 def test_help_names_every_option_and_exit_code() -> None:
@@ -52,7 +54,8 @@ def test_help_names_every_option_and_exit_code() -> None:
     result = CliRunner().invoke(app, ["optimize", "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == ExitCode.OK
     for entry in entries():
-        assert spelling(entry.name) in result.output
+        flag = spelling(entry.name)
+        assert (flag.replace("--", "--[no-]") if entry.about.can_negate else flag) in result.output
         assert str(entry.about.group) in result.output
     assert "lanczos3" in result.output
     for code in ExitCode:

@@ -12,7 +12,7 @@ from pixmill_cli.commands.formats import formats
 from pixmill_cli.commands.inspect import inspect
 from pixmill_cli.commands.optimize import optimize
 from pixmill_cli.exit_codes import EPILOG
-from pixmill_cli.version import version_line
+from pixmill_cli.help_page import Command, CommandGroup
 
 __all__ = ["app"]
 
@@ -20,18 +20,22 @@ app = typer.Typer(
     name="pixmill",
     help="Any archive of images in, web-ready images out, inside the memory it was given.",
     epilog=EPILOG,
+    cls=CommandGroup,
+    rich_markup_mode=None,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=EPILOG, no_args_is_help=True)(optimize)
-app.command(epilog=EPILOG, no_args_is_help=True)(inspect)
-app.command()(formats)
+app.command(cls=Command, epilog=EPILOG, no_args_is_help=True)(optimize)
+app.command(cls=Command, no_args_is_help=True)(inspect)
+app.command(cls=Command)(formats)
 app.add_typer(config_app, name="config")
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag's value
     if value:
+        from pixmill_cli.version import version_line  # noqa: PLC0415 - 25 ms for one flag
+
         typer.echo(version_line())
         raise typer.Exit
 

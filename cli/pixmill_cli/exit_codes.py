@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["EPILOG", "ExitCode", "exit_code_of"]
 
 EPILOG: Final = (
-    "Exit codes: 0 all well (kept and skipped included) · 1 finished, some files failed · "
-    "2 usage or config · 3 the run itself failed · 130 interrupted"
+    "Exit codes: 0 all well (kept and skipped included); 1 finished, some files failed; "
+    "2 usage or config; 3 the run itself failed; 130 interrupted"
 )
 
 

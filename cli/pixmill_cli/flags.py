@@ -6,6 +6,7 @@ Typer reads a function's signature; this module writes that signature from `entr
 from __future__ import annotations
 
 import inspect
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,8 +48,8 @@ def _parameter(entry: Entry) -> inspect.Parameter:
     about = entry.about
     option = typer.Option(
         *_spellings(entry),
-        help=about.text + ".",
-        metavar=about.metavar,
+        help=_help(entry),
+        metavar=about.metavar or (entry.name.upper() if issubclass(entry.type, StrEnum) else None),
         rich_help_panel=str(about.group),
         show_default=_default(entry) or False,
     )
@@ -58,6 +59,13 @@ def _parameter(entry: Entry) -> inspect.Parameter:
         default=None,
         annotation=Annotated[_typed(entry), option],
     )
+
+
+def _help(entry: Entry) -> str:
+    """Return what the option does, and the words it takes."""
+    if not issubclass(entry.type, StrEnum):
+        return f"{entry.about.text}."
+    return f"{entry.about.text}: {', '.join(entry.type)}."
 
 
 def _spellings(entry: Entry) -> tuple[str, ...]:

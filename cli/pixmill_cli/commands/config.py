@@ -9,6 +9,7 @@ import typer
 from pixmill.errors import OptionError
 from pixmill.options.fields import Options, entries
 from pixmill.options.schema import Syntax, schema, starter_config
+from pixmill_cli.help_page import Command, CommandGroup
 from pixmill_cli.sink import stdout_sink
 
 if TYPE_CHECKING:
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["config_app"]
 
 config_app = typer.Typer(
-    help="Show, start and describe config files.", no_args_is_help=True, add_completion=False
+    help="Show, start and describe config files.",
+    cls=CommandGroup,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
 )
 
 _FILE_HELP = "JSON or TOML file; without one, the defaults are shown."
 _TARGET_HELP = "File to write; - for stdout. Default: pixmill.toml or pixmill.json."
 
 
-@config_app.command()
+@config_app.command(cls=Command)
 def show(
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help=_FILE_HELP)] = None,
     *,
@@ -50,12 +55,15 @@ def show(
     stdout_sink().write(text)
 
 
-@config_app.command()
+@config_app.command(cls=Command)
 def init(
     target: Annotated[str | None, typer.Argument(metavar="FILE", help=_TARGET_HELP)] = None,
     *,
     syntax: Annotated[
-        Syntax | None, typer.Option("--format", help="Syntax; told by the suffix if not given.")
+        Syntax | None,
+        typer.Option(
+            "--format", metavar="SYNTAX", help="toml or json; told by the suffix if not given."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
@@ -77,7 +85,7 @@ def init(
     typer.echo(f"wrote {path}: use it with pixmill optimize --config {path}", err=True)
 
 
-@config_app.command(name="schema")
+@config_app.command(name="schema", cls=Command)
 def print_schema() -> None:
     """Print the JSON Schema of config files, for editors and checks."""
     stdout_sink().write(json.dumps(schema(), indent=2) + "\n")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pixmill.api import FormatSupport
-
     from pixmill.events import Json
 
 __all__ = ["formats"]
@@ -64,7 +63,7 @@ def _table(found: "Sequence[FormatSupport]", *, limits: "Sequence[str]") -> str:
     from pixmill_cli.tables import rendered  # noqa: PLC0415 - likewise
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("format", "name", "read", "write", "library", "can hold", "quality", ""):
+    for title in ("format", "name", "read", "write", "library", "writes", "quality", ""):
         table.add_column(title, no_wrap=title in ("format", "name"))
     for one in found:
         spec = one.spec
@@ -74,7 +73,7 @@ def _table(found: "Sequence[FormatSupport]", *, limits: "Sequence[str]") -> str:
             _mark(is_there=one.can_read, is_possible=spec.can_read),
             _mark(is_there=one.can_write, is_possible=spec.can_write),
             str(one.library),
-            _abilities(one),
+            _abilities(one) if spec.can_write else "",
             str(spec.default_quality) if spec.supports_lossy and spec.can_write else "",
             Text(one.hint, style="yellow"),
         )

@@ -47,9 +47,8 @@ def inspect(
 
 
 def _inspected(path: Path) -> Inspected | Failed:
-    from pixmill.registry import codec  # noqa: PLC0415 - likewise
-
     from pixmill import api  # noqa: PLC0415 - loads pyvips, which a help page must not wait for
+    from pixmill.registry import codec  # noqa: PLC0415 - likewise
 
     try:
         header = api.inspect(path)

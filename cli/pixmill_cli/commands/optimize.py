@@ -33,11 +33,15 @@ def optimize(
     *,
     input_flag: Annotated[
         Path | None,
-        typer.Option("--input", "-i", help="The same as INPUT.", rich_help_panel=_PLACES),
+        typer.Option(
+            "--input", "-i", metavar="PATH", help="The same as INPUT.", rich_help_panel=_PLACES
+        ),
     ] = None,
     output_flag: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The same as OUTPUT.", rich_help_panel=_PLACES),
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="The same as OUTPUT.", rich_help_panel=_PLACES
+        ),
     ] = None,
     config: Annotated[
         Path | None,

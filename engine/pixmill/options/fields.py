@@ -164,7 +164,7 @@ class Options:
         Fit | None,
         About(
             Group.SIZE,
-            "How the image meets the box: cover crops, contain pads, fill stretches",
+            "How the image meets the box (cover crops, contain pads, fill stretches)",
             default=str(_RECIPE.fit),
         ),
     ] = None
@@ -251,7 +251,7 @@ class Options:
         StrategyName | None,
         About(
             Group.ENCODING,
-            "How encodings are chosen: by what the image shows, as told, or without loss",
+            "How encodings are chosen, by what the image shows, as told, or without loss",
             default=str(_RECIPE.strategy),
         ),
     ] = None
@@ -319,7 +319,7 @@ class Options:
         Symlinks | None,
         About(
             Group.INPUT,
-            "Symbolic links: skip all, follow those that stay inside the input, or follow all",
+            "Which symbolic links are followed (inside: those that stay inside the input)",
             default=str(_SETTINGS.symlinks),
         ),
     ] = None
@@ -344,22 +344,29 @@ class Options:
     ] = None
     if_exists: Annotated[
         IfExists | None,
-        About(Group.OUTPUT, "Where a file already stands", default=str(_SETTINGS.if_exists)),
+        About(
+            Group.OUTPUT,
+            "Where a file already stands",
+            default=str(_SETTINGS.if_exists),
+            metavar="POLICY",
+        ),
     ] = None
     if_larger: Annotated[
         IfLarger | None,
         About(
             Group.OUTPUT,
-            "Where the result is not smaller and no other change was asked: keep copies the source",
+            "Where the result is not smaller and no other change was asked (keep: copy the source)",
             default=str(_RECIPE.if_larger),
+            metavar="POLICY",
         ),
     ] = None
     on_collision: Annotated[
         OnCollision | None,
         About(
             Group.OUTPUT,
-            "Where two sources want one name: the second becomes a.jpg.webp, or fails",
+            "Where two sources want one name, the second becomes a.jpg.webp or fails",
             default=str(_SETTINGS.on_collision),
+            metavar="POLICY",
         ),
     ] = None
     parallel: Annotated[
@@ -424,7 +431,7 @@ class Options:
         ProgressStyle | None,
         About(
             Group.SCREEN,
-            "How progress is shown; auto is a bar on a terminal and plain lines elsewhere",
+            "How progress is shown (auto is a bar on a terminal and plain lines elsewhere)",
             default=str(ProgressStyle.AUTO),
         ),
     ] = None
