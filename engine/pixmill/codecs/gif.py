@@ -158,7 +158,6 @@ SPEC: Final = CodecSpec(
     pillow_format="GIF",
     supports_animation=True,
     supports_lossless=True,
-    supports_palette=True,
     max_edge_px=65_535,  # 16 bits an edge
     scan=_scan,
     decode_cost=_decode_cost,

@@ -110,7 +110,7 @@ def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
     """Return pngsave options; a palette without a quality is meant for 256 colours or fewer."""
     options: dict[str, SaveValue] = {"compression": _COMPRESSION[encoding.effort]}
     if not encoding.is_palette:
-        return options | {"filter": "all"}
+        return options | {"filter": "none" if encoding.is_flat else "all"}
     options |= {
         "filter": "none",  # neighbouring indices say nothing about each other
         "palette": True,

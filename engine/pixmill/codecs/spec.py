@@ -39,6 +39,7 @@ class Encoding:
         quality: 1 to 100, or `None` for a lossless encoding.
         effort: CPU spent on smaller files.
         is_palette: Whether colours are reduced to a palette (PNG), which is lossy above 256.
+        is_flat: Whether large areas repeat, so that row filters (PNG) would do harm.
         is_full_chroma: Whether chroma keeps full resolution (4:4:4).
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
         is_lean: Whether the encoder must stream instead of holding the image whole.
@@ -48,6 +49,7 @@ class Encoding:
     quality: int | None
     effort: Effort
     is_palette: bool = False
+    is_flat: bool = False
     is_full_chroma: bool = False
     is_subsampled: bool = False
     is_lean: bool = False
@@ -110,6 +112,7 @@ class CodecSpec:
         supports_pages: Whether it stores unrelated pages.
         supports_lossy: Whether it has a quality.
         supports_lossless: Whether it can store pixels exactly.
+        supports_palette: Whether its lossless form may also reduce colours to a palette.
         supports_cmyk: Whether it stores CMYK.
         supports_metadata: Kinds of metadata that it stores.
         max_bits: Deepest band it stores when pixmill writes it.
@@ -146,6 +149,7 @@ class CodecSpec:
     supports_pages: bool = False
     supports_lossy: bool = False
     supports_lossless: bool = False
+    supports_palette: bool = False
     supports_cmyk: bool = False
     supports_metadata: frozenset[Metadata] = frozenset()
     max_bits: int = 8

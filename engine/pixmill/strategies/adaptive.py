@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pixmill.content import ContentClass
-from pixmill.strategies import fixed, lossless
+from pixmill.strategies import lossless
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding
@@ -37,12 +37,15 @@ def candidates(brief: Brief) -> tuple[Encoding, ...]:
 
 
 def _palettes(brief: Brief) -> tuple[Encoding, ...]:
+    """Return lossless forms; a palette beside them where the content may do with few colours."""
     is_drawn = brief.content in {ContentClass.GRAPHIC, ContentClass.TEXT}
     was_palette = brief.header.palette_bits > 0
-    may_reduce = brief.target.supports_palette and brief.recipe.has_compression
-    if may_reduce and (is_drawn or was_palette):
-        return (brief.lossless(), brief.lossless(is_palette=True))
-    return fixed.candidates(brief)
+    exact = brief.lossless(is_flat=is_drawn)
+    if brief.target.supports_palette and was_palette:
+        return (exact, brief.palette(None))
+    if brief.target.supports_palette and is_drawn and brief.recipe.has_compression:
+        return (exact, brief.palette(brief.quality))
+    return (exact,)
 
 
 def _capped(brief: Brief) -> int:

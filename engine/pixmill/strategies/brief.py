@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixmill.codecs.spec import Encoding
@@ -55,15 +55,19 @@ class Brief:
             is_lean=self.is_lean,
         )
 
-    def lossless(self, *, is_palette: bool = False) -> Encoding:
-        """Return an encoding without a quality, with colours reduced to a palette or not."""
+    def lossless(self, *, is_flat: bool = False) -> Encoding:
+        """Return an encoding without a quality."""
         return Encoding(
             codec=self.target.name,
             quality=None,
             effort=self.recipe.effort,
-            is_palette=is_palette,
+            is_flat=is_flat,
             is_lean=self.is_lean,
         )
+
+    def palette(self, quality: int | None) -> Encoding:
+        """Return an encoding with a palette: exact for 256 colours, or at a quality."""
+        return replace(self.lossless(), quality=quality, is_palette=True)
 
 
 _TRANSPARENT_QUALITY = 92

@@ -1,0 +1,65 @@
+# pixmill: `make run` and `make test` are all a newcomer needs; each sets up .venv first.
+# `make help` lists the rest.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.set-up
+
+IN   ?= tests/sample
+OUT  ?= out
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format lint types perf soak bench bench-memory sample clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv with everything in it; does nothing when up to date
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "pixmill needs Python 3.11 or newer"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+run: setup ## optimise IN (a bundled sample) into OUT with ARGS
+	@$(BIN)/pixmill optimize "$(IN)" "$(OUT)" $(ARGS) || { code=$$?; \
+	  if [ $$code -eq 1 ]; then echo "(exit code 1: some files failed, as told above; the rest is in $(OUT)/)" >&2; \
+	  else exit $$code; fi; }
+
+test: setup ## run every test
+	$(BIN)/python -m pytest
+
+check: setup lint types ## everything CI checks: format, lint, types, architecture, tests, performance
+	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory perf
+
+format: setup ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## format, lint and the architecture contract, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+perf: setup ## performance checks that noise cannot fail
+	$(BIN)/python -m pytest bench --benchmark-disable-gc --benchmark-columns=median,ops,rounds --benchmark-min-rounds=3
+
+soak: setup ## full-size stress runs: kills, 100,000 files, 2,000 photos (about half an hour)
+	$(BIN)/python bench/soak.py
+
+bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py is built on
+	$(BIN)/python bench/memory.py
+
+sample: setup ## make the bundled sample anew from ../shared/corpora
+	$(BIN)/python bench/make_sample.py
+
+clean: ## remove what make made
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
