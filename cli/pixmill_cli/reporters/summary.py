@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
@@ -89,11 +90,13 @@ def _totals(summary: Summary) -> Table:
         f" ({share(summary.bytes_written, summary.bytes_read)})"
     )
     skips = ", ".join(f"{count:,} {reason}" for reason, count in summary.skips.items())
+    counts = Counter(failure.kind for failure in summary.failures).most_common()
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in counts)
     rows = (
         (Status.OPTIMIZED, summary.optimized, saved if summary.bytes_read else ""),
         (Status.KEPT, summary.kept, "no smaller result: the source stands" if summary.kept else ""),
         (Status.SKIPPED, summary.skipped, skips),
-        (Status.FAILED, summary.failed, ""),
+        (Status.FAILED, summary.failed, kinds),
     )
     for status, count, remark in rows:
         style = STYLES[status] if count else "dim"
