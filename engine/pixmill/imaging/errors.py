@@ -132,7 +132,12 @@ def translated(error: BaseException, stage: Stage) -> Failed:  # noqa: PLR0911 -
 
 @contextmanager
 def translating(stage: Stage) -> Iterator[None]:
-    """Turn whatever is raised inside into an `ImagingError` of that stage."""
+    """Turn whatever is raised inside into an `ImagingError` of that stage.
+
+    libvips gathers messages in one buffer a process, those of images that loaded well with a
+    warning among them: it is emptied first, or one image would be told another's troubles.
+    """
+    pyvips.vips_lib.vips_error_clear()
     try:
         yield
     except ImagingError:
@@ -161,7 +166,7 @@ def _from_vips(error: pyvips.Error, stage: Stage) -> Failed:
         message = _SILENT_MESSAGES.get(stage, _SILENT_MESSAGES[Stage.DECODE])
         where = Stage.READ if stage is Stage.READ else Stage.DECODE
         return Failed(FailureKind.CORRUPT, where, message)
-    return _from_text(told[0], stage)
+    return _from_text(told[-1], stage)  # the last: warnings that were survived stand before it
 
 
 def _from_text(line: str, stage: Stage) -> Failed:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyvips
 
+from pixmill.codecs.png_chunks import chunks
 from pixmill.codecs.spec import Library
 from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif
@@ -38,6 +39,8 @@ _ROLLING: Final = frozenset({"gifload", "webpload"})
 _PAGED: Final = frozenset({"gifload", "webpload", "tiffload"})
 _TURNING: Final = frozenset({"heifload"})
 _BLIND_TO_EXIF: Final = frozenset({"pngload"})
+_MAX_EXIF_BYTES: Final = 1 << 20
+_CHUNK_HEAD_BYTES: Final = 8
 
 
 def opened(source: Source, plan: Plan) -> pyvips.Image:
@@ -117,15 +120,21 @@ def is_oriented_by_loader(spec: CodecSpec) -> bool:
 
 
 def png_exif(source: Source, spec: CodecSpec) -> bytes:
-    """Return the EXIF block of a file whose libvips loader does not look for one."""
-    if spec.loader not in _BLIND_TO_EXIF or not spec.pillow_format:
+    """Return the EXIF block of a file whose libvips loader does not look for one.
+
+    ImageMagick writes its chunk after the pixels, where Pillow too finds it only by decoding; the
+    older spelling, a compressed text, is left to Pillow.
+    """
+    if spec.loader not in _BLIND_TO_EXIF:
         return b""
-    with (
-        contextlib.suppress(Exception),  # what Pillow cannot open has no EXIF block to it
-        reading(source) as file,
-        opened_by_pillow(file, spec) as image,
-    ):
-        return exif_bytes(image)
+    with contextlib.suppress(Exception), reading(source) as file:  # none, if it cannot be walked
+        for chunk in chunks(file):
+            if chunk.kind == b"eXIf" and chunk.size_bytes <= _MAX_EXIF_BYTES:
+                file.seek(chunk.offset + _CHUNK_HEAD_BYTES)
+                return b"Exif\0\0" + file.read(chunk.size_bytes)
+        file.seek(0)
+        with opened_by_pillow(file, spec) as image:
+            return exif_bytes(image)
     return b""
 
 

@@ -12,13 +12,14 @@ from typing import Final
 
 import pyvips
 
+from pixmill.header import Metadata
 from pixmill.imaging import icc
 from pixmill.imaging.colour import CONVERTED
 from pixmill.imaging.errors import translating
 from pixmill.model import Stage
 from pixmill.recipe import Keep
 
-__all__ = ["keep_flags", "with_metadata"]
+__all__ = ["keep_flags", "kinds_left", "with_metadata"]
 
 _EXIF: Final = "exif-data"
 _XMP: Final = "xmp-data"
@@ -94,6 +95,18 @@ def keep_flags(image: pyvips.Image) -> int:
     if any(_COMMENT.search(field) for field in fields):
         flags |= _FLAG_OTHER
     return flags
+
+
+def kinds_left(image: pyvips.Image) -> frozenset[Metadata]:
+    """Return the kinds of metadata that an image from `with_metadata` would be written with."""
+    flags = keep_flags(image)
+    kinds = {
+        _FLAG_EXIF: Metadata.EXIF,
+        _FLAG_XMP: Metadata.XMP,
+        _FLAG_IPTC: Metadata.IPTC,
+        _FLAG_ICC: Metadata.ICC,
+    }
+    return frozenset(kind for flag, kind in kinds.items() if flags & flag)
 
 
 def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -63,22 +64,23 @@ def vips_source(source: Source, loader: str) -> pyvips.Source:
 
 
 def _streamed(source: str | os.PathLike[str]) -> pyvips.Source:
-    """Return a source whose bytes pass through Python; the file closes with its last reference."""
-    file = open(source, "rb", buffering=0)  # noqa: PTH123, SIM115 - lives as long as the source
+    """Return a source whose bytes pass through Python; its file closes with its last reference."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(size_bytes: int) -> bytes | None:
         try:
-            return file.read(size_bytes) or None
+            return os.read(descriptor, size_bytes) or None
         except OSError:
             return None  # an exception cannot cross libvips: the decoder reports a short file
 
     def seek(offset: int, whence: int) -> int:
         try:
-            return file.seek(offset, whence)
+            return os.lseek(descriptor, offset, whence)
         except OSError:
             return -1
 
     stream = pyvips.SourceCustom()
+    weakref.finalize(stream, os.close, descriptor)
     stream.on_read(read)
     stream.on_seek(seek)
     return stream

@@ -1,0 +1,168 @@
+"""Promises of `imaging.confine`, each in a process of its own; of `support` and `errors`."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import pyvips
+from PIL import Image
+
+from corpora import CORPORA, needs_corpora
+from imaging_cases import encoding_for, plan_for
+from pixmill.imaging.encode import encode_to_file, encoded
+from pixmill.imaging.errors import translated
+from pixmill.imaging.load import opened
+from pixmill.imaging.probe import probe
+from pixmill.imaging.sources import vips_source
+from pixmill.imaging.support import library_versions, support
+from pixmill.model import FailureKind, Stage
+from pixmill.registry import codecs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PREPARED = "from pixmill.imaging.confine import *; import pyvips; prepare_process()\n"
+
+
+def _ran(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [sys.executable, "-c", _PREPARED + code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+def test_only_wanted_loaders_are_open() -> None:
+    """CSV, raw and libvips' own format are closed; PNG is open."""
+    code = """
+png = pyvips.Image.black(4, 4).pngsave_buffer()
+print(pyvips.Image.pngload_buffer(png).width)
+try:
+    pyvips.Image.matrixload_source(pyvips.Source.new_from_memory(b"1 1\\n5"))
+except pyvips.Error:
+    print("closed")
+print(pyvips.concurrency_get(), pyvips.cache_get_max())
+"""
+    assert _ran(code).stdout.split() == ["4", "closed", "1", "0"]
+
+
+@needs_corpora
+def test_warnings_stay_off_the_terminal() -> None:
+    """A file that makes libvips warn leaves stderr empty."""
+    code = """
+import sys
+from pixmill.imaging.probe import probe
+for path in sys.argv[1:]:
+    probe(path, "tiff" if path.endswith("tif") else "jpg")
+    pyvips.Image.new_from_file(path, fail_on="none").icc_transform("srgb", embedded=True).avg()
+"""
+    paths = [str(CORPORA / "formats/jpeg_odd" / name) for name in ("corrupted-icc-srgb.jpg",)]
+    result = _ran(code.replace('.icc_transform("srgb", embedded=True)', ""), *paths)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_memory_beyond_the_limit_is_refused_and_survived() -> None:
+    """An image larger than its lease fails as `memory`, and the next one works."""
+    code = """
+from pixmill.imaging.errors import ImagingError
+from pixmill.imaging.load import pinned
+limit_memory(50_000_000)
+try:
+    pinned(pyvips.Image.black(20_000, 20_000))
+except ImagingError as error:
+    print(error.failure.kind)
+print(pinned(pyvips.Image.black(2_000, 2_000)).width)
+lift_memory_limit()
+print(pinned(pyvips.Image.black(20_000, 10_000)).width)
+"""
+    result = _ran(code)
+    assert result.stdout.split() == ["memory", "2000", "20000"], result.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "is_retryable"),
+    [
+        (errno.ENOENT, FailureKind.VANISHED, False),
+        (errno.EACCES, FailureKind.PERMISSION, False),
+        (errno.EIO, FailureKind.IO, True),
+        (errno.ESTALE, FailureKind.IO, True),
+        (errno.EMFILE, FailureKind.IO, True),
+        (errno.ENOSPC, FailureKind.NO_SPACE, False),
+    ],
+)
+def test_system_errors_are_told_apart(number: int, kind: FailureKind, is_retryable: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """What may pass is marked retryable; what will not is not."""
+    failure = translated(OSError(number, os.strerror(number)), Stage.READ)
+    assert (failure.kind, failure.is_retryable) == (kind, is_retryable)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "stage"),
+    [
+        (MemoryError(), FailureKind.MEMORY, Stage.ENCODE),
+        (OSError("image file is truncated"), FailureKind.CORRUPT, Stage.DECODE),
+        (SyntaxError("broken PNG file"), FailureKind.CORRUPT, Stage.DECODE),
+        (
+            pyvips.Error("x", "VipsJpeg: premature end of JPEG image"),
+            FailureKind.CORRUPT,
+            Stage.DECODE,
+        ),
+        (pyvips.Error("x", "heifload: Unsupported feature"), FailureKind.UNSUPPORTED, Stage.DECODE),
+    ],
+)
+def test_library_errors_are_told_apart(error: Exception, kind: FailureKind, stage: Stage) -> None:
+    """A decoder's complaint during encoding is put down to decoding."""
+    failure = translated(error, Stage.ENCODE)
+    assert (failure.kind, failure.stage) == (kind, stage)
+
+
+def test_every_codec_has_its_library_here() -> None:
+    """The development environment reads and writes everything that the records claim."""
+    for spec in codecs():
+        found = support(spec)
+        assert found.can_read == spec.can_read, spec.name
+        assert found.can_write == spec.can_write, spec.name
+        assert not found.hint
+    assert {"libvips", "Pillow"} <= library_versions().keys()
+
+
+def test_large_files_are_streamed_and_closed(tmp_path: Path) -> None:
+    """A JPEG beyond 20 MB is read through Python, to the same pixels, and leaves no file open."""
+    path = tmp_path / "large.jpg"
+    image = pyvips.Image.gaussnoise(5000, 5000, seed=1).cast("uchar").copy(interpretation="b-w")
+    image.jpegsave(str(path), Q=97, keep=0)
+    assert path.stat().st_size > 20_000_000
+    assert isinstance(vips_source(path, "jpegload"), pyvips.SourceCustom)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - numbers, not paths
+    plan = plan_for(probe(path, "jpg"), "jpg")
+    data = encoded(opened(path, plan), encoding_for("jpg"))
+    assert Image.open(io.BytesIO(data)).size == (5000, 5000)
+    assert len(os.listdir("/proc/self/fd")) <= before + 2  # noqa: PTH208 - likewise
+
+
+def test_encoding_into_a_file_gives_the_same_bytes(tmp_path: Path) -> None:
+    """A descriptor receives what memory would."""
+    image = pyvips.Image.black(64, 64, bands=3).copy(interpretation="srgb")
+    path = tmp_path / "out.webp"
+    with path.open("w+b") as file:
+        encode_to_file(image, encoding_for("webp"), file.fileno())
+    assert path.read_bytes() == encoded(image, encoding_for("webp"))
+
+
+@needs_corpora
+def test_surrogate_escaped_names_are_opened(tmp_path: Path) -> None:
+    """A name that is no UTF-8 is a name like any other."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/\xff[n=-1].png")
+    with open(odd, "wb") as file:  # noqa: PTH123 - the name is the point
+        file.write((CORPORA / "formats/png/ball.png").read_bytes())
+    plan = plan_for(probe(odd, "png"), "webp")
+    assert encoded(opened(odd, plan), encoding_for("webp"))
