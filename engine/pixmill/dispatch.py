@@ -244,6 +244,8 @@ class Dispatcher:
         self._barren_losses += was_wanted
         if self._barren_losses >= _MAX_BARREN_LOSSES:
             self._give_up(f"workers cannot work here: the last one ended with {event.reason}")
+        if self._stop is StopMode.ABORT:
+            return  # it was killed on purpose, so no job is to blame
         for job in reversed(slot.jobs):
             is_blamed = job.number == event.in_hand and slot.overdue in {None, job.number}
             if not is_blamed:
@@ -256,7 +258,7 @@ class Dispatcher:
     def _return(self, job: Job) -> None:
         """Put a job that no worker had begun back to the front; a stopping run forgets it."""
         if self._stop is None:
-            self._pending.appendleft(job)
+            (self._suspects if job.crashes else self._pending).appendleft(job)
 
     def _crashed(self, job: Job, reason: str) -> None:
         self._barren_losses = 0
@@ -275,6 +277,8 @@ class Dispatcher:
             if slot.deadline_s is not None and slot.deadline_s <= self._now_s:
                 slot.deadline_s = None
                 slot.overdue = slot.jobs[0].number if slot.jobs else None
+                # One that never got ready counts as lost now: leaving, its end no longer will.
+                self._barren_losses += slot.state is _State.STARTING
                 slot.state = _State.LEAVING if not slot.jobs else slot.state
                 self._out.append(KillWorker(slot.number, "it took too long"))
 
