@@ -49,7 +49,7 @@ types: setup ## mypy --strict
 	$(BIN)/mypy
 
 perf: setup ## performance checks that noise cannot fail
-	$(BIN)/python -m pytest bench --benchmark-disable-gc --benchmark-columns=median,ops,rounds --benchmark-min-rounds=3
+	$(BIN)/python -m pytest bench -s
 
 soak: setup ## full-size stress runs: kills, 100,000 files, 2,000 photos (about half an hour)
 	$(BIN)/python bench/soak.py

@@ -1,17 +1,25 @@
 """pixmill: any archive of images in, web-ready images out, inside the memory it was given.
 
-import pixmill
+    import pixmill
 
-with pixmill.optimize("photos", "web", pixmill.Recipe(quality=82)) as run:
-    for outcome in run:
-        print(outcome.path, outcome.status, outcome.bytes_written)
+    with pixmill.optimize("photos", "web", pixmill.Recipe(quality=82)) as run:
+        for outcome in run:
+            print(outcome.path, outcome.status, outcome.bytes_written)
+
+Names are loaded when they are first used, so that `pixmill --help` need not load the engine.
 """
 
-from pixmill.api import Run, optimize, optimize_bytes, optimize_file
-from pixmill.errors import ImageError, OptionError, PixmillError, RunError
-from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
-from pixmill.recipe import Recipe
-from pixmill.settings import Settings
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixmill.api import Run, optimize, optimize_bytes, optimize_file
+    from pixmill.errors import ImageError, OptionError, PixmillError, RunError
+    from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
+    from pixmill.recipe import Recipe
+    from pixmill.settings import Settings
 
 __all__ = [
     "Failed",
@@ -31,3 +39,21 @@ __all__ = [
     "optimize_bytes",
     "optimize_file",
 ]
+
+_HOMES = ("model", "errors", "recipe", "settings", "api")
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module, once."""
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(f"pixmill.{home}")
+            if name in module.__all__:
+                value: object = getattr(module, name)
+                globals()[name] = value
+                return value
+    raise AttributeError(f"module 'pixmill' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,9 +8,9 @@ from typing import Final
 
 from pixmill.model import Failed, FailureKind, Stage
 
-__all__ = ["errno_failure", "os_failure"]
+__all__ = ["RETRYABLE_ERRNOS", "errno_failure", "os_failure"]
 
-_RETRYABLE: Final = frozenset(
+RETRYABLE_ERRNOS: Final = frozenset(
     {
         errno.EIO,
         errno.ESTALE,
@@ -52,5 +52,5 @@ def errno_failure(number: int, stage: Stage) -> Failed:
     kind = _KINDS.get(number, FailureKind.IO)
     if kind is FailureKind.VANISHED and stage is Stage.PUBLISH:
         kind = FailureKind.IO
-    is_retryable = number in _RETRYABLE
+    is_retryable = number in RETRYABLE_ERRNOS
     return Failed(kind, stage, os.strerror(number).lower(), is_retryable)

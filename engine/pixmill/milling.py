@@ -172,7 +172,7 @@ class _Mill:
         is_of_use = self.plan.is_rewrap_demanded and not self.plan.is_demanded
         if not is_of_use or spec.rewrapped is None or not self.plan.is_pinned:
             return None
-        kept_whole = metadata_kept(self.recipe)
+        kept_whole = metadata_kept(self.plan.header, self.recipe)
         if not metadata.kinds_left(self._image()) <= kept_whole:
             return None  # part of some kind is to stay, which only a new encoding can do
         with reading(self.source) as file:

@@ -35,7 +35,6 @@ _WHOLE_KINDS = {
     Keep.EXIF: Metadata.EXIF,
     Keep.XMP: Metadata.XMP,
     Keep.IPTC: Metadata.IPTC,
-    Keep.ICC: Metadata.ICC,
 }
 
 
@@ -83,14 +82,22 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     )
 
 
-def metadata_kept(recipe: Recipe) -> frozenset[Metadata]:
-    """Return the kinds of metadata that may stay as they are.
+def metadata_kept(header: Header, recipe: Recipe) -> frozenset[Metadata]:
+    """Return the kinds of metadata that stay as they are where nothing else changes.
 
-    `copyright` and `no-gps` keep parts of a kind, which needs a rewrite, so they allow none.
+    A profile stays unless it says no more than untagged pixels do, which is sRGB. `copyright` and
+    `no-gps` keep parts of a kind, which needs a rewrite, so they allow none.
     """
     if Keep.ALL in recipe.keep:
         return frozenset(Metadata)
-    return frozenset(_WHOLE_KINDS[keep] for keep in recipe.keep if keep in _WHOLE_KINDS)
+    whole = {_WHOLE_KINDS[keep] for keep in recipe.keep if keep in _WHOLE_KINDS}
+    return frozenset(whole) if header.is_srgb else frozenset({*whole, Metadata.ICC})
+
+
+def _unwanted(header: Header, recipe: Recipe) -> frozenset[Metadata]:
+    """Return the kinds of metadata that must go; an sRGB profile may go, and need not."""
+    may_stay = {Metadata.ICC} if recipe.keep & {Keep.ICC, Keep.NO_GPS} else set()
+    return header.metadata - metadata_kept(header, recipe) - may_stay
 
 
 def _refused_by_target(context: Context, result: Size) -> Failed | None:
@@ -128,9 +135,7 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
         has_alpha=context.has_alpha,
         pages=load.pages,
         is_demanded=_is_demanded(context),
-        is_rewrap_demanded=bool(
-            {str(kind) for kind in header.metadata} - metadata_kept(context.recipe)
-        ),
+        is_rewrap_demanded=bool(_unwanted(header, context.recipe)),
         is_pinned=is_pinned,
         is_lean=is_lean,
         cost_bytes=0,

@@ -39,6 +39,10 @@ def _recognises(head: bytes) -> bool:
 def _scan(file: BinaryIO, size_bytes: int) -> Scan:
     walk = chunks(file)
     header = next(walk, None)
+    if header is not None and header.kind == b"CgBI":
+        raise ValueError(
+            "a png rewritten for iOS (CgBI) is not supported: take the one it was made of"
+        )
     if header is None or header.kind != b"IHDR":
         arrived = header.kind.decode("ascii", "replace") if header else "nothing"
         raise ValueError(f"expected a png to open with IHDR, got {arrived}")

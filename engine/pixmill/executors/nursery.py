@@ -55,7 +55,10 @@ class _Nursery:
             os.waitpid(pid, 0)
 
     def _obeyed(self) -> bool:
-        content, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 2)
+        try:
+            content, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 2)
+        except ConnectionResetError:  # it closed with words of ours unread
+            return False
         if not content:
             return False
         message = json.loads(content)

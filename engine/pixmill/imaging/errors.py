@@ -15,6 +15,7 @@ import pyvips
 from PIL import UnidentifiedImageError
 
 from pixmill.errors import PixmillError
+from pixmill.failures import RETRYABLE_ERRNOS, errno_failure
 from pixmill.model import Failed, FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -35,30 +36,8 @@ class ImagingError(PixmillError):
         self.failure = failure
 
 
-_RETRYABLE: Final = frozenset(
-    {
-        errno.EIO,
-        errno.ESTALE,
-        errno.EBUSY,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.EINTR,
-        errno.ETIMEDOUT,
-    }
-)
-_ERRNO_KINDS: Final = {
-    errno.ENOENT: FailureKind.VANISHED,
-    errno.ENOTDIR: FailureKind.VANISHED,
-    errno.EACCES: FailureKind.PERMISSION,
-    errno.EPERM: FailureKind.PERMISSION,
-    errno.EROFS: FailureKind.PERMISSION,
-    errno.ENOSPC: FailureKind.NO_SPACE,
-    errno.EDQUOT: FailureKind.NO_SPACE,
-    errno.ENOMEM: FailureKind.MEMORY,
-}
 _SPOKEN_ERRNOS: Final = (
-    *_RETRYABLE,
+    *RETRYABLE_ERRNOS,
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EACCES,
@@ -117,7 +96,7 @@ def translated(error: BaseException, stage: Stage) -> Failed:  # noqa: PLR0911 -
         case pyvips.Error():
             return _from_vips(error, stage)
         case OSError(errno=int() as number) if number in _SYSTEM_ERRORS:
-            return _from_errno(number, stage)
+            return errno_failure(number, stage)
         case UnidentifiedImageError():
             return Failed(
                 FailureKind.CORRUPT, stage, "the content is not what its first bytes promise"
@@ -146,16 +125,11 @@ def translating(stage: Stage) -> Iterator[None]:
         raise ImagingError(translated(error, stage)) from error
 
 
-def _from_errno(number: int, stage: Stage) -> Failed:
-    kind = _ERRNO_KINDS.get(number, FailureKind.IO)
-    return Failed(kind, stage, os.strerror(number).lower(), is_retryable=number in _RETRYABLE)
-
-
 def _from_vips(error: pyvips.Error, stage: Stage) -> Failed:
     detail = str(error.detail or error.message)
     for number in _SPOKEN_ERRNOS:
         if os.strerror(number) in detail:
-            return _from_errno(number, stage)
+            return errno_failure(number, stage)
     lines = [line.strip() for line in detail.splitlines() if line.strip()]
     told = [line for line in lines if not _UNTELLING.search(line)]
     if any(_MEMORY.search(line) for line in lines) and not any(

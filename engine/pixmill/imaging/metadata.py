@@ -58,7 +58,8 @@ def with_metadata(image: pyvips.Image, keep: frozenset[Keep]) -> pyvips.Image:
     """Return the image with the metadata that the policy allows and no more.
 
     An ICC profile whose colours are not sRGB stays whatever the policy: without it they would be
-    wrong. After a conversion to sRGB it goes, unless all is kept. An orientation that was not
+    wrong. One that says sRGB goes, unless all is kept: untagged means sRGB, in 3 kB
+    less. An orientation that was not
     applied stays too, alone if need be.
 
     Args:
@@ -164,12 +165,8 @@ def _prune_iptc(image: pyvips.Image, keep: frozenset[Keep]) -> None:
 def _prune_icc(image: pyvips.Image, keep: frozenset[Keep]) -> None:
     if not image.get_typeof(_ICC):
         return
-    if image.get_typeof(CONVERTED):
-        is_wanted = Keep.ALL in keep
-    else:
-        is_kept = bool(keep & {Keep.ALL, Keep.ICC, Keep.NO_GPS})
-        is_wanted = is_kept or not icc.is_srgb(bytes(image.get(_ICC)))
-    if not is_wanted:
+    is_srgb = image.get_typeof(CONVERTED) or icc.is_srgb(bytes(image.get(_ICC)))
+    if is_srgb and Keep.ALL not in keep:
         image.remove(_ICC)
 
 
