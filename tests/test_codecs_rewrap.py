@@ -14,7 +14,7 @@ from corpora import CORPORA, corpus_files, needs_corpora
 from pixmill.header import Metadata
 from pixmill.registry import codec, recognised
 
-_NAMES = ("jpg", "png", "webp")
+_NAMES = ("jpg", "png", "webp", "gif")
 _MAX_BYTES = 600_000
 _FOLDERS = ("metadata", "formats", "exif_orientation", "pngsuite", "graphics", "color")
 

@@ -254,11 +254,12 @@ class Dispatcher:
                 self._fail(job, FailureKind.TIMEOUT, f"took longer than {self.rules.timeout_s:g} s")
             else:
                 self._crashed(job, event.reason)
+        if self._stop is not None:
+            self._drop_unstarted()
 
     def _return(self, job: Job) -> None:
-        """Put a job that no worker had begun back to the front; a stopping run forgets it."""
-        if self._stop is None:
-            (self._suspects if job.crashes else self._pending).appendleft(job)
+        """Put a job that no worker had begun back to the front; a suspect stays one."""
+        (self._suspects if job.crashes else self._pending).appendleft(job)
 
     def _crashed(self, job: Job, reason: str) -> None:
         self._barren_losses = 0

@@ -230,14 +230,15 @@ class Recipe:
             )
         if self.resize is not None and not is_sized:
             raise OptionError(
-                "a size was given, yet operations name neither resize nor crop", option="operations"
+                "a size was given, yet operations name neither resize nor crop: add one of them",
+                option="operations",
             )
         is_box = self.resize is not None and self.resize.width_px and self.resize.height_px
         if Operation.CROP in self.operations and not is_box:
             raise OptionError("crop needs both edges: --resize WxH", option="resize")
         if self.target_format != KEEP_SOURCE_FORMAT and Operation.CONVERT not in self.operations:
             raise OptionError(
-                f"target format {self.target_format} needs convert among the operations",
+                f"target format {self.target_format} needs convert among the operations: add it",
                 option="operations",
             )
 
@@ -257,7 +258,9 @@ class Recipe:
                 ("max_size", self.max_size_bytes is not None),
             ):
                 if is_given:
-                    raise OptionError(f"{name} needs compress among the operations", option=name)
+                    raise OptionError(
+                        f"{name} needs compress among the operations: add it", option=name
+                    )
 
 
 def _spelled(value: object) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pixmill.failures import os_failure
+from pixmill.imaging.confine import trim
 from pixmill.milling import Product
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, Stage, Status
 from pixmill.planning import Limits
@@ -87,6 +88,7 @@ class Worker:
         setup: What it must know once.
         ask: Called with a job's number and its cost before it may hold more than the base;
             returns whether it may.
+        has_grown: Whether the last job was granted more than the base.
     """
 
     setup: Setup
@@ -94,6 +96,7 @@ class Worker:
     _mill: Mill = field(init=False)
     _destination: Destination = field(init=False)
     _limits: Limits = field(init=False)
+    has_grown: bool = False
     _waited_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -105,7 +108,7 @@ class Worker:
 
     def outcome(self, job: Job) -> Outcome:
         """Make one job, publish it, and tell how it ended."""
-        self._waited_s = 0.0
+        self._waited_s, self.has_grown = 0.0, False
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
             outcome = self._published(job, self._made(job))
@@ -114,6 +117,9 @@ class Worker:
             outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
         except OSError as error:
             outcome = _failed(job, os_failure(error, Stage.PUBLISH))
+        except MemoryError:
+            message = "an allocation failed beyond the memory that was planned for it"
+            outcome = _failed(job, Failed(FailureKind.MEMORY, Stage.PROCESS, message))
         except Exception as error:  # noqa: BLE001 - the worker's edge: one file may not end the loop
             message = f"unexpected {type(error).__name__}: {error}"
             outcome = _failed(job, Failed(FailureKind.CORRUPT, Stage.PROCESS, message))
@@ -131,6 +137,7 @@ class Worker:
                 self._waited_s += time.monotonic() - began_s
                 if not is_granted:
                     raise _RefusedLeaseError
+                self.has_grown = True
 
         return self._mill(
             self._source(job),
@@ -188,6 +195,8 @@ def serve(channel: Channel, note: Note) -> None:
                 for job in jobs:
                     note.take(job.number)
                     outcome = worker.outcome(job)
+                    if worker.has_grown:
+                        trim()  # measured: 7 to 17 MB less between two files, for 1 to 6 ms
                     channel.send(JobEnded(setup.slot, job.number, outcome, _resident_bytes()))
                     note.clear()
             case RetireWorker():

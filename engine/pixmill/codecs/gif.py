@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import MAX_STEPS, little, read_exact
+from pixmill.codecs.gif_rewrap import rewrapped, table_bytes
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
@@ -53,7 +54,7 @@ def _scan(file: BinaryIO, _size_bytes: int) -> Scan:
     if not _recognises(head):
         raise ValueError("expected a gif to begin with GIF87a or GIF89a")
     width_px, height_px = little(head, 6, 2), little(head, 8, 2)
-    file.seek(_table_bytes(head[10]), 1)
+    file.seek(table_bytes(head[10]), 1)
     found = _Found()
     while not found.defect and _has_more(file, found):
         pass
@@ -79,7 +80,7 @@ def _has_more(file: BinaryIO, found: _Found) -> bool:
         case b",":
             descriptor = file.read(9)
             found.first_frame = found.first_frame or descriptor
-            file.seek(_table_bytes(descriptor[-1] if descriptor else 0) + 1, 1)
+            file.seek(table_bytes(descriptor[-1] if descriptor else 0) + 1, 1)
             found.defect = _skip_data(file, found)
             found.frames += not found.defect
         case b"!":
@@ -125,11 +126,6 @@ def _skip_data(file: BinaryIO, found: _Found) -> str:
     return _CUT_OFF
 
 
-def _table_bytes(flags: int) -> int:
-    """Return the size of the colour table that these flags announce: GIF89a 18 and 20."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-
 def _decode_cost(header: Header, _shrink: int) -> int:
     # libnsgif holds the canvas, the one to go back to and the previous frame; pages stream.
     # Measured 38 MB for 60 frames of 800 x 600 read and written.
@@ -163,4 +159,5 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    rewrapped=rewrapped,
 )

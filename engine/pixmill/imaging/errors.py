@@ -54,7 +54,8 @@ _LIMIT: Final = re.compile(
     r"security limit|exceeds|too (large|big|many)|maximum|limit", re.IGNORECASE
 )
 _UNSUPPORTED: Final = re.compile(
-    r"unsupported|not supported|not been built in|not implemented|unimplemented|is blocked"
+    r"unsupported|not supported|page \d+ differs"
+    r"|not been built in|not implemented|unimplemented|is blocked"
     r"|no decod|no decompress|not built|sorry|data precision|arithmetic coding"
     r"|bad labq|not a whole number of bytes|no known load|unknown.*(mode|format|compression)",
     re.IGNORECASE,

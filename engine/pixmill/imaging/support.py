@@ -41,7 +41,11 @@ class Support:
 def support(spec: CodecSpec) -> Support:
     """Return what this installation can do with a format."""
     can_read = _can_read(spec)
-    hint = f"pip install 'pixmill[{spec.extra}]'" if spec.extra and not can_read else ""
+    hint = ""
+    if spec.reader is Library.NONE:
+        hint = "told apart, not read by this release"
+    elif spec.extra and not can_read:
+        hint = f"pip install 'pixmill[{spec.extra}]'"
     return Support(
         can_read=can_read,
         can_write=spec.writer is Library.VIPS and _has_operation(spec.saver),
