@@ -173,13 +173,19 @@ class Referee:
                 continue
             if number != event.in_hand or worker.overdue not in {None, number}:
                 self.seen["returned"] += 1
-                self.pending |= {number} if self.stop is None and not fate.is_suspect else set()
+                self._hear_return(number, fate)
             elif worker.overdue == number:
                 fate.is_timed_out = True
                 self.expected.add(number)
             else:
                 fate.crashes += 1
                 self._hear_crash(number, fate)
+
+    def _hear_return(self, number: int, fate: _Fate) -> None:
+        if self.stop is None and not fate.crashes:
+            self.pending.add(number)
+        elif self.stop is not None and fate.is_suspect:
+            self.expected.add(number)
 
     def _hear_crash(self, number: int, fate: _Fate) -> None:
         fate.is_suspect = fate.crashes == 1 and self.stop is None
@@ -421,6 +427,9 @@ class World:
         if self.rng.random() < self.weather.stop:
             self._tell(StopAsked(self.rng.choice(tuple(StopMode))))
             return
+        if self.workers and self.rng.random() < self.weather.death / 2:
+            struck = self.rng.choice(list(self.workers.values()))
+            struck.phase = _Phase.DEAD  # even while it waits, for work or for memory
         able = [worker for worker in self.workers.values() if worker.can_step]
         speaking = [
             worker for worker in self.workers.values() if worker.pipe or worker.phase is _Phase.DEAD
