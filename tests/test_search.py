@@ -1,0 +1,127 @@
+"""The search for a size finds the best quality that fits, in few encodes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixmill.registry import codec, codecs
+from pixmill.strategies.search import CURVE_QUALITIES, highest_fitting
+
+CURVES = [(), *(spec.size_curve for spec in codecs() if spec.size_curve)]
+CURVED = [spec.name for spec in codecs() if spec.size_curve]
+QUALITIES = range(101)
+
+
+def _on(curve: tuple[float, ...], quality: float) -> float:
+    """Return a curve's value, by interpolation of our own."""
+    for at in range(1, len(CURVE_QUALITIES)):
+        left, right = CURVE_QUALITIES[at - 1], CURVE_QUALITIES[at]
+        if quality <= right:
+            share = (quality - left) / (right - left)
+            return curve[at - 1] + share * (curve[at] - curve[at - 1])
+    return curve[-1]
+
+
+def _noisy_sizes(curve: tuple[float, ...], rng: random.Random) -> list[int]:
+    """Return sizes for qualities 0 to 100 of an image that strays from the curve as images do.
+
+    Its slope differs by up to a fifth, the middle is bent by up to a tenth, and sizes rise.
+    """
+    base_bytes = math.exp(rng.uniform(9, 15))
+    slope, bend = rng.uniform(0.8, 1.2), rng.uniform(-0.1, 0.1)
+    sizes = [
+        base_bytes * math.exp(slope * _on(curve, quality) + bend * math.sin(quality / 15))
+        for quality in QUALITIES
+    ]
+    return [round(size) for size in itertools.accumulate(sizes, max)]
+
+
+@given(
+    st.lists(st.integers(min_value=0, max_value=10**6), min_size=100, max_size=100),
+    st.integers(min_value=1, max_value=2 * 10**6),
+    st.lists(st.integers(min_value=1, max_value=100), min_size=2, max_size=2),
+    st.sampled_from(CURVES),
+)
+def test_the_search_agrees_with_trying_every_quality(
+    raw: list[int], target_bytes: int, edges: list[int], curve: tuple[float, ...]
+) -> None:
+    """On any sizes that rise with quality, in any bracket, the best that fits is found."""
+    sizes = [0, *sorted(raw)]
+    low, high = sorted(edges)
+    found = highest_fitting(sizes.__getitem__, target_bytes, low=low, high=high, curve=curve)
+    fitting = [quality for quality in range(low, high + 1) if sizes[quality] <= target_bytes]
+    assert found.quality == max(fitting, default=None)
+    assert found.lowest_bytes in sizes[low : high + 1]
+    if not fitting:
+        assert found.lowest_bytes == sizes[low]
+
+
+def test_a_generous_cap_takes_one_encode() -> None:
+    """Where the highest quality fits, nothing else is tried."""
+    found = highest_fitting(lambda _: 10, 10, low=1, high=90, curve=codec("jpg").size_curve)
+    assert (found.quality, found.encodes) == (90, 1)
+
+
+def test_a_bracket_of_one_is_tried_once() -> None:
+    """`low` equal to `high` fits or does not."""
+    assert highest_fitting(lambda _: 10, 10, low=7, high=7, curve=()).quality == 7
+    missed = highest_fitting(lambda _: 11, 10, low=7, high=7, curve=())
+    assert (missed.quality, missed.lowest_bytes, missed.encodes) == (None, 11, 1)
+
+
+def test_no_quality_is_tried_twice() -> None:
+    """Encodes are dear: each quality is encoded at most once, within the bracket."""
+    for seed in range(50):
+        rng = random.Random(seed)
+        sizes = _noisy_sizes(codec("jpg").size_curve, rng)
+        tried: list[int] = []
+
+        def size_of(quality: int, sizes: list[int] = sizes, tried: list[int] = tried) -> int:
+            tried.append(quality)
+            return sizes[quality]
+
+        target_bytes = rng.randint(sizes[40], sizes[80])
+        found = highest_fitting(
+            size_of, target_bytes, low=40, high=80, curve=codec("jpg").size_curve
+        )
+        assert len(tried) == len(set(tried)) == found.encodes
+        assert min(tried) >= 40
+        assert max(tried) <= 80
+
+
+@pytest.mark.parametrize("name", ["webp", "jpg"])
+def test_a_small_dip_is_stepped_over(name: str) -> None:
+    """Where a quality misses by a hair and the next fits, the next one wins."""
+    sizes = [quality * 1000 for quality in QUALITIES]
+    sizes[61] = 61_500
+    sizes[62] = 60_900
+    found = highest_fitting(
+        sizes.__getitem__, 61_000, low=40, high=90, curve=codec(name).size_curve
+    )
+    assert found.quality == 62
+
+
+@pytest.mark.parametrize("name", CURVED)
+def test_images_like_the_curve_take_few_encodes(name: str) -> None:
+    """On images that stray from the codec's curve as real ones do, the mean is below 4.5."""
+    curve = codec(name).size_curve
+    encodes, plain = [], []
+    for seed in range(300):
+        rng = random.Random(seed)
+        sizes = _noisy_sizes(curve, rng)
+        target_bytes = rng.randint(sizes[40], sizes[90])
+        found = highest_fitting(sizes.__getitem__, target_bytes, low=40, high=90, curve=curve)
+        assert found.quality is not None
+        assert sizes[found.quality] <= target_bytes
+        encodes.append(found.encodes)
+        bisected = highest_fitting(sizes.__getitem__, target_bytes, low=40, high=90, curve=())
+        plain.append(bisected.encodes)
+    assert statistics.mean(encodes) <= 4.5
+    assert statistics.mean(encodes) < statistics.mean(plain) - 1

@@ -1,0 +1,54 @@
+"""A memory cap becomes workers, a budget and leases that can never block each other."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixmill.sizing import MIN_MEMORY_BYTES, sized
+
+CAPS = st.integers(min_value=1, max_value=10**12)
+WORKERS = st.integers(min_value=1, max_value=256)
+
+
+@given(CAPS, WORKERS)
+def test_the_largest_image_fits_beside_waiting_workers(memory_bytes: int, wanted: int) -> None:
+    """One image at its largest lease fits while every other worker holds its base."""
+    sizing = sized(memory_bytes, wanted, was_asked=True)
+    assert 1 <= sizing.workers <= wanted
+    others_bytes = (sizing.workers - 1) * sizing.base_bytes
+    assert sizing.lease_bytes + others_bytes <= sizing.budget_bytes
+    assert sizing.base_bytes <= sizing.lease_bytes
+
+
+@given(st.integers(min_value=MIN_MEMORY_BYTES, max_value=10**12), WORKERS)
+def test_a_sensible_cap_is_never_promised_twice(memory_bytes: int, wanted: int) -> None:
+    """From the least sensible cap on, budget and pixmill's own memory stay below the cap."""
+    sizing = sized(memory_bytes, wanted, was_asked=False)
+    assert sizing.budget_bytes < memory_bytes
+    assert sizing.warnings == ()
+
+
+@given(CAPS, WORKERS, WORKERS)
+def test_what_one_image_may_hold_depends_on_the_cap_alone(
+    memory_bytes: int, first: int, second: int
+) -> None:
+    """The same source gives the same bytes however many workers there are."""
+    one, other = (sized(memory_bytes, workers, was_asked=True) for workers in (first, second))
+    assert one.lease_bytes == other.lease_bytes
+
+
+@given(CAPS, CAPS, WORKERS)
+def test_more_memory_is_never_worse(first: int, second: int, wanted: int) -> None:
+    """A larger cap never gives fewer workers or smaller leases."""
+    small, large = (sized(cap, wanted, was_asked=True) for cap in sorted((first, second)))
+    assert small.workers <= large.workers
+    assert small.lease_bytes <= large.lease_bytes
+
+
+def test_little_memory_and_fewer_workers_are_told() -> None:
+    """The user hears of a cap that is too small, and of workers asked for and not given."""
+    assert "is little" in sized(100_000_000, 1, was_asked=False).warnings[0]
+    (warning,) = sized(160_000_000, 64, was_asked=True).warnings
+    assert warning.endswith("of memory is enough for 1 of 64 workers")
+    assert sized(160_000_000, 64, was_asked=False).warnings == ()
