@@ -108,16 +108,26 @@ def mill(
         if not target_of(codec_name, recipe).can_write:
             return _kept(header, header.codec)
         plan = planned(header, recipe, limits)
-        if isinstance(plan, Failed):
-            return plan
-        lease(plan.cost_bytes)
-        limit_memory(plan.cost_bytes)
-        try:
-            return _Mill(source, recipe, plan, spool_folder).made()
-        finally:
-            lift_memory_limit()
     except ImagingError as error:
         return error.failure
+    if isinstance(plan, Failed):
+        return plan
+    lease(plan.cost_bytes)
+    limit_memory(plan.cost_bytes)
+    try:
+        return _Mill(source, recipe, plan, spool_folder).made()
+    except ImagingError as error:
+        return _left(error.failure, plan)
+    finally:
+        lift_memory_limit()
+
+
+def _left(failure: Failed, plan: Plan) -> Product | Failed:
+    """Let a sound source stand that cannot be recoded, where the recipe does not demand it."""
+    is_free = not (plan.is_demanded or plan.is_rewrap_demanded)
+    if failure.kind is FailureKind.UNSUPPORTED and is_free:
+        return _kept(plan.header, plan.header.codec, notes=(f"not recoded: {failure.message}",))
+    return failure
 
 
 @dataclass(slots=True)
