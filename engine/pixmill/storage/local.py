@@ -152,10 +152,7 @@ class Destination:
         swept = 0
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
-                if _is_temporary(entry.name) and _is_abandoned(entry.path):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(entry.path)
-                        swept += 1
+                swept += _is_temporary(entry.name) and _is_swept(entry.path)
         return swept
 
     def _folder(self, relative: str) -> str:
@@ -213,23 +210,29 @@ def _temporary(folder: str) -> tuple[str, int]:
         except OSError:  # no locks on this file system: sweeps there find every file abandoned
             return path, descriptor
         else:
-            return path, descriptor
+            if os.fstat(descriptor).st_nlink:
+                return path, descriptor
+            os.close(descriptor)  # a sweep removed it before it was locked
 
 
 def _is_temporary(name: str) -> bool:
     return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
 
 
-def _is_abandoned(path: str) -> bool:
-    """Whether no process holds the lock that `_temporary` takes, which dies with its process."""
+def _is_swept(path: str) -> bool:
+    """Remove a file unless a process holds the lock of `_temporary`, which dies with its process.
+
+    It is removed under that lock, so that its owner cannot take the lock in between.
+    """
     if fcntl is None:
         return False
     try:
-        descriptor = os.open(path, os.O_WRONLY | _O_NOFOLLOW)
+        descriptor = os.open(path, os.O_WRONLY | _O_NOFOLLOW | _O_NONBLOCK)
     except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
     except OSError:
         return False
     else:
