@@ -18,6 +18,7 @@ from pixmill.operations.order import ordered_steps
 from pixmill.plan import Load, Plan, Scale
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Kernel, StrategyName
 from pixmill.registry import codec
+from pixmill.sizing import memory_for
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         Stage.PLAN,
         f"needs about {format_size(plan.cost_bytes)} of memory as {target.title}, and one image "
         f"may hold {format_size(limits.lease_bytes)}: raise --memory to "
-        f"{format_size(2 * plan.cost_bytes)} or more",
+        f"{format_size(memory_for(plan.cost_bytes))} or more",
     )
 
 

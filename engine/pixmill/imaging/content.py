@@ -6,6 +6,7 @@ Must not average pixels, which would destroy what is measured: it looks at a few
 from __future__ import annotations
 
 from collections import Counter
+from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
 import pyvips
@@ -38,11 +39,10 @@ def content_stats(image: pyvips.Image) -> ContentStats:
     """
     with translating(Stage.PROCESS):
         page = _opaque(first_page(image))
-        tiles = [tile.copy_memory() for tile in _tiles(page)]
-        sample = pyvips.Image.arrayjoin(tiles, across=1).copy_memory()
-        pixels = sample.write_to_memory()
-        counts = Counter(zip(*[iter(pixels)] * 3, strict=True))
-        common = sum(count for _, count in counts.most_common(_COMMON_COLOURS))
+        sample = pyvips.Image.arrayjoin(list(_tiles(page)), across=1).copy_memory()
+        # Four bytes a pixel are one integer, which is counted five times as fast as three bytes.
+        counts = Counter(memoryview(sample.bandjoin(0).write_to_memory()).cast("I"))
+        common = sum(nlargest(_COMMON_COLOURS, counts.values()))
         total = sample.width * sample.height
         contrast = _contrast(sample)
         return ContentStats(

@@ -1,0 +1,301 @@
+"""Full-size stress runs: kills, 100,000 small files, 2,000 photos; `make soak` runs them all.
+
+Each part prints what it measured, keeps it with its seed under `soak-logs/`, and fails where a
+promise is broken. `python bench/soak.py --part kills --runs 20 --files 1000 --seed 7` runs one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+import psutil
+from memory import COMMAND, CORPORA, Sampler, pss_bytes
+from PIL import Image
+
+from pixmill.api import optimize
+from pixmill.model import Outcome, Status
+from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.settings import Settings
+from pixmill.units import parse_geometry
+
+LOGS: Final = Path("soak-logs")
+MEMORY_BYTES: Final = 200_000_000
+FLAT_BYTES: Final = 10_000_000
+FLAT_FROM: Final = 10_000
+FLAT_FOLDER_SHARE: Final = 0.3
+FOLDER_FILES: Final = 100
+_MB: Final = 1e6
+_PAUSES_S: Final = (0.02, 0.4)
+
+
+@dataclass(slots=True)
+class Log:
+    """Prints, keeps what was printed, and counts broken promises."""
+
+    file: IO[str]
+    violations: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print(text, flush=True)
+        self.file.write(text + "\n")
+        self.file.flush()
+
+    def expect(self, promise: str, *, is_kept: bool) -> None:
+        """Note a promise that was not kept."""
+        if not is_kept:
+            self.violations.append(promise)
+            self.say(f"VIOLATION: {promise}")
+
+
+def small_images(count: int, rng: random.Random, *, edge_px: int) -> list[tuple[str, bytes]]:
+    """Return encoded images in turn JPEG, PNG and WebP: suffix and content."""
+    made = []
+    for _, kind in zip(range(count), itertools.cycle(("jpeg", "png", "webp")), strict=False):
+        width_px, height_px = rng.randint(edge_px // 2, edge_px), rng.randint(edge_px // 2, edge_px)
+        coarse = (max(1, width_px // 8), max(1, height_px // 8))
+        noise = Image.frombytes("RGB", coarse, rng.randbytes(coarse[0] * coarse[1] * 3))
+        buffer = io.BytesIO()
+        noise.resize((width_px, height_px), Image.Resampling.BICUBIC).save(buffer, kind)
+        made.append((kind, buffer.getvalue()))
+    return made
+
+
+def write_archive(
+    root: Path, files: int, images: list[tuple[str, bytes]], *, flat_files: int = 0
+) -> None:
+    """Write images over folders of a hundred files, and so many into one flat folder."""
+    for number in range(files):
+        kind, content = images[number % len(images)]
+        folder = "flat" if number < flat_files else f"{number // FOLDER_FILES:05}"
+        path = root / folder / f"{number:06}.{kind}"
+        if number % FOLDER_FILES == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """Return the living workers of a coordinator: children of its nursery."""
+    try:
+        nurseries = psutil.Process(pid).children()
+        return [worker for nursery in nurseries for worker in nursery.children()]
+    except psutil.Error:
+        return []
+
+
+@dataclass(slots=True)
+class Killer:
+    """Sends SIGKILL to random workers of this process from a thread.
+
+    Args:
+        rng: Chooses moments and victims.
+        pauses_s: Least and most seconds between two kills.
+    """
+
+    rng: random.Random
+    pauses_s: tuple[float, float] = _PAUSES_S
+    kills: int = 0
+    _end: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Killer:
+        self._thread = threading.Thread(target=self._haunt, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _haunt(self) -> None:
+        while not self._end.wait(self.rng.uniform(*self.pauses_s)):
+            workers = workers_of(os.getpid())
+            if workers:
+                self.kills += 1  # counted first: it may have ended by itself, never the reverse
+                with _ended_already():
+                    self.rng.choice(workers).kill()
+
+
+class _ended_already:  # noqa: N801 - reads as a clause
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> bool:
+        return kind is not None and issubclass(kind, psutil.Error)
+
+
+def kills(log: Log, args: argparse.Namespace, folder: Path) -> None:
+    """Run over an archive while random workers are killed, again and again."""
+    rng = random.Random(args.seed)
+    source = folder / "source"
+    write_archive(source, args.files, small_images(60, rng, edge_px=args.edge))
+    expected = {path.relative_to(source).as_posix() for path in source.rglob("*.*")}
+    for number in range(args.runs):
+        destination = folder / f"run-{number}"
+        began_s = time.monotonic()
+        with Killer(random.Random(args.seed * 1000 + number)) as killer:
+            outcomes = optimized(source, destination)
+        _judge_kills(log, outcomes, expected, killer.kills, destination)
+        seconds = time.monotonic() - began_s
+        retried = sum(outcome.attempts > 1 for outcome in outcomes)
+        counts = dict(Counter(str(outcome.status) for outcome in outcomes))
+        log.say(
+            f"run {number + 1}: {len(outcomes)} files, {counts}, {killer.kills} kills, "
+            f"{retried} files tried again, {seconds:.1f} s"
+        )
+    left = psutil.Process().children(recursive=True)
+    log.expect(f"nothing is left running, found {left}", is_kept=not left)
+
+
+def _judge_kills(
+    log: Log, outcomes: list[Outcome], expected: set[str], killed: int, destination: Path
+) -> None:
+    paths = [outcome.path for outcome in outcomes]
+    log.expect("every file ends once", is_kept=sorted(paths) == sorted(expected))
+    retried = sum(outcome.attempts > 1 for outcome in outcomes)
+    log.expect("at most one file is tried again a kill", is_kept=retried <= killed)
+    failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED]
+    is_twice = all(outcome.attempts > 1 for outcome in failed)
+    log.expect("what failed was killed twice", is_kept=is_twice and 2 * len(failed) <= killed)
+    published = {str(outcome.destination) for outcome in outcomes if outcome.destination}
+    found = {path.relative_to(destination).as_posix() for path in destination.rglob("*.*")}
+    log.expect("what was published is there, and nothing else", is_kept=published == found)
+
+
+def optimized(source: Path, destination: Path) -> list[Outcome]:
+    """Run over a folder in this process with two workers and return every outcome."""
+    recipe = Recipe(
+        operations=frozenset({Operation.RESIZE, Operation.COMPRESS}),
+        resize=parse_geometry("50%"),
+        effort=Effort.FAST,
+    )
+    settings = Settings(parallel=2, memory_bytes=MEMORY_BYTES)
+    with optimize(source, destination, recipe, settings=settings) as run:
+        return list(run)
+
+
+def small(log: Log, args: argparse.Namespace, folder: Path) -> None:
+    """Run the installed command over very many very small files."""
+    source = folder / "source"
+    images = small_images(300, random.Random(args.seed), edge_px=24)
+    write_archive(source, args.files, images, flat_files=int(args.files * FLAT_FOLDER_SHARE))
+    command = [COMMAND, "optimize", str(source), str(folder / "web"), "--resize", "8x8"]
+    _run_watched(log, [*command, "--effort", "fast"], args.files, flat_from=FLAT_FROM)
+
+
+def photos(log: Log, args: argparse.Namespace, folder: Path) -> None:
+    """Run the installed command over photos, by links to those of the corpora."""
+    found = sorted([*(CORPORA / "photos").iterdir(), *(CORPORA / "kodak").iterdir()])
+    if not found:
+        log.say(f"no photos under {CORPORA}: nothing to do")
+        return
+    source = folder / "source"
+    source.mkdir()
+    for number, photo in zip(range(args.photos), itertools.cycle(found), strict=False):
+        (source / f"{number:05}{photo.suffix}").symlink_to(photo.resolve())
+    command = [COMMAND, "optimize", str(source), str(folder / "web"), "--resize", "1920"]
+    command += ["--symlinks", "follow"]
+    _run_watched(log, command, args.photos, flat_from=args.photos // 10)
+
+
+def _run_watched(log: Log, command: list[str], files: int, *, flat_from: int) -> None:
+    """Run a command with two workers and 200 MB; expect every file, and memory flat and capped."""
+    report = Path(command[3]).with_suffix(".json")
+    command += ["--memory", "200MB", "--parallel", "2", "--progress", "bar"]
+    command += ["--events", "-", "--report", str(report)]
+    log.say(f"$ {' '.join(command)}")
+    began_s = time.monotonic()
+    coordinator: list[int] = []
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process,
+        Sampler(process.pid) as sampler,
+    ):
+        for count in _finished(process.stdout):
+            if count == flat_from or (count > flat_from and count % (files // 20) == 0):
+                coordinator.append(pss_bytes(process.pid))
+                log.say(
+                    f"{count} files, {time.monotonic() - began_s:.0f} s: coordinator "
+                    f"{coordinator[-1] / _MB:.1f} MB, tree at most {sampler.tree_bytes / _MB:.1f}"
+                )
+        code = process.wait()
+    _judge_watched(log, json.loads(report.read_text()), code, files)
+    growth_bytes = max(coordinator, default=0) - (coordinator[0] if coordinator else 0)
+    log.say(f"the coordinator grew by {growth_bytes / _MB:.1f} MB; {sampler.highest}")
+    log.expect("the coordinator's memory is flat", is_kept=growth_bytes <= FLAT_BYTES)
+    log.say(f"tree at most {sampler.tree_bytes / _MB:.1f} MB: {sampler.at_peak}")
+    log.expect("the tree stays under its cap", is_kept=sampler.tree_bytes < MEMORY_BYTES)
+
+
+def _judge_watched(log: Log, report: dict[str, dict[str, int]], code: int, files: int) -> None:
+    totals = report["totals"]
+    log.say(f"exit code {code}, {totals}, {report['seconds']}")
+    log.say(f"the command measured {report['peak_memory_bytes']} bytes at most")
+    kinds = ("optimized", "kept", "skipped", "failed")
+    is_whole = totals["walked"] == files == sum(totals[kind] for kind in kinds)
+    log.expect("every file is accounted for", is_kept=is_whole and code in {0, 1})
+
+
+def _finished(lines: IO[bytes] | None) -> Iterator[int]:
+    """Yield the number of files that have ended, at each."""
+    ended = itertools.count(1)
+    for line in lines or ():
+        if json.loads(line).get("outcome"):
+            yield next(ended)
+
+
+PARTS: Final[dict[str, Callable[[Log, argparse.Namespace, Path], None]]] = {
+    "kills": kills,
+    "small": small,
+    "photos": photos,
+}
+
+
+def main() -> int:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--runs", type=int, default=20, help="runs of kills")
+    parser.add_argument("--files", type=int, default=0, help="files of kills or small")
+    parser.add_argument("--photos", type=int, default=2000)
+    parser.add_argument("--edge", type=int, default=640, help="longest edge of kills' images")
+    args = parser.parse_args()
+    defaults = {"kills": 1000, "small": 100_000, "photos": 0}
+    wanted = list(PARTS) if args.part == "all" else [args.part]
+    asked_files = args.files
+    results = []
+    for part in wanted:
+        args.files = asked_files or defaults[part]
+        results.append(_run_part(part, args))
+    return max(results)
+
+
+def _run_part(part: str, args: argparse.Namespace) -> int:
+    LOGS.mkdir(exist_ok=True)
+    path = LOGS / f"{part}-{args.seed}.log"
+    with path.open("w") as file, tempfile.TemporaryDirectory(prefix="pixmill-soak-") as folder:
+        log = Log(file)
+        log.say(f"{part}, seed {args.seed}, kept in {path}")
+        PARTS[part](log, args, Path(folder))
+        log.say(f"{part}: {len(log.violations) or 'no'} violations")
+        return 1 if log.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
