@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pixmill.errors import OptionError
 
@@ -21,6 +21,7 @@ __all__ = [
     "DEFAULT_KEEP",
     "KEEP_SOURCE_FORMAT",
     "WHITE",
+    "Canonical",
     "Colour",
     "Effort",
     "Fit",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 KEEP_SOURCE_FORMAT = "keep"
+Canonical: TypeAlias = bool | int | str | list[str] | None
 WHITE = "#ffffff"
 _MAX_QUALITY = 100
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -210,8 +212,8 @@ class Recipe:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations
 
-    def canonical(self) -> dict[str, str]:
-        """Return every field as a string, in an order that does not depend on how it was built."""
+    def canonical(self) -> dict[str, Canonical]:
+        """Return every field as JSON has it, the same however the recipe was built."""
         return {field.name: _spelled(getattr(self, field.name)) for field in fields(self)}
 
     def fingerprint(self) -> str:
@@ -263,7 +265,7 @@ class Recipe:
                     )
 
 
-def _spelled(value: object) -> str:
+def _spelled(value: object) -> Canonical:
     if isinstance(value, frozenset):
-        return ",".join(sorted(str(member) for member in value))
-    return str(value)
+        return sorted(str(member) for member in value)
+    return value if isinstance(value, bool | int | None) else str(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pixmill.model import Outcome
+    from pixmill.recipe import Canonical
 
 __all__ = [
     "Failure",
@@ -41,7 +42,7 @@ class RunFacts:
 
     source: str
     destination: str
-    recipe: dict[str, str]
+    recipe: dict[str, Canonical]
     fingerprint: str
     workers: int
     memory_bytes: int

@@ -25,6 +25,7 @@ __all__ = ["Hatchery", "Hatchling", "NurseryHatchery", "SpawnHatchery", "default
 
 _HATCH_TIMEOUT_S = 60.0
 _END_TIMEOUT_S = 5.0
+_DYING_S = 1.0
 _MESSAGE_BYTES = 4096
 
 
@@ -73,12 +74,13 @@ class _Fork:
     note: SharedNote
     pid: int
     hatchery: NurseryHatchery
+    nursery: subprocess.Popen[bytes] | None
 
     def kill(self) -> None:
-        self.hatchery.tell({"kill": self.pid})
+        self.hatchery.kill(self.pid, self.nursery)
 
     def reason(self) -> str:
-        status = self.hatchery.status_of(self.pid)
+        status = self.hatchery.status_of(self.pid, self.nursery)
         return "an unknown end" if status is None else _spelled(os.waitstatus_to_exitcode(status))
 
 
@@ -93,35 +95,54 @@ class NurseryHatchery:
 
     def hatch(self) -> Hatchling:
         """Fork a worker; the first one starts the nursery, and a dead nursery is replaced."""
+        while True:
+            is_first = self._process is None
+            try:
+                return self._forked()
+            except OSError as error:
+                if is_first or not self._has_ended():
+                    message = f"cannot start a worker: {error.strerror or error}"
+                    raise RunError(message) from error
+
+    def _forked(self) -> Hatchling:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._open()
         ours, theirs = socket.socketpair()
         note = os.memfd_create("pixmill-note")
-        os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
         try:
+            os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
             pid = self._hatched(theirs.fileno(), note)
             shared = mapped(note)
-        except OSError as error:
+        except OSError:
             ours.close()
-            raise RunError(f"cannot start a worker: {error.strerror or error}") from error
+            raise
         finally:
             theirs.close()
             os.close(note)
-        return _Fork(Connection(ours.detach()), shared, pid, self)
+        return _Fork(Connection(ours.detach()), shared, pid, self, self._process)
+
+    def _has_ended(self) -> bool:
+        """Whether the nursery has died, which its closed socket may tell before its status does."""
+        try:
+            return self._process is None or self._process.wait(_DYING_S) is not None
+        except subprocess.TimeoutExpired:
+            return False
 
     def processes(self) -> list[int]:
         """Return the nursery's process id."""
         return [] if self._process is None else [self._process.pid]
 
-    def tell(self, message: dict[str, int]) -> None:
-        """Send the nursery a message; one that has died has taken its workers along."""
-        if self._control is not None:
+    def kill(self, pid: int, nursery: subprocess.Popen[bytes] | None) -> None:
+        """Have a worker killed; a nursery that has died has taken its workers along."""
+        if self._control is not None and nursery is self._process:
             with contextlib.suppress(OSError):
-                self._control.send(json.dumps(message).encode())
+                self._control.send(json.dumps({"kill": pid}).encode())
 
-    def status_of(self, pid: int) -> int | None:
-        """Wait a moment for the exit status of a worker that has ended."""
+    def status_of(self, pid: int, nursery: subprocess.Popen[bytes] | None) -> int | None:
+        """Wait a moment for the exit status of a worker; nobody knows that of a dead nursery's."""
+        if nursery is not self._process:
+            return None
         deadline_s = time.monotonic() + _END_TIMEOUT_S
         while pid not in self._ended and self._listen(deadline_s) is not None:
             pass
@@ -147,7 +168,13 @@ class NurseryHatchery:
         environment["VIPS_CONCURRENCY"] = "1"
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
-                [sys.executable, "-m", "pixmill.executors.nursery", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-m",
+                    "pixmill.executors.nursery",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 env=environment,
@@ -157,15 +184,17 @@ class NurseryHatchery:
 
     def _hatched(self, pipe: int, note: int) -> int:
         if self._control is None:
-            raise RunError("cannot start a worker: the nursery is closed")
+            raise ConnectionResetError("the nursery is closed")
         self._token += 1
         request = json.dumps({"hatch": self._token}).encode()
         socket.send_fds(self._control, [request], [pipe, note])
         deadline_s = time.monotonic() + _HATCH_TIMEOUT_S
         while message := self._listen(deadline_s):
+            if message.get("hatched") == self._token and "errno" in message:
+                raise OSError(message["errno"], os.strerror(message["errno"]))
             if message.get("hatched") == self._token:
                 return message["pid"]
-        raise RunError("cannot start a worker: the nursery ended or does not answer")
+        raise ConnectionResetError("the nursery ended or does not answer")
 
     def _listen(self, deadline_s: float) -> dict[str, int] | None:
         """Return the nursery's next message, or nothing once it has ended or time is up."""
@@ -226,7 +255,7 @@ class SpawnHatchery:
         return worker
 
     def processes(self) -> list[int]:
-        """Return none: multiprocessing keeps no helper for spawned processes."""
+        """Return none: multiprocessing's resource tracker is the calling program's own."""
         return []
 
     def close(self) -> None:

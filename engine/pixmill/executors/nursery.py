@@ -1,13 +1,14 @@
 """The fork server: a small process that has the codecs loaded and never evaluates an image.
 
-Run as `python -m pixmill.executors.nursery DESCRIPTOR`. Each worker is a fork of it, so workers
-share its code pages and start in milliseconds; a fork of a process that has evaluated an image
-would deadlock in libvips' thread pool, so this one never does. Python's own forkserver would run
-the user's main module again in every worker and outlive the run, so pixmill has this one.
+Run as `python -m pixmill.executors.nursery DESCRIPTOR COORDINATOR`. Each worker is a fork of it, so
+workers share its code pages and start in milliseconds; a fork of a process that has evaluated an
+image would deadlock in libvips' thread pool, so this one never does. Python's own forkserver would
+run the user's main module again in every worker and outlive the run, so pixmill has this one.
 
 It speaks JSON over a sequenced-packet socket: `{"hatch": TOKEN}` with two descriptors (the
 worker's pipe and its note) is answered by `{"hatched": TOKEN, "pid": PID}`; `{"kill": PID}` kills;
-every end is told as `{"ended": PID, "status": STATUS}`. When the socket closes, all workers die.
+every end is told as `{"ended": PID, "status": STATUS}`. When the socket closes, or the coordinator
+has died while another process of its making still holds the socket, all workers die.
 """
 
 from __future__ import annotations
@@ -32,18 +33,22 @@ __all__ = ["main"]
 _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 4096
 _OOM_SCORE = "800"
+_LOOK_S = 1.0
 
 
 @dataclass(slots=True)
 class _Nursery:
     control: socket.socket
     alarm: socket.socket
+    coordinator: int
     pids: set[int] = field(default_factory=set)
 
     def run(self) -> None:
         """Serve until the coordinator has gone, then leave nothing behind."""
         while True:
-            ready, _, _ = select.select([self.control, self.alarm], [], [])
+            ready, _, _ = select.select([self.control, self.alarm], [], [], _LOOK_S)
+            if os.getppid() != self.coordinator:
+                break
             if self.alarm in ready:
                 self.alarm.recv(_MESSAGE_BYTES)
                 self._reap()
@@ -63,14 +68,18 @@ class _Nursery:
             return False
         message = json.loads(content)
         if "hatch" in message:
-            pid = self._hatch(*descriptors)
-            self._tell({"hatched": message["hatch"], "pid": pid})
+            self._tell({"hatched": message["hatch"], **self._hatch(*descriptors)})
         elif message["kill"] in self.pids:  # not reaped yet, so the number is still this worker's
             os.kill(message["kill"], signal.SIGKILL)
         return True
 
-    def _hatch(self, pipe: int, note: int) -> int:
-        pid = os.fork()
+    def _hatch(self, pipe: int, note: int) -> dict[str, int]:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(pipe)
+            os.close(note)
+            return {"errno": error.errno or 0}
         if pid == 0:
             status = 1
             try:
@@ -82,7 +91,7 @@ class _Nursery:
         self.pids.add(pid)
         os.close(pipe)
         os.close(note)
-        return pid
+        return {"pid": pid}
 
     def _reap(self) -> None:
         for pid in list(self.pids):
@@ -116,6 +125,11 @@ def _work(pipe: int, note: int) -> int:
 
 
 def _die_with_parent() -> None:
+    """Die with the nursery.
+
+    The kernel means the thread that started a process. The nursery has one; a caller may end the
+    thread in which its run began, so the nursery itself looks for its parent instead.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -125,7 +139,6 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is data, and the coordinator's alone
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the coordinator decides when workers end
-    _die_with_parent()
     from pixmill import worker  # noqa: F401, PLC0415 - loads the codecs, once, for all workers
     from pixmill.imaging.confine import prepare_process  # noqa: PLC0415
 
@@ -137,7 +150,7 @@ def main() -> None:
     signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
     gc.collect()
     gc.freeze()  # so that no collection in a worker touches, and so copies, shared pages
-    _Nursery(control, alarm).run()
+    _Nursery(control, alarm, int(sys.argv[2])).run()
 
 
 if __name__ == "__main__":
