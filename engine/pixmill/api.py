@@ -161,6 +161,7 @@ def optimize(
         can_replace=settings.if_exists is IfExists.OVERWRITE,
         is_dry_run=settings.dry_run,
         mill=mill,
+        caps=settings.caps,
     )
     executor = LocalExecutor(setup)
     survey = Survey(walker) if reporter is not None and not roots.only else None

@@ -15,6 +15,7 @@ from pixmill.naming import Named, Namer, folded, wrong_suffix
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision
 from pixmill.storage.local import read_head
+from pixmill.units import format_size
 from pixmill.walking import Met, Sort, Trouble, Walker
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class Feeder:
         wanted = self.settings.supported_formats
         if source.codec and wanted and source.codec not in wanted:
             return _skipped(source, SkipReason.FORMAT)
+        if source.codec and source.size_bytes > self.settings.max_file_bytes:
+            size = format_size(source.size_bytes)
+            message = f"the file has {size}, and more is allowed only by --max-file-size"
+            return _failed(source, Failed(FailureKind.TOO_LARGE, Stage.READ, message))
         if source.codec and not codec(source.codec).can_read:
             title = codec(source.codec).title
             message = f"{title} is recognised and cannot be read by this release"

@@ -43,6 +43,8 @@ __all__ = ["Product", "mill"]
 
 # Mean error of a palette that a person does not see on flat graphics; photographs never get one.
 _MIN_PALETTE_PSNR_DB = 38.0
+# What reading a header may hold: more than any real one takes, far less than pixels would.
+_HEADER_BYTES = 32_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ def mill(
     Returns:
         The product, or why there is none.
     """
+    limit_memory(_HEADER_BYTES)
     try:
         header = probe.probe(source, codec_name)
         if not target_of(codec_name, recipe).can_write:
@@ -110,6 +113,8 @@ def mill(
         plan = planned(header, recipe, limits)
     except ImagingError as error:
         return error.failure
+    finally:
+        lift_memory_limit()
     if isinstance(plan, Failed):
         return plan
     lease(plan.cost_bytes)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "DEFAULT_CAPS",
+    "Caps",
     "Failed",
     "FailureKind",
     "Job",
@@ -71,6 +73,27 @@ class SkipReason(StrEnum):
     SPECIAL = "not-a-regular-file"
     EXISTS = "exists"
     LARGER = "larger"
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How large an image may be, whatever memory there is: the guard against crafted headers.
+
+    They refuse and never change a byte of what is published.
+
+    Attributes:
+        whole_px: Pixels, of all frames together, of an image that is decoded whole. The default
+            is sharp's: the largest WebP.
+        stream_px: Pixels of one that passes in strips, so that it costs time and not memory.
+        frames: Frames or pages that are taken.
+    """
+
+    whole_px: int = 16_383 * 16_383
+    stream_px: int = 2_000_000_000
+    frames: int = 10_000
+
+
+DEFAULT_CAPS = Caps()
 
 
 @dataclass(frozen=True, slots=True)

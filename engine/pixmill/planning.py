@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size, shrink_on_load
 from pixmill.header import Metadata
-from pixmill.model import Failed, FailureKind, Stage
+from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Load, Plan, Scale
@@ -49,9 +49,11 @@ class Limits:
 
     Attributes:
         lease_bytes: Most that any plan may hold; fixed by the memory cap of the run alone.
+        caps: How many pixels and frames it may have, whatever they would cost.
     """
 
     lease_bytes: int
+    caps: Caps = DEFAULT_CAPS
 
 
 def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
@@ -72,7 +74,7 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     target = target_of(header.codec, recipe)
     context = Context(header, recipe, target)
     result = context.placement.result
-    if refusal := _refused_by_target(context, result):
+    if refusal := _refused_by_caps(context, limits.caps) or _refused_by_target(context, result):
         return refusal
     for is_pinned, is_lean in ((True, False), (False, False), (False, True)):
         plan = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
@@ -103,6 +105,27 @@ def _unwanted(header: Header, recipe: Recipe) -> frozenset[Metadata]:
     """Return the kinds of metadata that must go; an sRGB profile may go, and need not."""
     may_stay = {Metadata.ICC} if recipe.keep & {Keep.ICC, Keep.NO_GPS} else set()
     return header.metadata - metadata_kept(header, recipe) - may_stay
+
+
+def _refused_by_caps(context: Context, caps: Caps) -> Failed | None:
+    """Refuse what is too large by its header alone, before anything is set aside for it."""
+    header, load = context.header, _load(context)
+    if load.pages > caps.frames:
+        message = f"has {load.pages} frames, and {caps.frames} are taken: raise --max-frames"
+        return Failed(FailureKind.TOO_LARGE, Stage.PLAN, message)
+    spec = codec(header.codec)
+    drawn = context.placement.scaled if spec.is_vector else context.stored
+    pixels = drawn.width_px * drawn.height_px * load.pages
+    is_streamed = spec.can_stream is not None and spec.can_stream(header)
+    cap_px = caps.stream_px if is_streamed else caps.whole_px
+    if pixels <= cap_px:
+        return None
+    how, option = ("", "--max-stream-pixels") if is_streamed else (" whole", "--max-pixels")
+    return Failed(
+        FailureKind.TOO_LARGE,
+        Stage.PLAN,
+        f"has {pixels} pixels to decode{how}, and {cap_px} are allowed: raise {option}",
+    )
 
 
 def _refused_by_target(context: Context, result: Size) -> Failed | None:

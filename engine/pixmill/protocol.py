@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
+from pixmill.model import DEFAULT_CAPS
+
 if TYPE_CHECKING:
-    from pixmill.model import Job, Outcome
+    from pixmill.model import Caps, Job, Outcome
     from pixmill.recipe import Recipe
 
 __all__ = [
@@ -56,6 +58,7 @@ class Setup:
         can_replace: Whether files that stand at a destination may be replaced.
         is_dry_run: Whether nothing is published.
         mill: `module:function` of what makes an image.
+        caps: How large an image may be.
     """
 
     slot: int
@@ -67,6 +70,7 @@ class Setup:
     can_replace: bool
     is_dry_run: bool
     mill: str = DEFAULT_MILL
+    caps: Caps = DEFAULT_CAPS
 
 
 class StopMode(StrEnum):

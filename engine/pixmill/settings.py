@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pixmill.errors import OptionError
+from pixmill.model import DEFAULT_CAPS, Caps
 
 __all__ = ["IfExists", "OnCollision", "Settings", "Symlinks"]
 
@@ -56,6 +57,8 @@ class Settings:
         timeout_s: Seconds a file may take. Default: 300.
         retries: Further attempts after a failure that may pass. Default: 2.
         dry_run: Whether everything is done except publishing. Default: false.
+        caps: How large an image may be. Default: see `Caps`.
+        max_file_bytes: Largest source that is opened. Default: 2 GB.
 
     Raises:
         OptionError: A value outside its range.
@@ -75,6 +78,8 @@ class Settings:
     timeout_s: float = 300.0
     retries: int = 2
     dry_run: bool = False
+    caps: Caps = DEFAULT_CAPS
+    max_file_bytes: int = 2_000_000_000
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -86,5 +91,13 @@ class Settings:
             raise OptionError(
                 f"expected a timeout above 0 s, got {self.timeout_s:g}", option="timeout"
             )
+        for name, value in (
+            ("max_pixels", self.caps.whole_px),
+            ("max_stream_pixels", self.caps.stream_px),
+            ("max_frames", self.caps.frames),
+            ("max_file_size", self.max_file_bytes),
+        ):
+            if value < 1:
+                raise OptionError(f"expected a limit above 0, got {value}", option=name)
         if self.retries < 0:
             raise OptionError(f"expected 0 or more retries, got {self.retries}", option="retries")

@@ -104,7 +104,7 @@ class Worker:
         module, _, function = self.setup.mill.partition(":")
         self._mill = cast("Mill", getattr(importlib.import_module(module), function))
         self._destination = Destination(self.setup.destination_root)
-        self._limits = Limits(self.setup.lease_bytes)
+        self._limits = Limits(self.setup.lease_bytes, self.setup.caps)
 
     def outcome(self, job: Job) -> Outcome:
         """Make one job, publish it, and tell how it ended."""

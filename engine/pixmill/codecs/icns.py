@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pixmill.codecs.icons import icns_scan
 from pixmill.codecs.pillow_read import pillow_codec
 
 __all__ = ["SPEC"]
@@ -19,4 +20,5 @@ SPEC: Final = pillow_codec(
     suffixes=(".icns",),
     pillow_format="ICNS",
     recognises=_recognises,
+    scan=icns_scan,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pixmill.codecs.icons import has_icon_entry
+from pixmill.codecs.icons import has_icon_entry, icon_scan
 from pixmill.codecs.pillow_read import pillow_codec
 
 __all__ = ["SPEC"]
@@ -20,4 +20,5 @@ SPEC: Final = pillow_codec(
     suffixes=(".ico",),
     pillow_format="ICO",
     recognises=_recognises,
+    scan=icon_scan,
 )

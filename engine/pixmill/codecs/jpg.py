@@ -178,6 +178,7 @@ SPEC: Final = CodecSpec(
         2.013,
     ),
     scan=_scan,
+    can_stream=lambda header: not header.is_progressive,
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,

@@ -22,6 +22,7 @@ def pillow_codec(  # noqa: PLR0913 - a record's fields, all by keyword
     pillow_format: str,
     recognises: Callable[[bytes], bool],
     is_lossless: bool | None = True,
+    scan: Callable[[BinaryIO, int], Scan] | None = None,
     fallback: str = "png",
     supports_alpha: bool = True,
 ) -> CodecSpec:
@@ -34,11 +35,12 @@ def pillow_codec(  # noqa: PLR0913 - a record's fields, all by keyword
         pillow_format: Name that Pillow gives the format.
         recognises: Whether the first bytes of a file are this format.
         is_lossless: Whether its coding loses nothing; `None` where only decoding could tell.
+        scan: Its own parser, where it has one.
         fallback: Codec that `keep` writes instead.
         supports_alpha: Whether it stores alpha.
     """
 
-    def scan(_file: BinaryIO, _size_bytes: int) -> Scan:
+    def told(_file: BinaryIO, _size_bytes: int) -> Scan:
         return Scan(is_lossless=is_lossless)
 
     return CodecSpec(
@@ -52,6 +54,6 @@ def pillow_codec(  # noqa: PLR0913 - a record's fields, all by keyword
         supports_alpha=supports_alpha,
         supports_lossy=not is_lossless,
         supports_lossless=is_lossless is not False,
-        scan=scan,
+        scan=scan or told,
         decode_cost=pillow_cost,
     )

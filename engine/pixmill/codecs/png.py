@@ -145,6 +145,7 @@ SPEC: Final = CodecSpec(
     max_bits=16,
     max_edge_px=1_000_000,  # PNG_USER_WIDTH_MAX of libpng
     scan=_scan,
+    can_stream=lambda header: not header.is_progressive,
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,

@@ -124,6 +124,7 @@ class CodecSpec:
             qualities 1, 10, 20 ... 90, 95, 100; seeds the search for a size.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
+        can_stream: Whether a file with this header is decoded in strips; `None` for never.
         decode_cost: Bytes of memory that decoding holds beyond the worker's base, for a header
             and a shrink-on-load factor.
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
@@ -159,6 +160,7 @@ class CodecSpec:
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
+    can_stream: Callable[[Header], bool] | None = None
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None

@@ -89,6 +89,7 @@ SPEC: Final = CodecSpec(
     max_bits=32,
     max_edge_px=1_000_000,
     scan=_scan,
+    can_stream=lambda _header: True,
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,

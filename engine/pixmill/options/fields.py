@@ -56,6 +56,7 @@ class Group(StrEnum):
     ENCODING = "Format and quality"
     LOOK = "Colour and metadata"
     INPUT = "Which files are taken"
+    LIMITS = "Limits on what is read"
     OUTPUT = "What is written"
     MACHINE = "Machine"
     SCREEN = "Progress and reports"
@@ -331,6 +332,46 @@ class Options:
             default_text="all",
             metavar="LIST",
             is_comma_list=True,
+        ),
+    ] = None
+    max_pixels: Annotated[
+        int | None,
+        About(
+            Group.LIMITS,
+            "Pixels, of all frames together, of an image that must be decoded whole",
+            default=_SETTINGS.caps.whole_px,
+            metavar="N",
+            minimum=1,
+        ),
+    ] = None
+    max_stream_pixels: Annotated[
+        int | None,
+        About(
+            Group.LIMITS,
+            "Pixels of an image that is decoded in strips: baseline JPEG, PNG, TIFF",
+            default=_SETTINGS.caps.stream_px,
+            metavar="N",
+            minimum=1,
+        ),
+    ] = None
+    max_frames: Annotated[
+        int | None,
+        About(
+            Group.LIMITS,
+            "Frames or pages that one image may have",
+            default=_SETTINGS.caps.frames,
+            metavar="N",
+            minimum=1,
+        ),
+    ] = None
+    max_file_size: Annotated[
+        str | None,
+        About(
+            Group.LIMITS,
+            "Size of the largest file that is opened",
+            default="2GB",
+            metavar="SIZE",
+            is_number_too=True,
         ),
     ] = None
     copy_others: Annotated[

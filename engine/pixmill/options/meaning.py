@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pixmill.errors import OptionError
+from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Operation, Recipe
@@ -102,6 +103,20 @@ def _settings(options: Options) -> Settings:
         ),
         retries=_or(options.retries, _SETTINGS.retries),
         dry_run=_or(options.dry_run, _SETTINGS.dry_run),
+        caps=_caps(options),
+        max_file_bytes=_or(
+            _parsed(parse_size, options.max_file_size, option="max_file_size"),
+            _SETTINGS.max_file_bytes,
+        ),
+    )
+
+
+def _caps(options: Options) -> Caps:
+    caps = _SETTINGS.caps
+    return Caps(
+        whole_px=_or(options.max_pixels, caps.whole_px),
+        stream_px=_or(options.max_stream_pixels, caps.stream_px),
+        frames=_or(options.max_frames, caps.frames),
     )
 
 
