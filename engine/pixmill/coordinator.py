@@ -73,6 +73,7 @@ class Coordinator:
     _recorded: deque[Outcome] = field(default_factory=deque)
     _wanted: int = 0
     _stop: StopMode | None = None
+    _has_ended: bool = False
 
     def __post_init__(self) -> None:
         """Make the brain."""
@@ -87,17 +88,18 @@ class Coordinator:
         """Run, yielding every outcome as it is recorded; closing the iterator aborts the run."""
         try:
             self._handle(Tick())
-            while not self._dispatcher.is_finished:
+            while not (self._has_ended or self._dispatcher.is_finished):
                 self._turn()
-                while self._recorded:
+                while self._recorded and not self._has_ended:
                     yield self._recorded.popleft()
-            while self._recorded:
+            while self._recorded and not self._has_ended:
                 yield self._recorded.popleft()
         finally:
             self.end()
 
     def end(self) -> None:
         """End every worker and remove what it may have left half-written; may be called twice."""
+        self._has_ended = True
         slots = range(self.rules.slots)
         held = tuple(job for slot in slots for job in self._dispatcher.jobs_of(slot))
         self.executor.close()

@@ -83,8 +83,10 @@ class LocalExecutor:
         self.hatchery.close()
 
     def _heard(self, slot: int) -> list[Report]:
-        worker = self._workers[slot]
         reports: list[Report] = []
+        worker = self._workers.get(slot)
+        if worker is None:  # closed meanwhile, by a signal handler
+            return reports
         try:
             while worker.connection.poll():
                 reports.append(worker.connection.recv())
