@@ -17,10 +17,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import psutil
 
@@ -31,6 +30,8 @@ from pixmill.settings import Settings
 from pixmill.units import format_size, parse_geometry, parse_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pixmill.model import Failed
     from pixmill.planning import Limits
 
@@ -124,7 +125,7 @@ class Sampler:
     _is_stopped: bool = False
     _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Sampler:
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self

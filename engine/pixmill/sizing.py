@@ -19,14 +19,14 @@ _MB = 1_000_000
 # nursery with two workers 16.3 MB, a worker between two files 34 MB (median) to 42 MB.
 _COORDINATOR_BYTES = 38 * _MB
 _NURSERY_BYTES = 16 * _MB
-_WORKER_BYTES = 35 * _MB
+_WORKER_BYTES = 32 * _MB
 _BASE_BYTES = 8 * _MB
 # Resident memory counts the pages shared with the nursery, 20 to 25 MB, in full.
-_RESIDENT_BYTES = 64 * _MB
+_RESIDENT_BYTES = 60 * _MB
 # What pixmill holds with two workers before any image: one image may have the rest, or half of
 # the cap where that is less, and never less than a share that leaves room for one worker.
 _HELD_BYTES = _COORDINATOR_BYTES + _NURSERY_BYTES + 2 * _WORKER_BYTES + _BASE_BYTES
-_LEAST_SHARE = 0.34
+_LEAST_SHARE = 0.37
 MIN_MEMORY_BYTES = 150 * _MB
 
 

@@ -1,0 +1,22 @@
+"""Die at names with `segv` or `abort`; at names with `once`, only the first time."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from faults.plugin import attempts_before, faulty, is_named
+
+__all__ = ["mill"]
+
+
+def _crash(source: str) -> None:
+    if is_named(source, "once") and attempts_before(source):
+        return
+    if is_named(source, "segv"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if is_named(source, "abort"):
+        os.abort()
+
+
+mill = faulty(_crash)

@@ -1,0 +1,45 @@
+"""What every fault needs: the shape of a mill, names, and a memory that outlives the process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pixmill import milling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixmill.model import Failed
+    from pixmill.worker import Mill
+
+__all__ = ["MARKERS", "attempts_before", "faulty", "is_named"]
+
+MARKERS: Final = "PIXMILL_FAULT_MARKERS"
+"""Environment variable with the folder where attempts are marked."""
+
+
+def faulty(fault: Callable[[str], Failed | None]) -> Mill:
+    """Return pixmill's mill with a fault before it, which may return the failure instead."""
+
+    def mill(source, codec_name, recipe, limits, *, lease, spool_folder=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - as `Mill` says
+        return fault(source) or milling.mill(
+            source, codec_name, recipe, limits, lease=lease, spool_folder=spool_folder
+        )
+
+    return mill
+
+
+def is_named(source: str, word: str) -> bool:
+    """Return whether a source's name holds a word."""
+    return word in Path(source).name
+
+
+def attempts_before(source: str) -> int:
+    """Return how often this source was asked for before, and mark that it was again."""
+    folder = Path(os.environ[MARKERS])
+    name = Path(source).name
+    before = len(list(folder.glob(f"{name}.*")))
+    (folder / f"{name}.{before}").touch()
+    return before
