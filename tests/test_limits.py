@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from bombs import BOMBS, forged, heic
 from corpora import CORPORA, needs_corpora
@@ -13,10 +14,12 @@ from pixmill.errors import OptionError
 from pixmill.header import Header
 from pixmill.model import Caps, Failed, FailureKind, Status
 from pixmill.options import Options, meant
+from pixmill.plan import Plan
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Recipe
-from pixmill.registry import codecs
+from pixmill.recipe import Fit, Operation, Oversize, Recipe
+from pixmill.registry import codec, codecs, writable_names
 from pixmill.settings import Settings
+from pixmill.units import Geometry
 from runs import HALVED, archive, by_path, ran
 
 if TYPE_CHECKING:
@@ -115,3 +118,57 @@ def test_limits_do_not_change_the_recipe() -> None:
     """Raising a limit invalidates nothing that was made under a lower one."""
     assert meant(Options(max_pixels=5)).recipe.fingerprint() == Recipe().fingerprint()
     assert HALVED.fingerprint() != Recipe().fingerprint()
+
+
+def test_the_limits_of_formats_are_known_up_front() -> None:
+    """A longer edge than the target stores is refused by default, and the message names a way."""
+    known = {name: codec(name).max_edge_px for name in ("webp", "avif", "jpg", "gif")}
+    assert known == {"webp": 16_383, "avif": 16_384, "jpg": 65_500, "gif": 65_535}
+    for name, edge_px in known.items():
+        header = Header(codec="png", width_px=edge_px + 1, height_px=10)
+        failure = planned(header, _converting(name), Limits(PLENTY))
+        assert isinstance(failure, Failed)
+        assert failure.kind is FailureKind.TOO_LARGE
+        assert "--oversize resize" in failure.message
+
+
+@pytest.mark.parametrize("fit", Fit)
+@pytest.mark.parametrize("target", writable_names())
+def test_what_is_too_long_is_scaled_to_fit_where_wanted(target: str, fit: Fit) -> None:
+    """The longest edge is then the longest that the format stores, and a note says so."""
+    edge_px = codec(target).max_edge_px
+    header = Header(codec="png", width_px=3 * edge_px, height_px=999)
+    box = Geometry(width_px=2 * edge_px, height_px=500)
+    for resize in (None, box):
+        recipe = replace(
+            _converting(target),
+            fit=fit,
+            oversize=Oversize.RESIZE,
+            resize=resize,
+            operations=frozenset({Operation.CONVERT, *([Operation.RESIZE] if resize else [])}),
+        )
+        plan = planned(header, recipe, Limits(PLENTY, Caps(stream_px=10**12)))
+        assert isinstance(plan, Plan)
+        assert plan.width_px == edge_px
+        assert 1 <= plan.height_px <= 334
+        assert any("scaled to" in note for note in plan.notes)
+
+
+def test_what_fits_is_not_scaled(tmp_path: Path) -> None:
+    """Asking for resize where nothing is too long changes nothing; too long comes out to fit."""
+    source = tmp_path / "in"
+    source.mkdir()
+    Image.new("RGB", (16_400, 4)).save(source / "long.png")
+    Image.new("RGB", (40, 40)).save(source / "short.png")
+    recipe = replace(_converting("webp"), oversize=Oversize.RESIZE)
+    outcomes = by_path(ran(source, tmp_path / "out", recipe=recipe).outcomes)
+    assert (outcomes["long.png"].width_px, outcomes["short.png"].width_px) == (16_383, 40)
+    with Image.open(tmp_path / "out" / "long.webp") as image:
+        assert image.size == (16_383, 4)
+    assert not any("scaled to" in note for note in outcomes["short.png"].notes)
+
+
+def _converting(target: str) -> Recipe:
+    return Recipe(
+        operations=frozenset({Operation.CONVERT, Operation.COMPRESS}), target_format=target
+    )

@@ -19,6 +19,7 @@ from pixmill.recipe import (
     Keep,
     Kernel,
     Operation,
+    Oversize,
     Recipe,
     StrategyName,
 )
@@ -41,6 +42,7 @@ CHANGES: dict[str, Any] = {
     "colour": Colour.KEEP,
     "auto_orient": False,
     "if_larger": IfLarger.WRITE,
+    "oversize": Oversize.RESIZE,
 }
 
 

@@ -13,7 +13,17 @@ from pixmill.recipe import Fit, Gravity
 if TYPE_CHECKING:
     from pixmill.units import Geometry
 
-__all__ = ["Box", "Placement", "Size", "cropped", "offset", "oriented", "placed", "shrink_on_load"]
+__all__ = [
+    "Box",
+    "Placement",
+    "Size",
+    "cropped",
+    "fitted",
+    "offset",
+    "oriented",
+    "placed",
+    "shrink_on_load",
+]
 
 _SWAPS_EDGES = 5
 _EAST = {Gravity.EAST, Gravity.NORTHEAST, Gravity.SOUTHEAST}
@@ -99,6 +109,15 @@ def placed(source: Size, wanted: Geometry, fit: Fit, *, can_enlarge: bool) -> Pl
 def cropped(source: Size, wanted: Geometry) -> Placement:
     """Return the cut of an image at its own scale: as much of the box as the image has."""
     return Placement(source, _bounded(_box(source, wanted), source))
+
+
+def fitted(placement: Placement, longest_px: int) -> Placement:
+    """Return a placement scaled down until no edge of its result is longer than this."""
+    result, scaled = placement.result, placement.scaled
+    scale = longest_px / max(result.width_px, result.height_px)
+    if scale >= 1:
+        return placement
+    return Placement(_scaled(scaled, scale, None), _scaled(result, scale, None))
 
 
 def offset(outer: Size, inner: Size, gravity: Gravity) -> Box:

@@ -136,7 +136,8 @@ def _refused_by_target(context: Context, result: Size) -> Failed | None:
             FailureKind.TOO_LARGE,
             Stage.PLAN,
             f"{target.title} stores at most {target.max_edge_px} px an edge, got {longest_px}: "
-            f"add --resize {target.max_edge_px}x{target.max_edge_px} or another --target-format",
+            f"add --oversize resize, --resize {target.max_edge_px}x{target.max_edge_px} "
+            f"or another --target-format",
         )
     is_lost = header.is_animated and not target.supports_animation
     if is_lost and header.codec == target.name and _is_demanded(context):
@@ -277,4 +278,7 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
         notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
     if header.has_gain_map:
         notes.append("the Ultra HDR gain map was dropped")
+    if context.placement != context.asked:
+        target = context.target
+        notes.append(f"scaled to the {target.max_edge_px} px that {target.title} stores")
     return tuple(notes)

@@ -30,6 +30,7 @@ __all__ = [
     "Keep",
     "Kernel",
     "Operation",
+    "Oversize",
     "Recipe",
     "StrategyName",
 ]
@@ -133,6 +134,13 @@ class IfLarger(StrEnum):
     WRITE = "write"
 
 
+class Oversize(StrEnum):
+    """What happens to an image whose result is longer than the target format can store."""
+
+    REFUSE = "refuse"
+    RESIZE = "resize"
+
+
 DEFAULT_KEEP = frozenset({Keep.ICC, Keep.COPYRIGHT})
 _LONELY_KEEPS = (Keep.NONE, Keep.ALL, Keep.NO_GPS)
 
@@ -161,6 +169,7 @@ class Recipe:
         colour: sRGB or as it is. Default: srgb.
         auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
         if_larger: What to publish when nothing smaller was found. Default: keep.
+        oversize: Whether what is too long for the target format is scaled to fit. Default: refuse.
 
     Raises:
         OptionError: Values that contradict each other or lie outside their range.
@@ -184,6 +193,7 @@ class Recipe:
     colour: Colour = Colour.SRGB
     auto_orient: bool = True
     if_larger: IfLarger = IfLarger.KEEP
+    oversize: Oversize = Oversize.REFUSE
 
     def __post_init__(self) -> None:
         """Refuse values that contradict each other: parse at the edge, trust inside."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pixmill.codecs.fields import big, little, read_exact, read_up_to
+from pixmill.codecs.fields import big, read_up_to
 from pixmill.codecs.spec import Scan
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ def has_icon_entry(head: bytes, *, is_cursor: bool) -> bool:
 
 def icon_scan(file: BinaryIO, _size_bytes: int) -> Scan:
     """Return the facts of an ICO or CUR; a picture that is no icon's size is a defect."""
-    directory = read_exact(file, _DIRECTORY_BYTES, what="an icon directory")
+    count = _number(read_up_to(file, 0, _DIRECTORY_BYTES), 4, 2)
     edge_px = 0
-    for number in range(min(little(directory, 4, 2), _MAX_ICONS)):
+    for number in range(min(count, _MAX_ICONS)):
         entry = read_up_to(file, _DIRECTORY_BYTES + _ENTRY_BYTES * number, _ENTRY_BYTES)
-        inner = read_up_to(file, little(entry, 12, 4), _INNER_BYTES)
+        inner = read_up_to(file, _number(entry, 12, 4), _INNER_BYTES)
         edge_px = max(edge_px, _inner_edge_px(inner))
     return Scan(is_lossless=True, defect=_defect(edge_px))
 

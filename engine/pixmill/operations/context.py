@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixmill.geometry import Placement, Size, cropped, oriented, placed
-from pixmill.recipe import Colour, Fit, Operation
+from pixmill.geometry import Placement, Size, cropped, fitted, oriented, placed
+from pixmill.recipe import Colour, Fit, Operation, Oversize
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
@@ -47,7 +47,14 @@ class Context:
 
     @property
     def placement(self) -> Placement:
-        """Where the upright pixels go."""
+        """Where the upright pixels go, made to fit the target format if that is wanted."""
+        if self.recipe.oversize is Oversize.RESIZE:
+            return fitted(self.asked, self.target.max_edge_px)
+        return self.asked
+
+    @property
+    def asked(self) -> Placement:
+        """Where the upright pixels would go in a format without limits."""
         recipe = self.recipe
         if recipe.resize is None:
             return Placement(self.displayed, self.displayed)

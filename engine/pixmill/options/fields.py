@@ -18,6 +18,7 @@ from pixmill.recipe import (
     Keep,
     Kernel,
     Operation,
+    Oversize,
     Recipe,
     StrategyName,
 )
@@ -332,6 +333,14 @@ class Options:
             default_text="all",
             metavar="LIST",
             is_comma_list=True,
+        ),
+    ] = None
+    oversize: Annotated[
+        Oversize | None,
+        About(
+            Group.LIMITS,
+            "An image longer than the target format stores (WebP 16383 px, AVIF 16384, JPEG 65500)",
+            default=str(_RECIPE.oversize),
         ),
     ] = None
     max_pixels: Annotated[

@@ -79,6 +79,7 @@ def _recipe(options: Options) -> Recipe:
         colour=_or(options.colour, _RECIPE.colour),
         auto_orient=_or(options.auto_orient, _RECIPE.auto_orient),
         if_larger=_or(options.if_larger, _RECIPE.if_larger),
+        oversize=_or(options.oversize, _RECIPE.oversize),
     )
     _check_convert(recipe)
     _check_lossless(recipe)
