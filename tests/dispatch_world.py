@@ -72,6 +72,7 @@ class _Fate:
     crashes: int = 0
     is_suspect: bool = False
     is_timed_out: bool = False
+    is_breach: bool = False
     last: Outcome | None = None
 
 
@@ -176,6 +177,9 @@ class Referee:
                 self._hear_return(number, fate)
             elif worker.overdue == number:
                 fate.is_timed_out = True
+                self.expected.add(number)
+            elif event.is_breach:
+                fate.is_breach = True
                 self.expected.add(number)
             else:
                 fate.crashes += 1
@@ -289,6 +293,9 @@ class Referee:
         elif kind is FailureKind.TIMEOUT:
             self.seen["timeout"] += 1
             assert fate.is_timed_out, "a timeout before its time"
+        elif kind is FailureKind.SANDBOX:
+            self.seen["sandbox"] += 1
+            assert fate.is_breach, "a breach that nobody saw"
         else:
             assert outcome == fate.last, "another outcome than the worker's"
         self.recorded[number] = outcome
@@ -335,6 +342,7 @@ class _Weather:
     """How probable each trouble is at each step of a worker."""
 
     death: float = 0.0
+    breach: float = 0.0
     hang: float = 0.0
     cost: float = 0.3
     failure: float = 0.0
@@ -400,6 +408,7 @@ class World:
         self.jobs_left = rng.randint(0, rng.choice((6, 12, 30)))
         self.weather = _Weather(
             death=rng.choice((0.0, 0.01, 0.05, 0.15)),
+            breach=rng.choice((0.0, 0.3)),
             hang=rng.choice((0.0, 0.0, 0.01, 0.05)),
             cost=rng.choice((0.1, 0.9)),
             failure=rng.choice((0.0, 0.2)),
@@ -476,7 +485,8 @@ class World:
             self._tell(worker.pipe.popleft())
         else:
             del self.workers[worker.slot]
-            self._tell(WorkerLost(worker.slot, worker.note, "signal 9 (SIGKILL)"))
+            is_breach = self.rng.random() < self.weather.breach
+            self._tell(WorkerLost(worker.slot, worker.note, "signal 9 (SIGKILL)", is_breach))
 
     def _tell(self, event: Event) -> None:
         self._obey(self.referee.handle(event, self.now_s))

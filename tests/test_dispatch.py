@@ -62,6 +62,7 @@ def test_random_runs_keep_every_promise(chunk: int) -> None:
             raise
     if SIMULATIONS >= 2000:
         rare = {"grant", "retry", "suspect", "crashed", "timeout", "returned", "batch", "killed"}
+        rare.add("sandbox")
         assert rare <= {name for name, count in seen.items() if count > 5}, seen
 
 
@@ -254,6 +255,20 @@ def test_a_suspect_that_nobody_took_up_stays_a_suspect() -> None:
     _tell(dispatcher, WorkerLost(0, 0, KILLED), WorkerReady(0), WorkerLost(0, None, KILLED))
     (sent,) = _of(Send, _tell(dispatcher, WorkerReady(0)))
     assert [(one.number, one.attempt, one.crashes) for one in sent.jobs] == [(0, 2, 1)]
+
+
+def test_a_breach_of_the_sandbox_is_recorded_at_once() -> None:
+    """A file whose worker broke the sandbox's rules is not given a second one; others go on."""
+    dispatcher = _dispatcher()
+    _tell(dispatcher, *_found(*range(6), size_bytes=1000), WorkerReady(0))
+    commands = _tell(dispatcher, WorkerLost(0, 0, "signal 31 (SIGSYS)", is_breach=True))
+    (record,) = _of(Record, commands)
+    assert record.outcome.failure is not None
+    assert record.outcome.failure.kind is FailureKind.SANDBOX
+    assert record.outcome.attempts == 1
+    (sent,) = _of(Send, _tell(dispatcher, WorkerReady(0)))
+    assert sent.jobs[0].number == 1
+    assert {(one.attempt, one.crashes) for one in sent.jobs} == {(1, 0)}
 
 
 def test_a_second_crash_is_recorded() -> None:

@@ -6,7 +6,8 @@ Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it 
 - the leases in force never exceed the budget, and no job is ever in two hands;
 - grants go before new work, in order of arrival, so that a large job cannot starve;
 - a lost worker costs at most the file in its hands: that one is tried once more, alone, in a
-  fresh worker, and every other job it held goes back unblamed;
+  fresh worker, and every other job it held goes back unblamed; one whose worker broke a rule of
+  the sandbox is not tried again;
 - every job found ends in exactly one `Record`, unless the run is aborted.
 """
 
@@ -58,6 +59,10 @@ _MAX_BARREN_LOSSES = 12
 _BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 30.0
 _FATAL = {FailureKind.NO_SPACE}
+_BREACH = (
+    "its worker broke a rule of the sandbox and was ended: it asked for what no image needs, such "
+    "as a program, a connection or another process"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +257,8 @@ class Dispatcher:
                 self._return(job)
             elif slot.overdue is not None:
                 self._fail(job, FailureKind.TIMEOUT, f"took longer than {self.rules.timeout_s:g} s")
+            elif event.is_breach:
+                self._fail(job, FailureKind.SANDBOX, _BREACH)
             else:
                 self._crashed(job, event.reason)
         if self._stop is not None:

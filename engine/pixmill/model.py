@@ -60,6 +60,7 @@ class FailureKind(StrEnum):
     EXISTS = "exists"
     COLLISION = "collision"
     REFUSED = "refused"
+    SANDBOX = "sandbox"
 
 
 class SkipReason(StrEnum):

@@ -126,11 +126,13 @@ class WorkerLost:
         slot: Where it worked.
         in_hand: Number of the job it had taken up, or `None` if it was between files.
         reason: How it ended, for a person: `signal 9 (SIGKILL)`.
+        is_breach: Whether the kernel ended it for breaking a rule of the sandbox.
     """
 
     slot: int
     in_hand: int | None
     reason: str
+    is_breach: bool = False
 
 
 @dataclass(frozen=True, slots=True)

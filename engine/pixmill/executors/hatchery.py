@@ -47,6 +47,9 @@ class Hatchling(Protocol):
     def kill(self) -> None:
         """End it at once."""
 
+    def exit_code(self) -> int | None:
+        """Wait for its end and return its status, negative for a signal, `None` if unknown."""
+
     def reason(self) -> str:
         """Wait for its end and return how it ended, for a person."""
 
@@ -75,13 +78,19 @@ class _Fork:
     pid: int
     hatchery: NurseryHatchery
     nursery: subprocess.Popen[bytes] | None
+    _code: int | None = None
 
     def kill(self) -> None:
         self.hatchery.kill(self.pid, self.nursery)
 
+    def exit_code(self) -> int | None:
+        if self._code is None:
+            status = self.hatchery.status_of(self.pid, self.nursery)
+            self._code = None if status is None else os.waitstatus_to_exitcode(status)
+        return self._code
+
     def reason(self) -> str:
-        status = self.hatchery.status_of(self.pid, self.nursery)
-        return "an unknown end" if status is None else _spelled(os.waitstatus_to_exitcode(status))
+        return _spelled(self.exit_code())
 
 
 @dataclass(slots=True)
@@ -226,10 +235,12 @@ class _Spawned:
     def kill(self) -> None:
         self.process.kill()
 
-    def reason(self) -> str:
+    def exit_code(self) -> int | None:
         self.process.join(_END_TIMEOUT_S)
-        code = self.process.exitcode
-        return "an unknown end" if code is None else _spelled(code)
+        return self.process.exitcode
+
+    def reason(self) -> str:
+        return _spelled(self.exit_code())
 
 
 @dataclass(slots=True)
@@ -285,7 +296,9 @@ def _spawned(connection: Connection[Any, Any], shared: Any) -> None:
         serve(connection, SharedNote(memoryview(shared).cast("B")))
 
 
-def _spelled(code: int) -> str:
+def _spelled(code: int | None) -> str:
+    if code is None:
+        return "an unknown end"
     if code >= 0:
         return f"exit status {code}"
     try:

@@ -7,6 +7,7 @@ The end of a pipe is the worker's death, and comes after every message that it s
 from __future__ import annotations
 
 import contextlib
+import signal
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pixmill.protocol import Setup
 
 __all__ = ["LocalExecutor"]
+
+_BREACH = -getattr(signal, "SIGSYS", 0)
+"""How a worker ends that makes a system call which `pixmill.sandbox` refuses."""
 
 
 @dataclass(slots=True)
@@ -93,5 +97,6 @@ class LocalExecutor:
         except (EOFError, OSError):
             del self._workers[slot]
             worker.connection.close()
-            reports.append(WorkerLost(slot, worker.note.in_hand, worker.reason()))
+            is_breach = worker.exit_code() == _BREACH
+            reports.append(WorkerLost(slot, worker.note.in_hand, worker.reason(), is_breach))
         return reports
