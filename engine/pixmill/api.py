@@ -8,114 +8,39 @@ the caller.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pixmill.collector import Collector
-from pixmill.coordinator import Coordinator
-from pixmill.dispatch import Rules
-from pixmill.errors import ImageError, OptionError, RunError
-from pixmill.executors.local import LocalExecutor
-from pixmill.feeding import Feeder
-from pixmill.machine import available_memory_bytes, usable_cpus
+from pixmill.errors import ImageError, OptionError
+from pixmill.journal.place import place_of
+from pixmill.journal.store import opened_to_read
+from pixmill.machine import available_memory_bytes
 from pixmill.model import Failed, FailureKind, Stage
-from pixmill.protocol import DEFAULT_MILL, Setup, StopMode
+from pixmill.protocol import DEFAULT_MILL
 from pixmill.recipe import Recipe
-from pixmill.registry import codec, codecs, recognised, suffix_owner
-from pixmill.reporting import FanOut, Reporter, RunFacts
-from pixmill.settings import IfExists, Settings
-from pixmill.sizing import Sizing, sized
-from pixmill.stats import Ahead
+from pixmill.registry import codec, codecs, recognised
+from pixmill.run import Run, assembled
+from pixmill.settings import Settings
 from pixmill.storage.local import HEAD_BYTES, Destination, read_head, write_all
-from pixmill.survey import Survey
-from pixmill.walking import Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
+    from pixmill.journal.store import Journal
     from pixmill.milling import Product
-    from pixmill.model import Outcome
-    from pixmill.reporting import Summary
+    from pixmill.reporting import Reporter
 
 __all__ = [
     "FormatSupport",
     "Run",
     "decode_cost",
     "formats",
+    "history",
     "inspect",
     "optimize",
     "optimize_bytes",
     "optimize_file",
 ]
-
-
-@dataclass(slots=True)
-class Run:
-    """A run over a folder: an iterator of outcomes and a context manager.
-
-    Work goes on while outcomes are taken; a caller that takes none for a while finds the workers
-    at rest behind a bounded queue. Leaving the `with` block, or `close`, ends it.
-    """
-
-    _coordinator: Coordinator
-    _survey: Survey | None = None
-    _outcomes: Iterator[Outcome] = field(init=False)
-    _summary: Summary | None = None
-
-    def __post_init__(self) -> None:
-        """Make ready; workers start with the first outcome that is asked for."""
-        self._outcomes = self._coordinator.outcomes()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Outcome:
-        try:
-            return next(self._outcomes)
-        except BaseException:  # the end of the run included
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def summary(self) -> Summary:
-        """How the run ended.
-
-        Raises:
-            RunError: It has not ended yet.
-        """
-        if self._summary is None:
-            raise RunError("the run has not ended: take its outcomes or close it first")
-        return self._summary
-
-    def drain(self) -> None:
-        """Take no more work, finish what is in hand; safe in a signal handler."""
-        self._coordinator.stop(StopMode.DRAIN)
-
-    def abort(self) -> None:
-        """Stop at once; safe in a signal handler."""
-        self._coordinator.stop(StopMode.ABORT)
-
-    def close(self) -> None:
-        """Cancel what is not done and leave nothing running; may be called twice."""
-        if self._summary is None:
-            self._coordinator.end()
-            if self._survey is not None:
-                self._survey.stop()
-            self._summary = self._coordinator.summary()
 
 
 def optimize(
@@ -142,46 +67,27 @@ def optimize(
 
     Raises:
         OptionError: Source and destination cannot be used together.
-        RunError: The destination cannot be made.
+        RunError: The destination cannot be made, or another run works on it.
     """
-    recipe, settings = recipe or Recipe(), settings or Settings()
-    roots = _Roots.of(source, destination)
-    publisher = Destination(roots.destination)
-    if not settings.dry_run:
-        publisher.prepare()
-    sizing = _sized(settings)
-    walker = Walker(roots.source, settings, roots.excluded)
-    setup = Setup(
-        slot=0,
-        source_root=roots.source,
-        destination_root=roots.destination,
-        recipe=recipe,
-        lease_bytes=sizing.lease_bytes,
-        base_bytes=sizing.base_bytes,
-        can_replace=settings.if_exists is IfExists.OVERWRITE,
-        is_dry_run=settings.dry_run,
-        mill=mill,
-        caps=settings.caps,
+    return assembled(
+        source, destination, recipe or Recipe(), settings or Settings(), reporter, mill=mill
     )
-    executor = LocalExecutor(setup)
-    survey = Survey(walker) if reporter is not None and not roots.only else None
-    facts = _facts(source, destination, recipe, settings, sizing)
-    coordinator = Coordinator(
-        found=Feeder(walker, recipe, settings, publisher, roots.protected, roots.only).jobs(),
-        rules=_rules(settings, sizing),
-        executor=executor,
-        collector=Collector(
-            facts,
-            reporter or FanOut(),
-            survey.ahead if survey else Ahead(has_ended=True),
-            executor.processes,
-        ),
-        destination=publisher,
-        is_dry_run=settings.dry_run,
-    )
-    if survey is not None:
-        survey.start()
-    return Run(coordinator, survey)
+
+
+def history(destination: str | os.PathLike[str], journal: str | None = None) -> Journal | None:
+    """Open what the journal of an output knows, without changing it.
+
+    Args:
+        destination: The output folder.
+        journal: The journal, where it is not in its usual place.
+
+    Returns:
+        The journal, to be closed with `close(None)`; `None` where there is none.
+
+    Raises:
+        RunError: It cannot be read, or was written by a newer pixmill.
+    """
+    return opened_to_read(place_of(os.path.abspath(destination), journal).journal)
 
 
 def optimize_bytes(content: bytes, recipe: Recipe | None = None) -> bytes:
@@ -289,92 +195,6 @@ def formats() -> list[FormatSupport]:
         here = support(spec)
         found.append(FormatSupport(spec, here.can_read, here.can_write, here.library, here.hint))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Roots:
-    """Where a run reads and writes, as absolute paths that were checked against each other."""
-
-    source: str
-    destination: str
-    only: str
-    excluded: str
-    protected: str
-
-    @classmethod
-    def of(cls, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> _Roots:
-        named, target = os.path.abspath(source), os.path.abspath(destination)
-        if not os.path.exists(named):
-            raise OptionError(f"the input {os.fspath(source)} does not exist", option="input")
-        if os.path.exists(target) and not os.path.isdir(target):
-            raise OptionError(
-                f"the output {os.fspath(destination)} is a file: name a folder", option="output"
-            )
-        is_file = not os.path.isdir(named)
-        if is_file and suffix_owner(os.path.splitext(target)[1]) and not os.path.isdir(target):
-            raise OptionError(
-                f"the output {os.fspath(destination)} is taken for a folder and looks like a "
-                f"file: name a folder",
-                option="output",
-            )
-        root, only = os.path.split(named) if is_file else (named, "")
-        real_root, real_target = os.path.realpath(root), os.path.realpath(target)
-        if real_root == real_target:
-            raise OptionError(
-                "input and output are one folder: choose another output, originals are never "
-                "overwritten",
-                option="output",
-            )
-        return cls(
-            source=root,
-            destination=target,
-            only=only,
-            excluded=real_target if _is_inside(real_target, real_root) else "",
-            protected=os.path.relpath(real_root, real_target).replace(os.sep, "/")
-            if _is_inside(real_root, real_target)
-            else "",
-        )
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    return path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _sized(settings: Settings) -> Sizing:
-    memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
-    wanted = settings.parallel or usable_cpus()
-    return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
-
-
-def _rules(settings: Settings, sizing: Sizing) -> Rules:
-    return Rules(
-        slots=sizing.workers,
-        budget_bytes=sizing.budget_bytes,
-        base_bytes=sizing.base_bytes,
-        timeout_s=settings.timeout_s,
-        retries=settings.retries,
-        resident_bytes=sizing.resident_bytes,
-    )
-
-
-def _facts(
-    source: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
-    recipe: Recipe,
-    settings: Settings,
-    sizing: Sizing,
-) -> RunFacts:
-    return RunFacts(
-        source=os.fspath(source),
-        destination=os.fspath(destination),
-        recipe=recipe.canonical(),
-        fingerprint=recipe.fingerprint(),
-        workers=sizing.workers,
-        memory_bytes=settings.memory_bytes or available_memory_bytes() // 2,
-        lease_bytes=sizing.lease_bytes,
-        is_dry_run=settings.dry_run,
-        warnings=sizing.warnings,
-    )
 
 
 def _recognised(head: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Where outcomes arrive: statistics, reporters, and the memory that the process tree holds."""
+"""Where outcomes arrive: statistics, journal, reporters, and the memory that the tree holds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pixmill.stats import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pixmill.journal.store import Journal
     from pixmill.model import Outcome
     from pixmill.reporting import Reporter, RunFacts, Summary
     from pixmill.stats import Ahead
@@ -38,6 +39,7 @@ class Collector:
         reporter: Who is told.
         ahead: What the scan ahead has counted.
         processes: Returns the process ids whose memory counts beside this one's.
+        journal: Where outcomes are kept for the next run, or `None`.
         clock: Monotonic seconds.
     """
 
@@ -45,6 +47,7 @@ class Collector:
     reporter: Reporter
     ahead: Ahead
     processes: Callable[[], Iterable[int]]
+    journal: Journal | None = None
     clock: Callable[[], float] = time.monotonic
     tally: Tally = field(init=False)
     _memory_bytes: int = 0
@@ -61,11 +64,15 @@ class Collector:
     def record(self, outcome: Outcome) -> None:
         """Take in one outcome for good."""
         self.tally.fold(outcome)
+        if self.journal is not None:
+            self.journal.end(outcome)
         self.reporter.finished_file(outcome)
 
     def tick(self, in_hand: int) -> None:
         """Measure memory and tell progress, each when it is due."""
         now_s = self.clock()
+        if self.journal is not None:
+            self.journal.tick()
         if now_s >= self._memory_due_s:
             self._memory_due_s = now_s + _MEMORY_S
             self._memory_bytes = tree_memory_bytes(self.processes())

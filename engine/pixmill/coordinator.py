@@ -114,7 +114,7 @@ class Coordinator:
     def _turn(self) -> None:
         """Hear the workers, pull from the walk, look at the clock."""
         if self._stop is not None:
-            mode, self._stop = self._stop, None
+            mode, self._stop, self._wanted = self._stop, None, 0
             self._handle(StopAsked(mode))
         for report in self.executor.wait(self._patience_s()):
             if isinstance(report, WorkerLost):
@@ -132,18 +132,26 @@ class Coordinator:
 
     def _pull(self) -> None:
         """Take a slice of the walk, so that workers are heard in between."""
+        jobs: list[Job] = []
+        has_ended = False
         for _ in range(_PULL_SLICE):
-            if not self._wanted:
-                return
+            if len(jobs) >= self._wanted or has_ended:
+                break
             found = next(self.found, None)
             if found is None:
-                self._wanted = 0
-                self._handle(WalkEnded())
+                has_ended = True
             elif isinstance(found, Job):
-                self._wanted -= 1
-                self._handle(JobFound(found))
+                jobs.append(found)
             else:
                 self._record(found)
+        if jobs and self.collector.journal is not None:
+            self.collector.journal.start(jobs)
+        self._wanted -= len(jobs)
+        for job in jobs:
+            self._handle(JobFound(job))
+        if has_ended:
+            self._wanted = 0
+            self._handle(WalkEnded())
 
     def _handle(self, event: Event) -> None:
         for command in self._dispatcher.handle(event, time.monotonic()):

@@ -416,6 +416,7 @@ def _failed(job: Job, kind: FailureKind, message: str) -> Outcome:
         status=Status.FAILED,
         codec=job.source.codec,
         bytes_read=job.source.size_bytes,
+        mtime_ns=job.source.mtime_ns,
         failure=Failed(kind, Stage.PROCESS, message),
         attempts=job.attempt,
         notes=job.notes,

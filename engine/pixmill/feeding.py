@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.failures import os_failure
+from pixmill.journal.store import STARTED
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
 from pixmill.registry import codec, recognised, suffix_owner
-from pixmill.settings import IfExists, OnCollision
+from pixmill.settings import IfExists, OnCollision, Redo
 from pixmill.storage.local import read_head
 from pixmill.units import format_size
 from pixmill.walking import Met, Sort, Trouble, Walker
@@ -21,6 +22,7 @@ from pixmill.walking import Met, Sort, Trouble, Walker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pixmill.journal.store import Journal, Record
     from pixmill.recipe import Recipe
     from pixmill.settings import Settings
     from pixmill.storage.local import Destination
@@ -44,6 +46,8 @@ class Feeder:
         recipe: Decides suffixes.
         settings: Decides what is taken.
         destination: Where results go.
+        fingerprint: Fingerprint of the recipe, which the journal's records are held against.
+        journal: What was done before, or `None` to make everything.
         protected: Folder inside the destination root, relative to it, that holds the sources
             and must not be written to; empty where there is none.
         only: Relative path of the one file to take, or empty for all.
@@ -53,9 +57,12 @@ class Feeder:
     recipe: Recipe
     settings: Settings
     destination: Destination
+    fingerprint: str = ""
+    journal: Journal | None = None
     protected: str = ""
     only: str = ""
-    _number: int = field(default=0)
+    _number: int = 0
+    _known: dict[str, Record] = field(default_factory=dict)
 
     def jobs(self) -> Iterator[Job | Outcome]:
         """Yield a job for every source to be made, an outcome for every other file met."""
@@ -84,13 +91,16 @@ class Feeder:
         if sources:
             for named in namer.named(sources):
                 yield self._job(named)
+        self._known.clear()
 
     def _source(self, met: Met) -> SourceRef | Outcome:
         """Tell what a file is by its first bytes, or why it is left alone."""
         if met.sort is not Sort.FILE:
             return _skipped(SourceRef(met.path, 0, 0, ""), _SKIPS[met.sort])
+        path = os.path.join(self.walker.root, met.path)
+        if (known := self._remembered(path, met)) is not None:
+            return self._wanted(known)
         try:
-            path = os.path.join(self.walker.root, met.path)
             head = read_head(path, can_follow=met.is_link)
         except OSError as error:
             return _failed(SourceRef(met.path, 0, 0, ""), os_failure(error, Stage.READ))
@@ -99,6 +109,19 @@ class Feeder:
         if not head.is_regular:
             return _skipped(source, SkipReason.SPECIAL)
         return self._wanted(source)
+
+    def _remembered(self, path: str, met: Met) -> SourceRef | None:
+        """Return an unchanged source as the journal knows it, without opening the file."""
+        record = self.journal.record_of(met.path) if self.journal is not None else None
+        if record is None:
+            return None
+        self._known[met.path] = record
+        try:
+            status = os.stat(path, follow_symlinks=met.is_link)
+        except OSError:  # opening it will tell
+            return None
+        source = SourceRef(met.path, status.st_size, status.st_mtime_ns, record.codec)
+        return source if record.is_of(source) and record.codec else None
 
     def _wanted(self, source: SourceRef) -> SourceRef | Outcome:
         wanted = self.settings.supported_formats
@@ -141,12 +164,37 @@ class Feeder:
         refused = self._refused(named.destination)
         if refused is not None:
             return _failed(source, refused)
-        if self.settings.if_exists is not IfExists.OVERWRITE and (
-            self.destination.exists(named.destination)
+        record = self._known.get(source.path)
+        if (reason := self._left(source, named.destination, record)) is not None:
+            return _skipped(source, reason)
+        is_own = record is not None and record.destination == named.destination
+        if (
+            not is_own
+            and self.settings.if_exists is not IfExists.OVERWRITE
+            and (self.destination.exists(named.destination))
         ):
             return self._exists(source)
         number, self._number = self._number, self._number + 1
-        return Job(number, source, named.destination, notes=tuple(notes))
+        return Job(number, source, named.destination, can_replace=is_own, notes=tuple(notes))
+
+    def _left(
+        self, source: SourceRef, destination: str, record: Record | None
+    ) -> SkipReason | None:
+        """Return why the journal lets a source be left alone, or nothing where it is to be made."""
+        redo = self.settings.redo
+        if redo is Redo.FAILED and (record is None or record.outcome != Status.FAILED):
+            return SkipReason.NOT_FAILED
+        if redo is not Redo.CHANGED or record is None:
+            return None
+        is_same = record.is_of(source) and record.fingerprint == self.fingerprint
+        if not is_same or record.outcome in {STARTED, Status.FAILED}:
+            return None
+        if record.outcome == Status.SKIPPED:
+            return SkipReason.DONE
+        is_there = record.destination == destination and self.destination.holds(
+            destination, record.written_bytes, source.mtime_ns
+        )
+        return SkipReason.DONE if is_there else None
 
     def _refused(self, destination: str) -> Failed | None:
         inside = folded(destination + "/").startswith(folded(self.protected) + "/")
@@ -168,6 +216,7 @@ def _skipped(source: SourceRef, reason: SkipReason) -> Outcome:
         status=Status.SKIPPED,
         codec=source.codec,
         bytes_read=source.size_bytes,
+        mtime_ns=source.mtime_ns,
         reason=reason,
     )
 
@@ -178,6 +227,7 @@ def _failed(source: SourceRef, failure: Failed) -> Outcome:
         status=Status.FAILED,
         codec=source.codec,
         bytes_read=source.size_bytes,
+        mtime_ns=source.mtime_ns,
         failure=failure,
     )
 

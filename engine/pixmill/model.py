@@ -74,6 +74,8 @@ class SkipReason(StrEnum):
     SPECIAL = "not-a-regular-file"
     EXISTS = "exists"
     LARGER = "larger"
+    DONE = "done"
+    NOT_FAILED = "not-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class Job:
         destination: Where to publish, relative to the run's destination root, `/`-separated.
         attempt: From 1.
         crashes: How many workers have died with it in their hands.
+        can_replace: Whether what stands at its destination is pixmill's own.
         notes: What was noticed before the job was sent, such as a wrong suffix.
     """
 
@@ -149,6 +152,7 @@ class Job:
     destination: str
     attempt: int = 1
     crashes: int = 0
+    can_replace: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -161,6 +165,7 @@ class Outcome:
         status: `optimized`, `kept`, `skipped` or `failed`.
         codec: Codec the source was recognised as, or empty.
         bytes_read: Size of the source, 0 when it was never opened.
+        mtime_ns: Modification time of the source, nanoseconds since the epoch, or 0.
         destination: What was published, relative to the destination root; `None` if nothing was.
         bytes_written: Size of what was published; in a dry run, of what would have been.
         reason: Why it was skipped.
@@ -173,6 +178,7 @@ class Outcome:
         attempts: How many times it was tried.
         wall_s: Seconds a worker spent on the last attempt, waiting for memory left out.
         cpu_s: CPU seconds of the last attempt.
+        is_salvaged: Whether the source is damaged and what could be decoded was published.
         notes: What the user should know: dropped frames, a wrong suffix, the content class.
     """
 
@@ -180,6 +186,7 @@ class Outcome:
     status: Status
     codec: str = ""
     bytes_read: int = 0
+    mtime_ns: int = 0
     destination: str | None = None
     bytes_written: int = 0
     reason: SkipReason | None = None
@@ -192,4 +199,5 @@ class Outcome:
     attempts: int = 1
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    is_salvaged: bool = False
     notes: tuple[str, ...] = ()

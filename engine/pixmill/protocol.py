@@ -57,6 +57,7 @@ class Setup:
         base_bytes: What may be held without asking.
         can_replace: Whether files that stand at a destination may be replaced.
         is_dry_run: Whether nothing is published.
+        is_flushed: Whether each result reaches the disc before it has its name.
         mill: `module:function` of what makes an image.
         caps: How large an image may be.
     """
@@ -69,6 +70,7 @@ class Setup:
     base_bytes: int
     can_replace: bool
     is_dry_run: bool
+    is_flushed: bool = True
     mill: str = DEFAULT_MILL
     caps: Caps = DEFAULT_CAPS
 

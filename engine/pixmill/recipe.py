@@ -23,6 +23,7 @@ __all__ = [
     "WHITE",
     "Canonical",
     "Colour",
+    "Corrupt",
     "Effort",
     "Fit",
     "Gravity",
@@ -134,6 +135,13 @@ class IfLarger(StrEnum):
     WRITE = "write"
 
 
+class Corrupt(StrEnum):
+    """What happens to a damaged image: it fails, or what can be decoded of it is published."""
+
+    FAIL = "fail"
+    SALVAGE = "salvage"
+
+
 class Oversize(StrEnum):
     """What happens to an image whose result is longer than the target format can store."""
 
@@ -170,6 +178,7 @@ class Recipe:
         auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
         if_larger: What to publish when nothing smaller was found. Default: keep.
         oversize: Whether what is too long for the target format is scaled to fit. Default: refuse.
+        corrupt: Whether what can be decoded of a damaged image is published. Default: fail.
 
     Raises:
         OptionError: Values that contradict each other or lie outside their range.
@@ -194,6 +203,7 @@ class Recipe:
     auto_orient: bool = True
     if_larger: IfLarger = IfLarger.KEEP
     oversize: Oversize = Oversize.REFUSE
+    corrupt: Corrupt = Corrupt.FAIL
 
     def __post_init__(self) -> None:
         """Refuse values that contradict each other: parse at the edge, trust inside."""
@@ -227,8 +237,17 @@ class Recipe:
         return {field.name: _spelled(getattr(self, field.name)) for field in fields(self)}
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that change exactly when the recipe does."""
-        text = json.dumps(self.canonical(), sort_keys=True)
+        """Return 16 hexadecimal digits that change exactly when the recipe does.
+
+        What stands at its default is left out, so that an option which a later version brings
+        does not make every recipe a new one.
+        """
+        chosen = {
+            field.name: _spelled(getattr(self, field.name))
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+        text = json.dumps(chosen, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _check_operations(self) -> None:

@@ -11,7 +11,23 @@ from enum import StrEnum
 from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
 
-__all__ = ["IfExists", "OnCollision", "Settings", "Symlinks"]
+__all__ = ["Durability", "IfExists", "OnCollision", "Redo", "Settings", "Symlinks"]
+
+
+class Durability(StrEnum):
+    """When results reach the disc: each before it has its name, with each batch, or whenever."""
+
+    FULL = "full"
+    BATCH = "batch"
+    NONE = "none"
+
+
+class Redo(StrEnum):
+    """What is made of what the journal knows: what changed or failed, failures alone, all."""
+
+    CHANGED = "changed"
+    FAILED = "failed"
+    ALL = "all"
 
 
 class IfExists(StrEnum):
@@ -59,6 +75,9 @@ class Settings:
         dry_run: Whether everything is done except publishing. Default: false.
         caps: How large an image may be. Default: see `Caps`.
         max_file_bytes: Largest source that is opened. Default: 2 GB.
+        journal: Where the journal is; `None` for beside the output. Default: beside the output.
+        redo: Which sources that the journal knows are made again. Default: changed or failed.
+        durability: When results reach the disc. Default: full.
 
     Raises:
         OptionError: A value outside its range.
@@ -80,6 +99,9 @@ class Settings:
     dry_run: bool = False
     caps: Caps = DEFAULT_CAPS
     max_file_bytes: int = 2_000_000_000
+    journal: str | None = None
+    redo: Redo = Redo.CHANGED
+    durability: Durability = Durability.FULL
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""

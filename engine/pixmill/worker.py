@@ -103,7 +103,9 @@ class Worker:
         """Load what makes an image."""
         module, _, function = self.setup.mill.partition(":")
         self._mill = cast("Mill", getattr(importlib.import_module(module), function))
-        self._destination = Destination(self.setup.destination_root)
+        self._destination = Destination(
+            self.setup.destination_root, is_flushed=self.setup.is_flushed
+        )
         self._limits = Limits(self.setup.lease_bytes, self.setup.caps)
 
     def outcome(self, job: Job) -> Outcome:
@@ -163,7 +165,7 @@ class Worker:
                     job.destination,
                     self._writer(job, product),
                     mtime_ns=job.source.mtime_ns,
-                    can_replace=self.setup.can_replace or job.attempt > 1,
+                    can_replace=self.setup.can_replace or job.can_replace or job.attempt > 1,
                 )
             except FileExistsError:
                 message = "a file appeared at its destination while it was made"
@@ -230,6 +232,7 @@ def _ended(job: Job, product: Product, *, destination: str | None, written_bytes
         status=product.status,
         codec=job.source.codec,
         bytes_read=job.source.size_bytes,
+        mtime_ns=job.source.mtime_ns,
         destination=destination,
         bytes_written=written_bytes,
         reason=SkipReason.LARGER if product.status is Status.SKIPPED else None,
@@ -238,6 +241,7 @@ def _ended(job: Job, product: Product, *, destination: str | None, written_bytes
         height_px=product.height_px,
         quality=product.quality,
         encodes=product.encodes,
+        is_salvaged=product.is_salvaged,
         attempts=job.attempt,
         notes=(*job.notes, *product.notes),
     )
@@ -249,6 +253,7 @@ def _failed(job: Job, failure: Failed) -> Outcome:
         status=Status.FAILED,
         codec=job.source.codec,
         bytes_read=job.source.size_bytes,
+        mtime_ns=job.source.mtime_ns,
         failure=failure,
         attempts=job.attempt,
         notes=job.notes,

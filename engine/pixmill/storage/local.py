@@ -33,6 +33,7 @@ _O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _O_BINARY = getattr(os, "O_BINARY", 0)
 _COPY_BYTES = 1024 * 1024
+_TIME_GRAIN_NS = 2_000_000_000  # FAT keeps times to two seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,11 @@ class Destination:
 
     Args:
         root: Absolute path of the folder; made when the first result is published.
+        is_flushed: Whether each file reaches the disc before it has its name. Default: true.
     """
 
     root: str
+    is_flushed: bool = True
     _folders: dict[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
@@ -100,6 +103,15 @@ class Destination:
     def exists(self, relative: str) -> bool:
         """Return whether anything, a dangling link included, stands at this name."""
         return os.path.lexists(self.path(relative))
+
+    def holds(self, relative: str, size_bytes: int, mtime_ns: int) -> bool:
+        """Return whether a regular file of this size and time stands at a name."""
+        try:
+            status = os.lstat(self.path(relative))
+        except OSError:
+            return False
+        is_same_time = abs(status.st_mtime_ns - mtime_ns) < _TIME_GRAIN_NS
+        return stat.S_ISREG(status.st_mode) and status.st_size == size_bytes and is_same_time
 
     def path(self, relative: str) -> str:
         """Return the absolute path of a relative name."""
@@ -133,7 +145,8 @@ class Destination:
         try:
             try:
                 written_bytes = write(descriptor)
-                os.fsync(descriptor)
+                if self.is_flushed:
+                    os.fsync(descriptor)
                 os.utime(
                     descriptor if os.utime in os.supports_fd else temporary, ns=(mtime_ns,) * 2
                 )

@@ -1,0 +1,70 @@
+"""One run at a time over one output: a lock that dies with its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixmill.errors import RunError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: the run is not guarded there
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Lock"]
+
+
+@dataclass(slots=True)
+class Lock:
+    """The lock on one output.
+
+    Args:
+        path: The file that is locked; it stays behind, and only its lock counts.
+    """
+
+    path: Path
+    _descriptor: int = -1
+
+    def take(self) -> None:
+        """Take the lock; one left by a dead process is free.
+
+        Raises:
+            RunError: Another run holds it: says which, and since when.
+        """
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        if fcntl is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = _told(os.read(descriptor, 4096))
+                os.close(descriptor)
+                raise RunError(
+                    f"another run works on this output{holder}: wait for it or stop it"
+                ) from None
+            except OSError:  # a file system without locks: nobody can be refused
+                pass
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps({"pid": os.getpid(), "started_s": time.time()}).encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go; may be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _told(content: bytes) -> str:
+    try:
+        holder = json.loads(content)
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started_s"]))
+        return f" (process {holder['pid']}, since {since})"
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,63 @@
+"""A run's hold on the state of its output: the lock and the journal, taken and let go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixmill.errors import RunError
+from pixmill.journal.lock import Lock
+from pixmill.journal.store import Journal, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pixmill.journal.place import Place
+    from pixmill.reporting import RunFacts, Summary
+
+__all__ = ["Session"]
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of an output while one run works on it.
+
+    Attributes:
+        journal: What was done, and what this run does.
+    """
+
+    journal: Journal
+    _lock: Lock
+
+    @classmethod
+    def begun(
+        cls, place: Place, facts: RunFacts, *, version: str, sync: Callable[[set[str]], None]
+    ) -> Session:
+        """Take the lock, open the journal, and note that a run begins.
+
+        Raises:
+            RunError: Another run holds the output, or its state cannot be written.
+        """
+        lock = Lock(place.lock)
+        try:
+            place.lock.parent.mkdir(parents=True, exist_ok=True)
+            lock.take()
+        except OSError as error:
+            raise RunError(
+                f"cannot write the state of the output to {place.lock.parent}: "
+                f"{error.strerror or error}; name another place with --journal"
+            ) from error
+        try:
+            journal = opened(place.journal, sync)
+            journal.begin(facts, version)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(journal, lock)
+
+    def close(self, summary: Summary) -> None:
+        """Note how the run ended and let go."""
+        try:
+            self.journal.close(summary)
+        finally:
+            self._lock.release()

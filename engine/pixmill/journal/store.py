@@ -1,0 +1,307 @@
+"""The journal of one output: one writer, batched commits, point look-ups.
+
+A commit comes after everything it speaks of is in place, so a crash between the two repeats work
+and never loses any. Before a job is sent its row says `started`: whatever is found at its
+destination afterwards is pixmill's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import posixpath
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pixmill.errors import RunError
+from pixmill.journal.place import is_network
+from pixmill.journal.schema import migrate
+from pixmill.model import SkipReason, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pixmill.model import Job, Outcome, SourceRef
+    from pixmill.reporting import RunFacts, Summary
+
+__all__ = ["STARTED", "Journal", "PastRun", "Record", "opened", "opened_to_read"]
+
+STARTED: Final = "started"
+_BATCH_ROWS: Final = 512
+_BATCH_S: Final = 1.0
+# What a failed attempt leaves standing at the destination stays pixmill's own.
+_UPSERT: Final = """INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes,
+    mtime_ns = excluded.mtime_ns, codec = excluded.codec, fingerprint = excluded.fingerprint,
+    outcome = excluded.outcome, destination = COALESCE(excluded.destination, destination),
+    written_bytes = excluded.written_bytes, kind = excluded.kind, message = excluded.message,
+    attempts = excluded.attempts, run = excluded.run, ended_s = excluded.ended_s"""
+_LOOKUP: Final = """SELECT size_bytes, mtime_ns, codec, fingerprint, outcome, destination,
+    written_bytes FROM files WHERE path = ?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the journal knows of one source.
+
+    Attributes:
+        size_bytes: Its size when it was made.
+        mtime_ns: Its modification time then.
+        codec: What it was recognised as.
+        fingerprint: Fingerprint of the recipe it was made under.
+        outcome: How it ended; `started` where the run ended first.
+        destination: What was published, relative to the destination root, or empty.
+        written_bytes: Size of that.
+    """
+
+    size_bytes: int
+    mtime_ns: int
+    codec: str
+    fingerprint: str
+    outcome: str
+    destination: str
+    written_bytes: int
+
+    def is_of(self, source: SourceRef) -> bool:
+        """Return whether a source is still the one that this speaks of."""
+        return self.size_bytes == source.size_bytes and self.mtime_ns == source.mtime_ns
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One run in the journal."""
+
+    number: int
+    source: str
+    fingerprint: str
+    version: str
+    pid: int
+    started_s: float
+    ended_s: float | None
+    ending: str
+    counts: dict[str, int]
+    bytes_read: int
+    bytes_written: int
+
+
+@dataclass(slots=True)
+class Journal:
+    """An open journal.
+
+    Args:
+        connection: The database, with its tables.
+        sync: Called before every commit with the folders that hold what it speaks of.
+    """
+
+    connection: sqlite3.Connection
+    sync: Callable[[set[str]], None] = lambda _folders: None
+    _run: int = 0
+    _fingerprint: str = ""
+    _rows: list[tuple[object, ...]] = field(default_factory=list)
+    _folders: set[str] = field(default_factory=set)
+    _due_s: float = 0.0
+
+    def begin(self, facts: RunFacts, version: str) -> None:
+        """Note that a run begins."""
+        self._fingerprint = facts.fingerprint
+        cursor = self.connection.execute(
+            "INSERT INTO runs (source, recipe, fingerprint, version, pid, started_s) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                facts.source,
+                json.dumps(facts.recipe),
+                facts.fingerprint,
+                version,
+                os.getpid(),
+                time.time(),
+            ),
+        )
+        self._run = cursor.lastrowid or 0
+
+    def record_of(self, path: str) -> Record | None:
+        """Return what is known of a source."""
+        row = self.connection.execute(_LOOKUP, (os.fsencode(path),)).fetchone()
+        if row is None:
+            return None
+        size_bytes, mtime_ns, codec, fingerprint, outcome, destination, written_bytes = row
+        published = os.fsdecode(destination or b"")
+        return Record(size_bytes, mtime_ns, codec, fingerprint, outcome, published, written_bytes)
+
+    def start(self, jobs: list[Job]) -> None:
+        """Note, for good, that what appears at these jobs' destinations will be pixmill's own."""
+        self._write([self._row(job.source, STARTED, job.destination) for job in jobs])
+
+    def end(self, outcome: Outcome) -> None:
+        """Note how a source ended, with the next batch; what was never made is not noted."""
+        if outcome.status is Status.SKIPPED and outcome.reason is not SkipReason.LARGER:
+            return
+        self._rows.append(self._ended_row(outcome))
+        if outcome.destination is not None:
+            self._folders.add(posixpath.dirname(outcome.destination))
+        if len(self._rows) >= _BATCH_ROWS:
+            self.flush()
+
+    def tick(self) -> None:
+        """Commit what has waited long enough."""
+        if self._rows and time.monotonic() >= self._due_s:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit what is noted, once it is all in place."""
+        if self._rows:
+            try:
+                self.sync(self._folders)
+            except OSError as error:
+                message = f"results cannot be brought to the disc: {error.strerror or error}"
+                raise RunError(message) from error
+            self._write(self._rows)
+        self._rows, self._folders = [], set()
+        self._due_s = time.monotonic() + _BATCH_S
+
+    def close(self, summary: Summary | None) -> None:
+        """Commit, note how the run ended, and close."""
+        with contextlib.closing(self.connection):
+            self.flush()
+            if summary is not None and self._run:
+                self._note_end(summary)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many sources ended in each way."""
+        rows = self.connection.execute("SELECT outcome, COUNT(*) FROM files GROUP BY outcome")
+        return dict(rows.fetchall())
+
+    def failures(self) -> Iterator[tuple[str, str, str, int]]:
+        """Yield path, kind, message and attempts of every source that failed, by path."""
+        rows = self.connection.execute(
+            "SELECT path, kind, message, attempts FROM files WHERE outcome = ? ORDER BY path",
+            (str(Status.FAILED),),
+        )
+        for path, kind, message, attempts in rows:
+            yield os.fsdecode(path), kind, message, attempts
+
+    def runs(self) -> list[PastRun]:
+        """Return every run, the oldest first."""
+        rows = self.connection.execute(
+            "SELECT id, source, fingerprint, version, pid, started_s, ended_s, ending, "
+            "optimized, kept, skipped, failed, bytes_read, bytes_written FROM runs ORDER BY id"
+        )
+        return [_past_run(row) for row in rows]
+
+    def _row(self, source: SourceRef, outcome: str, destination: str) -> tuple[object, ...]:
+        return (
+            os.fsencode(source.path),
+            source.size_bytes,
+            source.mtime_ns,
+            source.codec,
+            self._fingerprint,
+            outcome,
+            os.fsencode(destination),
+            *(0, None, None, 0),
+            self._run,
+            time.time(),
+        )
+
+    def _ended_row(self, outcome: Outcome) -> tuple[object, ...]:
+        failure = outcome.failure
+        return (
+            os.fsencode(outcome.path),
+            outcome.bytes_read,
+            outcome.mtime_ns,
+            outcome.codec,
+            self._fingerprint,
+            str(outcome.status),
+            None if outcome.destination is None else os.fsencode(outcome.destination),
+            outcome.bytes_written,
+            None if failure is None else str(failure.kind),
+            None if failure is None else failure.message,
+            outcome.attempts,
+            self._run,
+            time.time(),
+        )
+
+    def _write(self, rows: list[tuple[object, ...]]) -> None:
+        try:
+            self.connection.execute("BEGIN")
+            self.connection.executemany(_UPSERT, rows)
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise RunError(f"the journal cannot be written: {error}") from error
+
+    def _note_end(self, summary: Summary) -> None:
+        ending = "failed" if summary.fatal else "interrupted" if summary.is_interrupted else "done"
+        self.connection.execute(
+            "UPDATE runs SET ended_s = ?, ending = ?, optimized = ?, kept = ?, skipped = ?, "
+            "failed = ?, bytes_read = ?, bytes_written = ? WHERE id = ?",
+            (
+                time.time(),
+                ending,
+                summary.optimized,
+                summary.kept,
+                summary.skipped,
+                summary.failed,
+                summary.bytes_read,
+                summary.bytes_written,
+                self._run,
+            ),
+        )
+
+
+def _past_run(row: tuple[Any, ...]) -> PastRun:
+    words = ("optimized", "kept", "skipped", "failed")
+    return PastRun(
+        number=row[0],
+        source=row[1],
+        fingerprint=row[2],
+        version=row[3],
+        pid=row[4],
+        started_s=row[5],
+        ended_s=row[6],
+        ending=row[7] or "",
+        counts={word: count or 0 for word, count in zip(words, row[8:12], strict=True)},
+        bytes_read=row[12] or 0,
+        bytes_written=row[13] or 0,
+    )
+
+
+def opened(path: Path, sync: Callable[[set[str]], None]) -> Journal:
+    """Open a journal for writing, making it where there is none.
+
+    Write-ahead logging where the disc is local; a rollback journal on network file systems, which
+    cannot share the log's memory map.
+
+    Raises:
+        RunError: It cannot be opened, or was written by a newer pixmill.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+        mode = "DELETE" if is_network(path.parent) else "WAL"
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -2000")
+        migrate(connection)
+    except (sqlite3.Error, OSError) as error:
+        raise RunError(
+            f"cannot open the journal {path}: {error}; name another with --journal"
+        ) from error
+    return Journal(connection, sync)
+
+
+def opened_to_read(path: Path) -> Journal | None:
+    """Open a journal without changing it, `None` where there is none.
+
+    Raises:
+        RunError: It cannot be read, or was written by a newer pixmill.
+    """
+    if not path.exists():
+        return None
+    try:
+        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        migrate(connection)
+    except sqlite3.Error as error:
+        raise RunError(f"cannot read the journal {path}: {error}") from error
+    return Journal(connection)

@@ -1,0 +1,280 @@
+"""One run, put together from its parts: roots, sizes, walk, workers, journal, books.
+
+Must not do the work: `coordinator` drives it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Self
+
+from pixmill.collector import Collector
+from pixmill.coordinator import Coordinator
+from pixmill.dispatch import Rules
+from pixmill.errors import OptionError, RunError
+from pixmill.executors.local import LocalExecutor
+from pixmill.feeding import Feeder
+from pixmill.journal.place import place_of
+from pixmill.journal.session import Session
+from pixmill.journal.store import opened_to_read
+from pixmill.machine import available_memory_bytes, usable_cpus
+from pixmill.protocol import Setup, StopMode
+from pixmill.registry import suffix_owner
+from pixmill.reporting import FanOut, Reporter, RunFacts
+from pixmill.settings import Durability, IfExists, Settings
+from pixmill.sizing import Sizing, sized
+from pixmill.stats import Ahead
+from pixmill.storage.durability import syncer
+from pixmill.storage.local import Destination
+from pixmill.survey import Survey
+from pixmill.walking import Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from pixmill.journal.store import Journal
+    from pixmill.model import Outcome
+    from pixmill.recipe import Recipe
+    from pixmill.reporting import Summary
+
+__all__ = ["Run", "assembled"]
+
+
+@dataclass(slots=True)
+class Run:
+    """A run over a folder: an iterator of outcomes and a context manager.
+
+    Work goes on while outcomes are taken; a caller that takes none for a while finds the workers
+    at rest behind a bounded queue. Leaving the `with` block, or `close`, ends it.
+    """
+
+    _coordinator: Coordinator
+    _survey: Survey | None = None
+    _session: Session | None = None
+    _outcomes: Iterator[Outcome] = field(init=False)
+    _summary: Summary | None = None
+
+    def __post_init__(self) -> None:
+        """Make ready; workers start with the first outcome that is asked for."""
+        self._outcomes = self._coordinator.outcomes()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Outcome:
+        try:
+            return next(self._outcomes)
+        except BaseException:  # the end of the run included
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def summary(self) -> Summary:
+        """How the run ended.
+
+        Raises:
+            RunError: It has not ended yet.
+        """
+        if self._summary is None:
+            raise RunError("the run has not ended: take its outcomes or close it first")
+        return self._summary
+
+    def drain(self) -> None:
+        """Take no more work, finish what is in hand; safe in a signal handler."""
+        self._coordinator.stop(StopMode.DRAIN)
+
+    def abort(self) -> None:
+        """Stop at once; safe in a signal handler."""
+        self._coordinator.stop(StopMode.ABORT)
+
+    def close(self) -> None:
+        """Cancel what is not done and leave nothing running; may be called twice."""
+        if self._summary is None:
+            self._coordinator.end()
+            if self._survey is not None:
+                self._survey.stop()
+            self._summary = self._coordinator.summary()
+            if self._session is not None:
+                self._session.close(self._summary)
+
+
+def assembled(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    recipe: Recipe,
+    settings: Settings,
+    reporter: Reporter | None,
+    *,
+    mill: str,
+) -> Run:
+    """Put a run together; see `pixmill.api.optimize`."""
+    roots = _Roots.of(source, destination)
+    publisher = Destination(roots.destination)
+    if not settings.dry_run:
+        publisher.prepare()
+    sizing = _sized(settings)
+    facts = _facts(source, destination, recipe, settings, sizing)
+    walker = Walker(roots.source, settings, roots.excluded)
+    executor = LocalExecutor(_setup(roots, recipe, settings, sizing, mill))
+    survey = Survey(walker) if reporter is not None and not roots.only else None
+    session, journal = _opened(roots, settings, facts)
+    feeder = Feeder(
+        walker,
+        recipe,
+        settings,
+        publisher,
+        fingerprint=facts.fingerprint,
+        journal=journal,
+        protected=roots.protected,
+        only=roots.only,
+    )
+    collector = Collector(
+        facts,
+        reporter or FanOut(),
+        survey.ahead if survey else Ahead(has_ended=True),
+        executor.processes,
+        journal=session.journal if session else None,
+    )
+    coordinator = Coordinator(
+        found=feeder.jobs(),
+        rules=_rules(settings, sizing),
+        executor=executor,
+        collector=collector,
+        destination=publisher,
+        is_dry_run=settings.dry_run,
+    )
+    if survey is not None:
+        survey.start()
+    return Run(coordinator, survey, session)
+
+
+def _opened(
+    roots: _Roots, settings: Settings, facts: RunFacts
+) -> tuple[Session | None, Journal | None]:
+    """Open the journal; a dry run reads what there is and writes nothing."""
+    place = place_of(roots.destination, settings.journal)
+    if settings.dry_run:
+        return None, opened_to_read(place.journal)
+    session = Session.begun(
+        place,
+        facts,
+        version=version("pixmill"),
+        sync=syncer(roots.destination, settings.durability),
+    )
+    return session, session.journal
+
+
+def _setup(roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mill: str) -> Setup:
+    return Setup(
+        slot=0,
+        source_root=roots.source,
+        destination_root=roots.destination,
+        recipe=recipe,
+        lease_bytes=sizing.lease_bytes,
+        base_bytes=sizing.base_bytes,
+        can_replace=settings.if_exists is IfExists.OVERWRITE,
+        is_dry_run=settings.dry_run,
+        is_flushed=settings.durability is Durability.FULL,
+        mill=mill,
+        caps=settings.caps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Roots:
+    """Where a run reads and writes, as absolute paths that were checked against each other."""
+
+    source: str
+    destination: str
+    only: str
+    excluded: str
+    protected: str
+
+    @classmethod
+    def of(cls, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> _Roots:
+        named, target = os.path.abspath(source), os.path.abspath(destination)
+        if not os.path.exists(named):
+            raise OptionError(f"the input {os.fspath(source)} does not exist", option="input")
+        if os.path.exists(target) and not os.path.isdir(target):
+            raise OptionError(
+                f"the output {os.fspath(destination)} is a file: name a folder", option="output"
+            )
+        is_file = not os.path.isdir(named)
+        if is_file and suffix_owner(os.path.splitext(target)[1]) and not os.path.isdir(target):
+            raise OptionError(
+                f"the output {os.fspath(destination)} is taken for a folder and looks like a "
+                f"file: name a folder",
+                option="output",
+            )
+        root, only = os.path.split(named) if is_file else (named, "")
+        real_root, real_target = os.path.realpath(root), os.path.realpath(target)
+        if real_root == real_target:
+            raise OptionError(
+                "input and output are one folder: choose another output, originals are never "
+                "overwritten",
+                option="output",
+            )
+        return cls(
+            source=root,
+            destination=target,
+            only=only,
+            excluded=real_target if _is_inside(real_target, real_root) else "",
+            protected=os.path.relpath(real_root, real_target).replace(os.sep, "/")
+            if _is_inside(real_root, real_target)
+            else "",
+        )
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _sized(settings: Settings) -> Sizing:
+    memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
+    wanted = settings.parallel or usable_cpus()
+    return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
+
+
+def _rules(settings: Settings, sizing: Sizing) -> Rules:
+    return Rules(
+        slots=sizing.workers,
+        budget_bytes=sizing.budget_bytes,
+        base_bytes=sizing.base_bytes,
+        timeout_s=settings.timeout_s,
+        retries=settings.retries,
+        resident_bytes=sizing.resident_bytes,
+    )
+
+
+def _facts(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    recipe: Recipe,
+    settings: Settings,
+    sizing: Sizing,
+) -> RunFacts:
+    return RunFacts(
+        source=os.fspath(source),
+        destination=os.fspath(destination),
+        recipe=recipe.canonical(),
+        fingerprint=recipe.fingerprint(),
+        workers=sizing.workers,
+        memory_bytes=settings.memory_bytes or available_memory_bytes() // 2,
+        lease_bytes=sizing.lease_bytes,
+        is_dry_run=settings.dry_run,
+        warnings=sizing.warnings,
+    )
