@@ -42,7 +42,8 @@ FLAT_FROM: Final = 10_000
 FLAT_FOLDER_SHARE: Final = 0.3
 FOLDER_FILES: Final = 100
 _MB: Final = 1e6
-_PAUSES_S: Final = (0.1, 0.8)
+_PAUSES_S: Final = (0.02, 0.4)
+_FILES_BETWEEN_KILLS: Final = 10
 
 
 @dataclass(slots=True)
@@ -107,10 +108,13 @@ class Killer:
     Args:
         rng: Chooses moments and victims.
         pauses_s: Least and most seconds between two kills.
+        ended: Files that have ended, told by whom runs; a few must between two kills, so that a
+            machine busy with other things gets no further behind the more it is killed.
     """
 
     rng: random.Random
     pauses_s: tuple[float, float] = _PAUSES_S
+    ended: int = 0
     kills: int = 0
     _end: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -126,9 +130,11 @@ class Killer:
             self._thread.join()
 
     def _haunt(self) -> None:
+        due = 0
         while not self._end.wait(self.rng.uniform(*self.pauses_s)):
             workers = workers_of(os.getpid())
-            if workers:
+            if workers and self.ended >= due:
+                due = self.ended + _FILES_BETWEEN_KILLS
                 self.kills += 1  # counted first: it may have ended by itself, never the reverse
                 with _ended_already():
                     self.rng.choice(workers).kill()
@@ -152,7 +158,7 @@ def kills(log: Log, args: argparse.Namespace, folder: Path) -> None:
         destination = folder / f"run-{number}"
         began_s = time.monotonic()
         with Killer(random.Random(args.seed * 1000 + number)) as killer:
-            outcomes = optimized(source, destination)
+            outcomes = optimized(source, destination, killer)
         _judge_kills(log, outcomes, expected, killer.kills, destination)
         seconds = time.monotonic() - began_s
         retried = sum(outcome.attempts > 1 for outcome in outcomes)
@@ -180,7 +186,7 @@ def _judge_kills(
     log.expect("what was published is there, and nothing else", is_kept=published == found)
 
 
-def optimized(source: Path, destination: Path) -> list[Outcome]:
+def optimized(source: Path, destination: Path, killer: Killer) -> list[Outcome]:
     """Run over a folder in this process with two workers and return every outcome."""
     recipe = Recipe(
         operations=frozenset({Operation.RESIZE, Operation.COMPRESS}),
@@ -189,7 +195,11 @@ def optimized(source: Path, destination: Path) -> list[Outcome]:
     )
     settings = Settings(parallel=2, memory_bytes=MEMORY_BYTES)
     with optimize(source, destination, recipe, settings=settings) as run:
-        return list(run)
+        outcomes = []
+        for outcome in run:
+            outcomes.append(outcome)
+            killer.ended += 1
+        return outcomes
 
 
 def small(log: Log, args: argparse.Namespace, folder: Path) -> None:
