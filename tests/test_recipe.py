@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pixmill.errors import OptionError
 from pixmill.recipe import (
     Colour,
+    Corrupt,
     Effort,
     Fit,
     Gravity,
@@ -43,6 +44,7 @@ CHANGES: dict[str, Any] = {
     "auto_orient": False,
     "if_larger": IfLarger.WRITE,
     "oversize": Oversize.RESIZE,
+    "corrupt": Corrupt.SALVAGE,
 }
 
 

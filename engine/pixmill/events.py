@@ -63,6 +63,7 @@ def file_event(outcome: Outcome) -> dict[str, Json]:
         "width": outcome.width_px or None,
         "height": outcome.height_px or None,
         "seconds": {"wall": round(outcome.wall_s, 4), "cpu": round(outcome.cpu_s, 4)},
+        "salvaged": outcome.is_salvaged,
         "notes": list(outcome.notes),
     }
 

@@ -63,6 +63,7 @@ class Header:
         is_subsampled: Whether chroma is stored at less than full resolution.
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached.
+        damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
     """
 
     codec: str
@@ -86,6 +87,7 @@ class Header:
     is_subsampled: bool = False
     palette_bits: int = 0
     has_gain_map: bool = False
+    damage: str = ""
 
     @property
     def pixels(self) -> int:

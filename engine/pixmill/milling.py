@@ -15,11 +15,12 @@ from pixmill.imaging import compare, encode, load, metadata, probe, steps
 from pixmill.imaging.confine import lift_memory_limit, limit_memory
 from pixmill.imaging.content import content_stats
 from pixmill.imaging.errors import ImagingError
+from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.sources import reading
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.planning import metadata_kept, planned, target_of
-from pixmill.recipe import IfLarger
+from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
@@ -60,6 +61,7 @@ class Product:
         content_bytes: Their number; the source's own where it is kept.
         quality: Quality, `None` where none applies.
         encodes: Encodes it took.
+        is_salvaged: Whether it was made of a damaged source.
         notes: What the user should know.
     """
 
@@ -71,6 +73,7 @@ class Product:
     content_bytes: int = 0
     quality: int | None = None
     encodes: int = 0
+    is_salvaged: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -105,10 +108,39 @@ def mill(
     Returns:
         The product, or why there is none.
     """
+    one_lease = OneLease(lease)
+    made = _made(source, codec_name, recipe, limits, lease=one_lease, spool_folder=spool_folder)
+    if not isinstance(made, Failed) or made.kind is not FailureKind.CORRUPT:
+        return made
+    if recipe.corrupt is not Corrupt.SALVAGE:
+        return made
+    source, damage = mended(source, codec_name), made.message
+    salvaged = _made(
+        source,
+        codec_name,
+        recipe,
+        limits,
+        lease=one_lease,
+        spool_folder=spool_folder,
+        damage=damage,
+    )
+    return made if isinstance(salvaged, Failed) else salvaged
+
+
+def _made(  # noqa: PLR0913 - as `mill`
+    source: Source,
+    codec_name: str,
+    recipe: Recipe,
+    limits: Limits,
+    *,
+    lease: OneLease,
+    spool_folder: str | None,
+    damage: str = "",
+) -> Product | Failed:
     limit_memory(_HEADER_BYTES)
     try:
-        header = probe.probe(source, codec_name)
-        if not target_of(codec_name, recipe).can_write:
+        header = probe.probe(source, codec_name, damage=damage)
+        if not (damage or target_of(codec_name, recipe).can_write):
             return _kept(header, header.codec)
         plan = planned(header, recipe, limits)
     except ImagingError as error:
@@ -117,9 +149,9 @@ def mill(
         lift_memory_limit()
     if isinstance(plan, Failed):
         return plan
-    lease(plan.cost_bytes)
-    limit_memory(plan.cost_bytes)
     try:
+        lease.take(plan.cost_bytes)
+        limit_memory(plan.cost_bytes)
         return _Mill(source, recipe, plan, spool_folder).made()
     except ImagingError as error:
         return _left(error.failure, plan)
@@ -334,6 +366,7 @@ class _Mill:
             content_bytes=candidate.size_bytes if candidate else 0,
             quality=candidate.quality if candidate else None,
             encodes=self.encodes,
+            is_salvaged=bool(self.plan.header.damage),
             notes=self._notes(),
         )
 

@@ -208,6 +208,7 @@ def _is_demanded(context: Context) -> bool:
         or context.placement.result != context.displayed
         or context.orientation != 1
         or context.needs_srgb
+        or bool(header.damage)
     )
 
 
@@ -276,6 +277,8 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
     if header.pages > load.pages:
         word = "frames" if header.is_animated else "pages"
         notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
+    if header.damage:
+        notes.append(f"salvaged: {header.damage}")
     if header.has_gain_map:
         notes.append("the Ultra HDR gain map was dropped")
     if context.placement != context.asked:

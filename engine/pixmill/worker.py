@@ -242,6 +242,7 @@ def _ended(job: Job, product: Product, *, destination: str | None, written_bytes
         quality=product.quality,
         encodes=product.encodes,
         is_salvaged=product.is_salvaged,
+        is_salvaged=product.is_salvaged,
         attempts=job.attempt,
         notes=(*job.notes, *product.notes),
     )

@@ -131,6 +131,8 @@ class CodecSpec:
         save_options: libvips saver options for an encoding.
         rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
             untouched; `None` where that cannot be done.
+        mended: Returns a file that is cut off in a shape that its decoder takes, without what is
+            missing; `None` where that cannot be done.
     """
 
     name: str
@@ -165,6 +167,7 @@ class CodecSpec:
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
+    mended: Callable[[bytes], bytes | None] | None = None
 
     @property
     def can_write(self) -> bool:

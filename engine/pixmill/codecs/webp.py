@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import little
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
-from pixmill.codecs.webp_chunks import Chunk, chunks, metadata_kind, rewrapped, riff_end
+from pixmill.codecs.webp_chunks import Chunk, chunks, mended, metadata_kind, rewrapped, riff_end
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
 
@@ -156,4 +156,5 @@ SPEC: Final = CodecSpec(
     encode_cost=_encode_cost,
     save_options=_save_options,
     rewrapped=rewrapped,
+    mended=mended,
 )

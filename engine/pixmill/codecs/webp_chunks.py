@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-__all__ = ["RIFF_BYTES", "Chunk", "chunks", "metadata_kind", "rewrapped", "riff_end"]
+__all__ = ["RIFF_BYTES", "Chunk", "chunks", "mended", "metadata_kind", "rewrapped", "riff_end"]
 
 RIFF_BYTES: Final = 12
+_MAX_MENDED_BYTES: Final = 32_000_000
 _OPENING_BYTES = 40  # a frame's own header, then that of the bitstream inside it
 _VP8X_FLAGS: Final = {Metadata.ICC: 0x20, Metadata.EXIF: 0x08, Metadata.XMP: 0x04}
 _PIXEL_CHUNKS: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
@@ -102,6 +103,32 @@ def rewrapped(data: bytes, kinds: frozenset[Metadata]) -> bytes | None:
         body = b"".join(_retained(data, list(chunks(file, end)), kinds))
     except ValueError:
         return None
+    return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
+
+
+def mended(data: bytes) -> bytes | None:
+    """Return a WebP that is cut off made whole: the decoder takes no other.
+
+    A still is filled up with zeros, which decode as something that continues what came before; an
+    animation ends with its last whole frame.
+
+    Returns:
+        The WebP; `None` for one that is not cut off, too large, or has nothing to be saved.
+    """
+    try:
+        file = io.BytesIO(data)
+        end = riff_end(file)
+        if not len(data) < end <= _MAX_MENDED_BYTES:
+            return None
+        walked = list(chunks(file, end))
+    except ValueError:
+        return None
+    if not any(chunk.kind == b"ANMF" for chunk in walked):
+        return data + bytes(end - len(data))
+    whole = [chunk for chunk in walked if chunk.end + (chunk.size_bytes & 1) <= len(data)]
+    if not any(chunk.kind == b"ANMF" for chunk in whole):
+        return None
+    body = data[RIFF_BYTES : whole[-1].end + (whole[-1].size_bytes & 1)]
     return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
 
 

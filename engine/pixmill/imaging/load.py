@@ -14,12 +14,14 @@ from pixmill.codecs.png_chunks import chunks
 from pixmill.codecs.spec import Library
 from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif
-from pixmill.imaging.pillow import loaded, opened_by_pillow
+from pixmill.imaging.pillow import lenient, loaded, opened_by_pillow
 from pixmill.imaging.sources import Source, reading, vips_source
 from pixmill.model import Stage
 from pixmill.registry import codec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pixmill.codecs.spec import CodecSpec
     from pixmill.plan import Plan
 
@@ -59,9 +61,11 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
     """
     spec = codec(plan.header.codec)
     with translating(Stage.DECODE):
+        is_salvaged = bool(plan.header.damage)
         if is_through_pillow(spec, is_animated=plan.header.is_animated):
-            return _through_pillow(source, spec, plan.load.pages)
-        options: dict[str, int | float] = {}
+            with lenient() if is_salvaged else contextlib.nullcontext():
+                return _through_pillow(source, spec, plan.load.pages)
+        options: dict[str, int | float | str] = {"fail_on": "none"} if is_salvaged else {}
         if plan.load.shrink > 1 and spec.has_shrink_on_load:
             options["shrink"] = plan.load.shrink
         if plan.load.scale != 1.0 and spec.has_scale_on_load:
@@ -93,15 +97,16 @@ def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
         return vips_opened(encoded, spec, options).copy_memory()
 
 
-def vips_opened(source: Source, spec: CodecSpec, options: dict[str, int | float]) -> pyvips.Image:
+def vips_opened(
+    source: Source, spec: CodecSpec, options: Mapping[str, int | float | str]
+) -> pyvips.Image:
     """Open with the codec's own libvips loader; decoding stops at errors, not at warnings.
 
     `fail_on="warning"` would refuse the harmless oddities of Samsung cameras (libvips#2309).
     """
     stream = vips_source(source, spec.loader)
-    image = pyvips.Operation.call(
-        f"{spec.loader}_source", stream, access="sequential", fail_on="error", **options
-    )
+    how = {"access": "sequential", "fail_on": "error", **options}
+    image = pyvips.Operation.call(f"{spec.loader}_source", stream, **how)
     # what a source reads from lives as long as the source, which only an image can keep alive
     image._references.append(stream)  # noqa: SLF001 - as pyvips.Image.new_from_source does
     return image

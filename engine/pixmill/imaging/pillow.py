@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import pyvips
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from pixmill.codecs.spec import Library
 from pixmill.header import Space
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pixmill.codecs.spec import CodecSpec
 
-__all__ = ["Form", "form_of", "loaded", "opened_by_pillow"]
+__all__ = ["Form", "form_of", "lenient", "loaded", "opened_by_pillow"]
 
 _STRIP_BYTES: Final = 4 << 20
 _FULL_16: Final = 65535.0
@@ -94,6 +94,16 @@ def opened_by_pillow(file: BinaryIO, spec: CodecSpec) -> Iterator[Image.Image]:
             return
         with Image.open(file, formats=[spec.pillow_format]) as image:
             yield image
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Let Pillow decode what there is of files that are cut off; a setting of its whole process."""
+    before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def form_of(image: Image.Image) -> Form:

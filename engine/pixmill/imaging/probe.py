@@ -6,6 +6,7 @@ takes four bytes a pixel, so it is opened at the smallest scale and measured by 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pixmill.codecs.spec import Scan
@@ -63,12 +64,13 @@ _FIELDS: Final = {
 _MAX_EDGE_PX: Final = 1_000_000
 
 
-def probe(source: Source, codec_name: str) -> Header:
+def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
     """Return the facts of one image.
 
     Args:
         source: A path, or the file's bytes.
         codec_name: Codec that its content was recognised as.
+        damage: Why it failed before, where it is to be salvaged: no damage is refused then.
 
     Raises:
         ImagingError: The header is damaged, cannot be read, or asks for what is not installed.
@@ -81,32 +83,38 @@ def probe(source: Source, codec_name: str) -> Header:
             )
         with reading(source) as file:
             file_bytes = size_of(file)
-            scan = _scanned(spec, file, file_bytes)
+            scan = _scanned(spec, file, file_bytes, can_fail=not damage)
         if is_through_pillow(spec, is_animated=bool(scan.is_animated)):
             header = _from_pillow(source, spec, scan, file_bytes)
         else:
-            header = _from_vips(source, spec, scan, file_bytes)
+            fail_on = "none" if damage else "error"
+            header = _from_vips(source, spec, scan, file_bytes, fail_on=fail_on)
     _check_size(header)
-    return header
+    return replace(header, damage=damage)
 
 
-def _scanned(spec: CodecSpec, file: object, file_bytes: int) -> Scan:
+def _scanned(spec: CodecSpec, file: object, file_bytes: int, *, can_fail: bool) -> Scan:
     if spec.scan is None:
         return Scan()
     try:
         scan = spec.scan(file, file_bytes)  # type: ignore[arg-type]  # a binary file, from reading
     except ValueError as error:
+        if not can_fail:
+            return Scan()
         raise ImagingError(translated(error, Stage.READ)) from error
-    if scan.defect:
+    if scan.defect and can_fail:
         raise imaging_error(FailureKind.CORRUPT, Stage.READ, scan.defect)
     return scan
 
 
-def _from_vips(source: Source, spec: CodecSpec, scan: Scan, file_bytes: int) -> Header:
+def _from_vips(
+    source: Source, spec: CodecSpec, scan: Scan, file_bytes: int, *, fail_on: str
+) -> Header:
     edge_px = min(scan.width_px or 0, scan.height_px or 0)
     is_tiny = edge_px > 0 and spec.loader in _GREEDY
     scale = min(1.0, _TINY_EDGE_PX / edge_px) if is_tiny else 1.0
-    image = vips_opened(source, spec, {"scale": scale} if is_tiny else {})
+    scaled = {"scale": scale} if is_tiny else {}
+    image = vips_opened(source, spec, {"fail_on": fail_on, **scaled})
     coding = _field(image, "heif-compression", "")
     if coding in _UNDECODABLE:
         raise imaging_error(

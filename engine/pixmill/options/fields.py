@@ -11,6 +11,7 @@ from typing import Annotated, Final, get_args, get_origin, get_type_hints
 from pixmill.recipe import (
     DEFAULT_KEEP,
     Colour,
+    Corrupt,
     Effort,
     Fit,
     Gravity,
@@ -333,6 +334,14 @@ class Options:
             default_text="all",
             metavar="LIST",
             is_comma_list=True,
+        ),
+    ] = None
+    corrupt: Annotated[
+        Corrupt | None,
+        About(
+            Group.LIMITS,
+            "A damaged image fails, or what can be decoded of it is published with a note",
+            default=str(_RECIPE.corrupt),
         ),
     ] = None
     oversize: Annotated[

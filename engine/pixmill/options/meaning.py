@@ -80,6 +80,7 @@ def _recipe(options: Options) -> Recipe:
         auto_orient=_or(options.auto_orient, _RECIPE.auto_orient),
         if_larger=_or(options.if_larger, _RECIPE.if_larger),
         oversize=_or(options.oversize, _RECIPE.oversize),
+        corrupt=_or(options.corrupt, _RECIPE.corrupt),
     )
     _check_convert(recipe)
     _check_lossless(recipe)
