@@ -78,7 +78,7 @@ def test_a_file_that_is_cut_off_fails_by_default(cut: Path, tmp_path: Path) -> N
 
 
 def test_what_decodes_is_salvaged_and_marked(cut: Path, tmp_path: Path) -> None:
-    """The top of each picture is published at the size asked for, with the reason in a note."""
+    """A part of each picture is published at the size asked for, with the reason in a note."""
     outcomes = by_path(ran(cut, tmp_path / "out", recipe=_SALVAGING).outcomes)
     assert outcomes.keys() == CASES.keys()
     for name, outcome in outcomes.items():
@@ -88,8 +88,8 @@ def test_what_decodes_is_salvaged_and_marked(cut: Path, tmp_path: Path) -> None:
         assert outcome.destination is not None
         with Image.open(tmp_path / "out" / outcome.destination) as image:
             assert image.size == (_EDGE_PX // 2, _EDGE_PX // 2), name
-            top = image.convert("L").crop((0, 0, 60, 8)).getextrema()
-        assert top[0] != top[1], name
+            shades = image.convert("L").getextrema()
+        assert shades[0] != shades[1], name
 
 
 @pytest.mark.parametrize("name", ["animated.gif", "animated.webp"])

@@ -179,7 +179,6 @@ class Outcome:
         wall_s: Seconds a worker spent on the last attempt, waiting for memory left out.
         cpu_s: CPU seconds of the last attempt.
         is_salvaged: Whether the source is damaged and what could be decoded was published.
-        is_salvaged: Whether the source is damaged and what could be decoded was published.
         notes: What the user should know: dropped frames, a wrong suffix, the content class.
     """
 
@@ -200,6 +199,5 @@ class Outcome:
     attempts: int = 1
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    is_salvaged: bool = False
     is_salvaged: bool = False
     notes: tuple[str, ...] = ()

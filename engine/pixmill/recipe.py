@@ -24,7 +24,6 @@ __all__ = [
     "Canonical",
     "Colour",
     "Corrupt",
-    "Corrupt",
     "Effort",
     "Fit",
     "Gravity",
@@ -143,13 +142,6 @@ class Corrupt(StrEnum):
     SALVAGE = "salvage"
 
 
-class Corrupt(StrEnum):
-    """What happens to a damaged image: it fails, or what can be decoded of it is published."""
-
-    FAIL = "fail"
-    SALVAGE = "salvage"
-
-
 class Oversize(StrEnum):
     """What happens to an image whose result is longer than the target format can store."""
 
@@ -187,7 +179,6 @@ class Recipe:
         if_larger: What to publish when nothing smaller was found. Default: keep.
         oversize: Whether what is too long for the target format is scaled to fit. Default: refuse.
         corrupt: Whether what can be decoded of a damaged image is published. Default: fail.
-        corrupt: Whether what can be decoded of a damaged image is published. Default: fail.
 
     Raises:
         OptionError: Values that contradict each other or lie outside their range.
@@ -212,7 +203,6 @@ class Recipe:
     auto_orient: bool = True
     if_larger: IfLarger = IfLarger.KEEP
     oversize: Oversize = Oversize.REFUSE
-    corrupt: Corrupt = Corrupt.FAIL
     corrupt: Corrupt = Corrupt.FAIL
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ __all__ = ["RIFF_BYTES", "Chunk", "chunks", "mended", "metadata_kind", "rewrappe
 
 RIFF_BYTES: Final = 12
 _MAX_MENDED_BYTES: Final = 32_000_000
+_LEAST_SHARE = 10  # of a file with less than a tenth left, nothing is worth showing
 _OPENING_BYTES = 40  # a frame's own header, then that of the bitstream inside it
 _VP8X_FLAGS: Final = {Metadata.ICC: 0x20, Metadata.EXIF: 0x08, Metadata.XMP: 0x04}
 _PIXEL_CHUNKS: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
@@ -118,7 +119,7 @@ def mended(data: bytes) -> bytes | None:
     try:
         file = io.BytesIO(data)
         end = riff_end(file)
-        if not len(data) < end <= _MAX_MENDED_BYTES:
+        if not len(data) < end <= min(_MAX_MENDED_BYTES, _LEAST_SHARE * len(data)):
             return None
         walked = list(chunks(file, end))
     except ValueError:
