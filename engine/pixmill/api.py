@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.errors import ImageError, OptionError
 from pixmill.journal.place import place_of
-from pixmill.journal.store import opened_to_read
+from pixmill.journal.store import Journal, PastRun, opened_to_read
 from pixmill.machine import available_memory_bytes
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.protocol import DEFAULT_MILL
@@ -26,12 +26,13 @@ from pixmill.storage.local import HEAD_BYTES, Destination, read_head, write_all
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
-    from pixmill.journal.store import Journal
     from pixmill.milling import Product
     from pixmill.reporting import Reporter
 
 __all__ = [
     "FormatSupport",
+    "Journal",
+    "PastRun",
     "Run",
     "decode_cost",
     "formats",

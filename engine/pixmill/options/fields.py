@@ -23,7 +23,7 @@ from pixmill.recipe import (
     Recipe,
     StrategyName,
 )
-from pixmill.settings import IfExists, OnCollision, Settings, Symlinks
+from pixmill.settings import Durability, IfExists, OnCollision, Sandbox, Settings, Symlinks
 
 __all__ = [
     "ALIASES",
@@ -60,6 +60,7 @@ class Group(StrEnum):
     INPUT = "Which files are taken"
     LIMITS = "Limits on what is read"
     OUTPUT = "What is written"
+    REPEAT = "Running again"
     MACHINE = "Machine"
     SCREEN = "Progress and reports"
 
@@ -428,6 +429,41 @@ class Options:
             metavar="POLICY",
         ),
     ] = None
+    force: Annotated[
+        bool | None,
+        About(
+            Group.REPEAT,
+            "Make everything again, whatever the journal says is done",
+            default=False,
+        ),
+    ] = None
+    retry_failed: Annotated[
+        bool | None,
+        About(
+            Group.REPEAT,
+            "Take only what failed in an earlier run",
+            default=False,
+        ),
+    ] = None
+    journal: Annotated[
+        str | None,
+        About(
+            Group.REPEAT,
+            "Where the journal of what is done is kept",
+            default_text="journal-0.sqlite in OUTPUT.pixmill, beside the output",
+            metavar="FILE",
+        ),
+    ] = None
+    durability: Annotated[
+        Durability | None,
+        About(
+            Group.REPEAT,
+            "When results reach the disc: each before it has its name, with each batch of the "
+            "journal, or whenever the system likes",
+            default=str(_SETTINGS.durability),
+            metavar="WHEN",
+        ),
+    ] = None
     parallel: Annotated[
         str | None,
         About(
@@ -468,6 +504,14 @@ class Options:
             default=_SETTINGS.retries,
             metavar="N",
             minimum=0,
+        ),
+    ] = None
+    sandbox: Annotated[
+        Sandbox | None,
+        About(
+            Group.MACHINE,
+            "Keep workers from every file but input and output, from programs and the network",
+            default=_SETTINGS.sandbox,
         ),
     ] = None
     json: Annotated[

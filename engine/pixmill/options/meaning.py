@@ -14,7 +14,7 @@ from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Operation, Recipe
-from pixmill.settings import Settings
+from pixmill.settings import Redo, Settings
 from pixmill.units import Geometry, parse_duration, parse_geometry, parse_size
 
 if TYPE_CHECKING:
@@ -105,6 +105,10 @@ def _settings(options: Options) -> Settings:
         ),
         retries=_or(options.retries, _SETTINGS.retries),
         dry_run=_or(options.dry_run, _SETTINGS.dry_run),
+        sandbox=_or(options.sandbox, _SETTINGS.sandbox),
+        journal=options.journal,
+        redo=_redo(options),
+        durability=_or(options.durability, _SETTINGS.durability),
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),
@@ -120,6 +124,17 @@ def _caps(options: Options) -> Caps:
         stream_px=_or(options.max_stream_pixels, caps.stream_px),
         frames=_or(options.max_frames, caps.frames),
     )
+
+
+def _redo(options: Options) -> Redo:
+    if options.force and options.retry_failed:
+        raise OptionError(
+            "force takes everything and retry-failed only what failed: use one of them",
+            option="retry_failed",
+        )
+    if options.force:
+        return Redo.ALL
+    return Redo.FAILED if options.retry_failed else Redo.CHANGED
 
 
 def _operations(options: Options, *, is_sized: bool, target: str) -> frozenset[Operation]:

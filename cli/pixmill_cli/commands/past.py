@@ -1,0 +1,111 @@
+"""`pixmill status` and `pixmill runs`: what the journal of an output knows."""
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pixmill.errors import OptionError
+from pixmill_cli.screen import printable
+from pixmill_cli.sink import stdout_sink
+
+if TYPE_CHECKING:
+    from pixmill.api import Journal, PastRun
+    from pixmill.events import Json
+
+__all__ = ["runs", "status"]
+
+_SHOWN_FAILURES = 50
+_STARTED = "started"
+_Output = Annotated[
+    Path, typer.Argument(metavar="OUTPUT", help="The output folder.", show_default=False)
+]
+_JournalFile = Annotated[
+    Path | None,
+    typer.Option("--journal", metavar="FILE", help="The journal, where it is not beside OUTPUT."),
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def status(output: _Output, *, journal: _JournalFile = None, as_json: _AsJson = False) -> None:
+    """Show where an output stands: how many files are done, and what failed and why."""
+    with closing(_Open(output, journal)) as found:
+        counts = found.journal.counts()
+        past = found.journal.runs()
+        failures = found.journal.failures()
+        if as_json:
+            document: dict[str, Json] = {
+                "schema": 1,
+                "files": counts,
+                "last_run": _document(past[-1]) if past else None,
+                "failures": [
+                    {"path": path, "kind": kind, "message": message, "attempts": attempts}
+                    for path, kind, message, attempts in failures
+                ],
+            }
+            stdout_sink().write(json.dumps(document, indent=2) + "\n")
+            return
+        lines = [f"{name:<12}{count:>9}" for name, count in sorted(counts.items())]
+        if counts.get(_STARTED):
+            lines.append("started: an interrupted run was about to make them; run it again")
+        lines += [_told(past[-1])] if past else []
+        for number, (path, kind, message, _) in enumerate(failures):
+            if number == _SHOWN_FAILURES:
+                lines.append("and more: --json names them all")
+                break
+            lines.append(f"  {printable(path)}  {kind}: {printable(message)}")
+        stdout_sink().write("\n".join(lines) + "\n")
+
+
+def runs(output: _Output, *, journal: _JournalFile = None, as_json: _AsJson = False) -> None:
+    """List the runs over an output, the oldest first."""
+    with closing(_Open(output, journal)) as found:
+        past = found.journal.runs()
+    if as_json:
+        document = {"schema": 1, "runs": [_document(run) for run in past]}
+        stdout_sink().write(json.dumps(document, indent=2) + "\n")
+        return
+    stdout_sink().write("".join(_told(run) + "\n" for run in past))
+
+
+class _Open:
+    """A journal that is open for reading; one that does not exist is the user's error."""
+
+    def __init__(self, output: Path, journal: Path | None) -> None:
+        from pixmill import api  # noqa: PLC0415 - a help page must not wait for the engine
+
+        found = api.history(output, None if journal is None else str(journal))
+        if found is None:
+            raise OptionError(
+                f"there is no journal for {output}: name the output of a run, or --journal FILE",
+                option="journal",
+            )
+        self.journal: Journal = found
+
+    def close(self) -> None:
+        self.journal.close(None)
+
+
+def _told(run: "PastRun") -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_s))
+    ending = run.ending or "under way, or killed"
+    counts = ", ".join(f"{count} {name}" for name, count in run.counts.items())
+    return f"run {run.number}  {since}  {ending}: {counts}  from {printable(run.source)}"
+
+
+def _document(run: "PastRun") -> "dict[str, Json]":
+    return {
+        "number": run.number,
+        "source": run.source,
+        "fingerprint": run.fingerprint,
+        "version": run.version,
+        "pid": run.pid,
+        "started": run.started_s,
+        "ended": run.ended_s,
+        "ending": run.ending or None,
+        "totals": run.counts,
+        "bytes": {"read": run.bytes_read, "written": run.bytes_written},
+    }
