@@ -37,6 +37,7 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "supported_formats": ["jpg", "png", "webp"],
     "events": "events.ndjson",
     "report": "report.json",
+    "journal": "web-journal.sqlite",
     "log_file": "pixmill.log",
 }
 _COMMENT_WIDTH: Final = 88
