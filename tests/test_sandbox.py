@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from pixmill.sandbox import Grants, offered
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from corpora import CORPORA, needs_corpora
+from pixmill.confinement import confinement_warnings, readable
+from pixmill.errors import RunError
+from pixmill.executors.hatchery import NurseryHatchery, SpawnHatchery
+from pixmill.executors.scratch import Scratch
+from pixmill.model import FailureKind, Job, SourceRef, Status
+from pixmill.protocol import Send, Setup, WorkerReady
+from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.sandbox import Grants, Offer, offered
+from pixmill.settings import Sandbox, Settings, Symlinks
+from pixmill.units import parse_geometry
+from runs import TESTS, archive, by_path, digests, ran, temporary_files
 
 MISSING = offered().missing
 confinable = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING) or "it can")
@@ -192,3 +202,202 @@ def test_grants_follow_links_and_folders(tmp_path: Path) -> None:
     assert grants.covers(str(tmp_path / "out"))
     assert not grants.covers(str(tmp_path / "inner"))
     assert not grants.covers("/etc/passwd")
+
+
+BREAKING = "faults.breaking:mill"
+SOUND = ("a.jpg", "b.png", "deep/c.webp")
+REQUIRED = Settings(parallel=2, timeout_s=60.0, sandbox=Sandbox.REQUIRE)
+OPEN = Settings(parallel=2, timeout_s=60.0, sandbox=Sandbox.OFF)
+LETTERS = b"""<svg xmlns="http://www.w3.org/2000/svg" width="200" height="60">
+<text x="5" y="45" font-family="DejaVu Sans, sans-serif" font-size="40">pixmill</text></svg>"""
+UNCONFINABLE = Offer(0, has_seccomp=True, missing=("Landlock: not in this kernel",))
+
+
+@confinable
+def test_a_breach_costs_its_own_file(tmp_path: Path) -> None:
+    """A rule that a codec breaks is refused and recorded as sandbox; every other file is made."""
+    deeds = [f"{name}.jpg" for name in ("passwd", "beside", "exec", "connect")]
+    names = (*SOUND, *deeds, "ptrace.jpg", "into-source.jpg", "meek-passwd.jpg")
+    source = archive(tmp_path / "in", *names)
+    ended = ran(source, tmp_path / "out", settings=REQUIRED, mill=BREAKING)
+    outcomes = by_path(ended.outcomes)
+    for name in (*deeds, "ptrace.jpg"):
+        failure = outcomes[name].failure
+        assert failure is not None, name
+        assert failure.kind is FailureKind.SANDBOX, name
+        assert "sandbox" in failure.message
+        assert outcomes[name].attempts == 1
+    assert outcomes["into-source.jpg"].status is Status.FAILED  # as if the folder were read-only
+    for name in (*SOUND, "meek-passwd.jpg"):
+        assert outcomes[name].status is Status.OPTIMIZED
+    assert len(digests(tmp_path / "out")) == len(SOUND) + 1
+    assert not list(tmp_path.rglob("stray"))
+    assert not temporary_files(tmp_path)
+
+
+@confinable
+def test_only_the_named_file_is_readable(tmp_path: Path) -> None:
+    """A run over one file cannot read its neighbours."""
+    source = archive(tmp_path / "in", "sibling.jpg", "other.jpg")
+    (outcome,) = ran(
+        source / "sibling.jpg", tmp_path / "out", settings=REQUIRED, mill=BREAKING
+    ).outcomes
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.SANDBOX
+
+
+def test_without_a_sandbox_nothing_is_refused(tmp_path: Path) -> None:
+    """`off` leaves workers as they are."""
+    source = archive(tmp_path / "in", "passwd.jpg", "sibling.jpg", "other.jpg")
+    ended = ran(source, tmp_path / "out", settings=OPEN, mill=BREAKING)
+    assert {outcome.status for outcome in ended.outcomes} == {Status.OPTIMIZED}
+
+
+@confinable
+def test_the_sample_is_the_same_inside(tmp_path: Path) -> None:
+    """Every format of the sample gives the same bytes with and without the sandbox."""
+    recipe = Recipe(
+        operations=frozenset({Operation.RESIZE, Operation.COMPRESS}),
+        resize=parse_geometry("400"),
+        effort=Effort.FAST,
+    )
+    inside = ran(TESTS / "sample", tmp_path / "in", recipe=recipe, settings=REQUIRED)
+    outside = ran(TESTS / "sample", tmp_path / "out", recipe=recipe, settings=OPEN)
+    assert digests(tmp_path / "in") == digests(tmp_path / "out")
+    told = [sorted((each.path, each.status) for each in run.outcomes) for run in (inside, outside)]
+    assert told[0] == told[1]
+
+
+@confinable
+@needs_corpora
+def test_every_format_is_the_same_inside(tmp_path: Path) -> None:
+    """Formats of libvips, Pillow and libheif end alike with and without the sandbox."""
+    recipe = Recipe(
+        operations=frozenset({Operation.CONVERT, Operation.COMPRESS, Operation.RESIZE}),
+        target_format="webp",
+        resize=parse_geometry("200"),
+        effort=Effort.FAST,
+    )
+    inside = ran(CORPORA / "formats", tmp_path / "in", recipe=recipe, settings=REQUIRED)
+    outside = ran(CORPORA / "formats", tmp_path / "out", recipe=recipe, settings=OPEN)
+    assert digests(tmp_path / "in") == digests(tmp_path / "out")
+    assert inside.summary.failed == outside.summary.failed
+
+
+@confinable
+def test_letters_in_svg_are_drawn_inside(tmp_path: Path) -> None:
+    """Fonts are found inside the sandbox: letters look as they do outside."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "letters.svg").write_bytes(LETTERS)
+    recipe = Recipe(
+        operations=frozenset({Operation.CONVERT, Operation.COMPRESS}), target_format="png"
+    )
+    ran(tmp_path / "in", tmp_path / "inside", recipe=recipe, settings=REQUIRED)
+    ran(tmp_path / "in", tmp_path / "outside", recipe=recipe, settings=OPEN)
+    assert digests(tmp_path / "inside") == digests(tmp_path / "outside")
+    assert (tmp_path / "inside" / "letters.png").exists()
+
+
+@confinable
+def test_a_dry_run_writes_nothing_and_works(tmp_path: Path) -> None:
+    """A dry run inside the sandbox makes every file and no folder."""
+    source = archive(tmp_path / "in", *SOUND)
+    settings = Settings(parallel=1, dry_run=True, sandbox=Sandbox.REQUIRE)
+    ended = ran(source, tmp_path / "out", settings=settings)
+    assert {outcome.status for outcome in ended.outcomes} == {Status.OPTIMIZED}
+    assert not (tmp_path / "out").exists()
+
+
+@confinable
+def test_links_that_lead_out_are_followed_where_asked(tmp_path: Path) -> None:
+    """`--symlinks follow` reads through links inside the sandbox, and says what that means."""
+    source = archive(tmp_path / "in", "a.jpg")
+    archive(tmp_path / "elsewhere", "b.jpg")
+    (source / "link.jpg").symlink_to(tmp_path / "elsewhere" / "b.jpg")
+    settings = Settings(parallel=1, symlinks=Symlinks.FOLLOW, sandbox=Sandbox.REQUIRE)
+    ended = ran(source, tmp_path / "out", settings=settings)
+    assert {outcome.status for outcome in ended.outcomes} == {Status.OPTIMIZED}
+    assert any("follow" in warning for warning in ended.summary.facts.warnings)
+
+
+@confinable
+def test_images_too_large_to_hold_are_made_inside(tmp_path: Path) -> None:
+    """An image that is turned by way of a temporary file is made, and the file is gone."""
+    (tmp_path / "in").mkdir()
+    image = Image.new("RGB", (6000, 4000), "teal")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "in" / "turned.jpg", exif=exif)
+    settings = Settings(parallel=1, memory_bytes=230_000_000, sandbox=Sandbox.REQUIRE)
+    recipe = Recipe(
+        operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+        target_format="png",
+        effort=Effort.FAST,
+    )
+    (outcome,) = ran(tmp_path / "in", tmp_path / "out", recipe=recipe, settings=settings).outcomes
+    assert outcome.failure is None
+    assert (outcome.width_px, outcome.height_px) == (4000, 6000)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["turned.png"]
+
+
+@pytest.mark.parametrize("make", [NurseryHatchery, SpawnHatchery])
+@confinable
+def test_a_breach_is_told_by_every_hatchery(
+    tmp_path: Path, make: type[NurseryHatchery | SpawnHatchery]
+) -> None:
+    """A worker ends by SIGSYS however it was started, and its temporary folder goes with it."""
+    source = archive(tmp_path / "in", "exec.jpg")
+    setup = Setup(
+        slot=0,
+        source_root=str(source),
+        destination_root=str(tmp_path / "out"),
+        recipe=Recipe(),
+        lease_bytes=100_000_000,
+        base_bytes=8_000_000,
+        can_replace=False,
+        is_dry_run=False,
+        mill=BREAKING,
+        sandbox=Sandbox.REQUIRE,
+    )
+    hatchery = make()
+    try:
+        worker = hatchery.hatch()
+        worker.connection.send(setup)
+        assert worker.connection.recv() == WorkerReady(0)
+        job = Job(0, SourceRef("exec.jpg", 1, 0, "jpg"), "exec.jpg")
+        worker.connection.send(Send(0, (job,)))
+        assert worker.exit_code() == KILLED
+    finally:
+        hatchery.close()
+
+
+def test_a_required_sandbox_that_is_not_there_stops_the_run() -> None:
+    """`require` names what is missing; `auto` tells it and goes on; `off` says nothing."""
+    with pytest.raises(RunError, match="Landlock: not in this kernel"):
+        confinement_warnings(REQUIRED, UNCONFINABLE, is_source_inside=False)
+    (warning,) = confinement_warnings(Settings(), UNCONFINABLE, is_source_inside=False)
+    assert "Landlock" in warning
+    assert confinement_warnings(OPEN, UNCONFINABLE, is_source_inside=True) == ()
+
+
+def test_what_the_sandbox_cannot_hold_is_told() -> None:
+    """An output around its input, and links to anywhere, leave a hole that is told."""
+    whole = Offer(7, has_seccomp=True, missing=())
+    (warning,) = confinement_warnings(Settings(), whole, is_source_inside=True)
+    assert "holds the input" in warning
+    assert readable(Settings(symlinks=Symlinks.FOLLOW), "/in", "") == os.sep
+    assert readable(Settings(), "/in", "a.jpg") == "/in/a.jpg"
+    assert readable(Settings(), "/in", "") == "/in"
+
+
+@confinable
+def test_what_killed_runs_left_is_removed() -> None:
+    """A folder for temporary files that nobody holds goes with the next run; a held one stays."""
+    held, left = Scratch.made(), Scratch.made()
+    os.close(left.descriptor)
+    last = Scratch.made()
+    assert Path(held.path).is_dir()
+    assert not Path(left.path).exists()
+    for scratch in (held, last):
+        scratch.close()
+        assert not Path(scratch.path).exists()

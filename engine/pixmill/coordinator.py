@@ -30,6 +30,7 @@ from pixmill.protocol import (
     Tick,
     WalkEnded,
     WorkerLost,
+    WorkerReady,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Coordinator:
     _recorded: deque[Outcome] = field(default_factory=deque)
     _wanted: int = 0
     _stop: StopMode | None = None
+    _has_told_gaps: bool = False
     _has_ended: bool = False
 
     def __post_init__(self) -> None:
@@ -119,6 +121,9 @@ class Coordinator:
         for report in self.executor.wait(self._patience_s()):
             if isinstance(report, WorkerLost):
                 self._note_loss(report)
+            elif isinstance(report, WorkerReady) and report.gaps and not self._has_told_gaps:
+                self._has_told_gaps = True
+                self.collector.reporter.noticed(f"workers are not wholly confined: {report.gaps}")
             self._handle(report)
         self._pull()
         self._handle(Tick())

@@ -10,6 +10,7 @@ from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 from pixmill.model import DEFAULT_CAPS
+from pixmill.settings import Sandbox
 
 if TYPE_CHECKING:
     from pixmill.model import Caps, Job, Outcome
@@ -59,6 +60,8 @@ class Setup:
         is_dry_run: Whether nothing is published.
         is_flushed: Whether each result reaches the disc before it has its name.
         mill: `module:function` of what makes an image.
+        sandbox: How the worker confines itself before its first file.
+        readable: The only file or folder of the user's that it may read; empty for the source root.
         caps: How large an image may be.
     """
 
@@ -72,6 +75,8 @@ class Setup:
     is_dry_run: bool
     is_flushed: bool = True
     mill: str = DEFAULT_MILL
+    sandbox: Sandbox = Sandbox.AUTO
+    readable: str = ""
     caps: Caps = DEFAULT_CAPS
 
 
@@ -96,9 +101,15 @@ class WalkEnded:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """A started worker can take jobs."""
+    """A started worker can take jobs.
+
+    Attributes:
+        slot: Where it works.
+        gaps: What it could not confine, or empty.
+    """
 
     slot: int
+    gaps: str = ""
 
 
 @dataclass(frozen=True, slots=True)

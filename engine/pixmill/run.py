@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
 from pixmill.collector import Collector
+from pixmill.confinement import confinement_warnings, readable
 from pixmill.coordinator import Coordinator
 from pixmill.dispatch import Rules
 from pixmill.errors import OptionError, RunError
@@ -23,6 +24,7 @@ from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.protocol import Setup, StopMode
 from pixmill.registry import suffix_owner
 from pixmill.reporting import FanOut, Reporter, RunFacts
+from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings
 from pixmill.sizing import Sizing, sized
 from pixmill.stats import Ahead
@@ -123,11 +125,12 @@ def assembled(
 ) -> Run:
     """Put a run together; see `pixmill.api.optimize`."""
     roots = _Roots.of(source, destination)
+    warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))
     publisher = Destination(roots.destination)
     if not settings.dry_run:
         publisher.prepare()
     sizing = _sized(settings)
-    facts = _facts(source, destination, recipe, settings, sizing)
+    facts = _facts(source, destination, recipe, settings, sizing, warnings=warnings)
     walker = Walker(roots.source, settings, roots.excluded)
     executor = LocalExecutor(_setup(roots, recipe, settings, sizing, mill))
     survey = Survey(walker) if reporter is not None and not roots.only else None
@@ -191,6 +194,8 @@ def _setup(roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mi
         is_flushed=settings.durability is Durability.FULL,
         mill=mill,
         caps=settings.caps,
+        sandbox=settings.sandbox,
+        readable=readable(settings, roots.source, roots.only),
     )
 
 
@@ -266,6 +271,8 @@ def _facts(
     recipe: Recipe,
     settings: Settings,
     sizing: Sizing,
+    *,
+    warnings: tuple[str, ...],
 ) -> RunFacts:
     return RunFacts(
         source=os.fspath(source),
@@ -276,5 +283,5 @@ def _facts(
         memory_bytes=settings.memory_bytes or available_memory_bytes() // 2,
         lease_bytes=sizing.lease_bytes,
         is_dry_run=settings.dry_run,
-        warnings=sizing.warnings,
+        warnings=(*sizing.warnings, *warnings),
     )

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
 
-__all__ = ["Durability", "IfExists", "OnCollision", "Redo", "Settings", "Symlinks"]
+__all__ = ["Durability", "IfExists", "OnCollision", "Redo", "Sandbox", "Settings", "Symlinks"]
 
 
 class Durability(StrEnum):
@@ -36,6 +36,14 @@ class IfExists(StrEnum):
     SKIP = "skip"
     OVERWRITE = "overwrite"
     FAIL = "fail"
+
+
+class Sandbox(StrEnum):
+    """How workers are confined: as far as the kernel allows, wholly or no run, not at all."""
+
+    AUTO = "auto"
+    REQUIRE = "require"
+    OFF = "off"
 
 
 class OnCollision(StrEnum):
@@ -73,6 +81,7 @@ class Settings:
         timeout_s: Seconds a file may take. Default: 300.
         retries: Further attempts after a failure that may pass. Default: 2.
         dry_run: Whether everything is done except publishing. Default: false.
+        sandbox: How workers are confined. Default: as far as the kernel allows.
         caps: How large an image may be. Default: see `Caps`.
         max_file_bytes: Largest source that is opened. Default: 2 GB.
         journal: Where the journal is; `None` for beside the output. Default: beside the output.
@@ -97,6 +106,7 @@ class Settings:
     timeout_s: float = 300.0
     retries: int = 2
     dry_run: bool = False
+    sandbox: Sandbox = Sandbox.AUTO
     caps: Caps = DEFAULT_CAPS
     max_file_bytes: int = 2_000_000_000
     journal: str | None = None

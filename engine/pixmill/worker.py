@@ -6,12 +6,16 @@ one file end the loop; what ends the process itself is the coordinator's to see.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import mmap
+import os
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
+from pixmill.errors import RunError
 from pixmill.failures import os_failure
 from pixmill.imaging.confine import trim
 from pixmill.milling import Product
@@ -26,6 +30,9 @@ from pixmill.protocol import (
     Setup,
     WorkerReady,
 )
+from pixmill.sandbox import Grants, confine, limit_file
+from pixmill.settings import Sandbox
+from pixmill.storage.folders import reachable
 from pixmill.storage.local import Destination, copy_into, write_all
 
 if TYPE_CHECKING:
@@ -89,6 +96,7 @@ class Worker:
         ask: Called with a job's number and its cost before it may hold more than the base;
             returns whether it may.
         has_grown: Whether the last job was granted more than the base.
+        grants: What this process may still reach once it is confined.
     """
 
     setup: Setup
@@ -97,7 +105,9 @@ class Worker:
     _destination: Destination = field(init=False)
     _limits: Limits = field(init=False)
     has_grown: bool = False
+    grants: Grants | None = None
     _waited_s: float = 0.0
+    _source: str = ""
 
     def __post_init__(self) -> None:
         """Load what makes an image."""
@@ -108,17 +118,39 @@ class Worker:
         )
         self._limits = Limits(self.setup.lease_bytes, self.setup.caps)
 
+    def confine(self) -> str:
+        """Give up, for good, what making images does not need; return what could not be.
+
+        Raises:
+            RunError: The sandbox is required, and something could not be given up.
+        """
+        if self.setup.sandbox is Sandbox.OFF:
+            return ""
+        writes = [scratch] if (scratch := _scratch()) else []
+        if not self.setup.is_dry_run:
+            self._destination.prepare()  # what is not there cannot be granted
+            writes.append(self.setup.destination_root)
+        grants = Grants((self.setup.readable or self.setup.source_root,), tuple(writes))
+        gaps = "; ".join(confine(grants))
+        if gaps and self.setup.sandbox is Sandbox.REQUIRE:
+            raise RunError(f"a worker cannot be confined as --sandbox require asks: {gaps}")
+        self.grants = grants
+        return gaps
+
     def outcome(self, job: Job) -> Outcome:
         """Make one job, publish it, and tell how it ended."""
         self._waited_s, self.has_grown = 0.0, False
+        if self.grants:
+            limit_file(job.source.size_bytes)
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
-            outcome = self._published(job, self._made(job))
+            with reachable(self._named(job)) as self._source:
+                outcome = self._published(job, self._made(job))
         except _RefusedLeaseError:
             message = "the coordinator refused the memory it needs"
             outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
         except OSError as error:
-            outcome = _failed(job, os_failure(error, Stage.PUBLISH))
+            outcome = _failed(job, self._refused(error) or os_failure(error, Stage.PUBLISH))
         except MemoryError:
             message = "an allocation failed beyond the memory that was planned for it"
             outcome = _failed(job, Failed(FailureKind.MEMORY, Stage.PROCESS, message))
@@ -127,6 +159,15 @@ class Worker:
             outcome = _failed(job, Failed(FailureKind.CORRUPT, Stage.PROCESS, message))
         wall_s = time.monotonic() - wall_s - self._waited_s
         return replace(outcome, wall_s=wall_s, cpu_s=time.process_time() - cpu_s)
+
+    def _refused(self, error: OSError) -> Failed | None:
+        """Return the failure if it was the sandbox that refused a file."""
+        name = error.filename
+        is_denied = error.errno == errno.EACCES and isinstance(name, str | bytes)
+        if not (self.grants and is_denied) or self.grants.covers(os.fsdecode(name)):
+            return None
+        message = f"the sandbox refused access to {os.fsdecode(name)}, which no image needs"
+        return Failed(FailureKind.SANDBOX, Stage.PROCESS, message)
 
     def _made(self, job: Job) -> Product | Failed:
         if not job.source.codec:
@@ -142,7 +183,7 @@ class Worker:
                 self.has_grown = True
 
         return self._mill(
-            self._source(job),
+            self._source,
             job.source.codec,
             self.setup.recipe,
             self._limits,
@@ -150,7 +191,7 @@ class Worker:
             spool_folder=None if self.setup.is_dry_run else self._destination.root,
         )
 
-    def _source(self, job: Job) -> str:
+    def _named(self, job: Job) -> str:
         return f"{self.setup.source_root}/{job.source.path}"
 
     def _published(self, job: Job, product: Product | Failed) -> Outcome:
@@ -175,7 +216,7 @@ class Worker:
     def _writer(self, job: Job, product: Product) -> Callable[[int], int]:
         content = product.content
         if content is None:
-            return copy_into(self._source(job))
+            return copy_into(self._source)
         if isinstance(content, bytes):
             return lambda descriptor: write_all(descriptor, content)
         return lambda descriptor: _copied(content, descriptor)
@@ -190,7 +231,7 @@ def serve(channel: Channel, note: Note) -> None:
         return isinstance(channel.recv(), Grant)
 
     worker = Worker(setup, ask)
-    channel.send(WorkerReady(setup.slot))
+    channel.send(WorkerReady(setup.slot, worker.confine()))
     while True:
         match channel.recv():
             case Send(jobs=jobs):
@@ -205,6 +246,20 @@ def serve(channel: Channel, note: Note) -> None:
                 return
             case unexpected:
                 raise AssertionError(f"unexpected message {unexpected!r}")
+
+
+def _scratch() -> str:
+    """Make a folder for this process's temporary files, have them made there, and return it.
+
+    Inside what the hatchery has set aside, which is removed with all that a dead worker left.
+    """
+    folder = os.path.join(tempfile.gettempdir(), str(os.getpid()))  # noqa: PTH118 - as os knows it
+    try:
+        os.mkdir(folder, 0o700)  # noqa: PTH102 - likewise
+    except OSError:  # no room for large images then, and that is told of each
+        return ""
+    tempfile.tempdir = os.environ["TMPDIR"] = folder  # for Python, and for libvips
+    return folder
 
 
 def _resident_bytes() -> int:
@@ -241,7 +296,6 @@ def _ended(job: Job, product: Product, *, destination: str | None, written_bytes
         height_px=product.height_px,
         quality=product.quality,
         encodes=product.encodes,
-        is_salvaged=product.is_salvaged,
         is_salvaged=product.is_salvaged,
         attempts=job.attempt,
         notes=(*job.notes, *product.notes),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pixmill.errors import RunError
 from pixmill.executors.note import SharedNote, mapped
+from pixmill.executors.scratch import Scratch
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -248,13 +249,17 @@ class SpawnHatchery:
     """Starts each worker as a fresh interpreter: slower and larger, and possible everywhere."""
 
     _started: list[_Spawned] = field(default_factory=list)
+    _scratch: Scratch | None = None
 
     def hatch(self) -> Hatchling:
         """Start an interpreter that becomes a worker."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         shared = context.RawArray("B", 8)
-        process = context.Process(target=_spawned, args=(theirs, shared), daemon=True)
+        self._scratch = self._scratch or Scratch.made()
+        process = context.Process(
+            target=_spawned, args=(theirs, shared, self._scratch.path), daemon=True
+        )
         try:
             process.start()
         except OSError as error:
@@ -276,6 +281,9 @@ class SpawnHatchery:
         for worker in self._started:
             worker.process.join(_END_TIMEOUT_S)
         self._started.clear()
+        if self._scratch is not None:
+            self._scratch.close()
+            self._scratch = None
 
 
 def default_hatchery() -> Hatchery:
@@ -283,8 +291,9 @@ def default_hatchery() -> Hatchery:
     return NurseryHatchery() if sys.platform == "linux" else SpawnHatchery()
 
 
-def _spawned(connection: Connection[Any, Any], shared: Any) -> None:
+def _spawned(connection: Connection[Any, Any], shared: Any, scratch: str) -> None:
     """Be a worker in a fresh interpreter."""
+    Scratch(scratch).adopt()
     os.environ["VIPS_CONCURRENCY"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from pixmill.executors.note import mapped
+from pixmill.executors.scratch import Scratch
 
 __all__ = ["main"]
 
@@ -41,6 +42,7 @@ class _Nursery:
     control: socket.socket
     alarm: socket.socket
     coordinator: int
+    scratch: Scratch
     pids: set[int] = field(default_factory=set)
 
     def run(self) -> None:
@@ -58,6 +60,7 @@ class _Nursery:
             os.kill(pid, signal.SIGKILL)
         for pid in self.pids:
             os.waitpid(pid, 0)
+        self.scratch.close()
 
     def _obeyed(self) -> bool:
         try:
@@ -98,6 +101,7 @@ class _Nursery:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self.pids.discard(pid)
+                self.scratch.drop(pid)
                 self._tell({"ended": pid, "status": status})
 
     def _tell(self, message: dict[str, int]) -> None:
@@ -141,8 +145,12 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # the coordinator decides when workers end
     from pixmill import worker  # noqa: F401, PLC0415 - loads the codecs, once, for all workers
     from pixmill.imaging.confine import prepare_process  # noqa: PLC0415
+    from pixmill.sandbox import library_paths  # noqa: PLC0415
 
     prepare_process()
+    library_paths()  # asked once for all workers
+    scratch = Scratch.made()
+    scratch.adopt()
     alarm, bell = socket.socketpair()
     for end in (alarm, bell):
         end.settimeout(0)
@@ -150,7 +158,7 @@ def main() -> None:
     signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
     gc.collect()
     gc.freeze()  # so that no collection in a worker touches, and so copies, shared pages
-    _Nursery(control, alarm, int(sys.argv[2])).run()
+    _Nursery(control, alarm, int(sys.argv[2]), scratch).run()
 
 
 if __name__ == "__main__":

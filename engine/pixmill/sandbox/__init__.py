@@ -9,7 +9,7 @@ package, and the system calls are five.
 from __future__ import annotations
 
 from pixmill.sandbox.confining import Offer, confine, offered
-from pixmill.sandbox.grants import Grants
+from pixmill.sandbox.grants import Grants, library_paths
 from pixmill.sandbox.limits import limit_file
 
-__all__ = ["Grants", "Offer", "confine", "limit_file", "offered"]
+__all__ = ["Grants", "Offer", "confine", "library_paths", "limit_file", "offered"]

@@ -1,0 +1,46 @@
+"""Break a rule of the sandbox at names that say which; at `meek` ones, and shrug when refused."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from faults.plugin import faulty, is_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DEEDS", "mill"]
+
+_PTRACE_ATTACH: Final = 16
+
+
+def _trace(_source: str) -> None:
+    if ctypes.CDLL(None).ptrace(_PTRACE_ATTACH, os.getppid(), 0, 0) == 0:
+        raise AssertionError("it traces its parent")
+
+
+DEEDS: Final[dict[str, Callable[[str], object]]] = {
+    "passwd": lambda _source: Path("/etc/passwd").read_bytes(),
+    "beside": lambda source: Path(source).parents[1].joinpath("stray").write_bytes(b"x"),
+    "into-source": lambda source: Path(source).with_name("stray").write_bytes(b"x"),
+    "sibling": lambda source: Path(source).with_name("other.jpg").read_bytes(),
+    "exec": lambda _source: os.execv("/bin/true", ["true"]),  # noqa: S606 - the fault
+    "connect": lambda _source: socket.create_connection(("127.0.0.1", 9)),
+    "ptrace": _trace,
+}
+
+
+def _break(source: str) -> None:
+    for name, deed in DEEDS.items():
+        if is_named(source, name):
+            shrugged = (OSError,) if is_named(source, "meek") else ()
+            with contextlib.suppress(*shrugged):
+                deed(source)
+
+
+mill = faulty(_break)
