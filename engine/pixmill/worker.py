@@ -32,7 +32,6 @@ from pixmill.protocol import (
 )
 from pixmill.sandbox import Grants, confine, limit_file
 from pixmill.settings import Sandbox
-from pixmill.storage.folders import reachable
 from pixmill.storage.local import Destination, copy_into, write_all
 
 if TYPE_CHECKING:
@@ -107,7 +106,6 @@ class Worker:
     has_grown: bool = False
     grants: Grants | None = None
     _waited_s: float = 0.0
-    _source: str = ""
 
     def __post_init__(self) -> None:
         """Load what makes an image."""
@@ -144,8 +142,7 @@ class Worker:
             limit_file(job.source.size_bytes)
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
-            with reachable(self._named(job)) as self._source:
-                outcome = self._published(job, self._made(job))
+            outcome = self._published(job, self._made(job))
         except _RefusedLeaseError:
             message = "the coordinator refused the memory it needs"
             outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
@@ -183,7 +180,7 @@ class Worker:
                 self.has_grown = True
 
         return self._mill(
-            self._source,
+            self._source(job),
             job.source.codec,
             self.setup.recipe,
             self._limits,
@@ -191,7 +188,7 @@ class Worker:
             spool_folder=None if self.setup.is_dry_run else self._destination.root,
         )
 
-    def _named(self, job: Job) -> str:
+    def _source(self, job: Job) -> str:
         return f"{self.setup.source_root}/{job.source.path}"
 
     def _published(self, job: Job, product: Product | Failed) -> Outcome:
@@ -216,7 +213,7 @@ class Worker:
     def _writer(self, job: Job, product: Product) -> Callable[[int], int]:
         content = product.content
         if content is None:
-            return copy_into(self._source)
+            return copy_into(self._source(job))
         if isinstance(content, bytes):
             return lambda descriptor: write_all(descriptor, content)
         return lambda descriptor: _copied(content, descriptor)
