@@ -9,16 +9,16 @@ import pytest
 import pyvips
 
 from corpora import corpus_files, needs_corpora
-from pixmill.content import ContentClass, ContentStats, classify
+from pixmill.content import ContentClass, Sample, classify
 from pixmill.imaging.compare import is_identical, psnr
-from pixmill.imaging.content import content_stats
+from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 
 
 def _share_of_photographs(folder: str) -> float:
     odd = [path for path in corpus_files(folder) if zlib.crc32(path.name.encode()) % 2]
     images = [pyvips.Image.new_from_file(str(path)).copy_memory() for path in odd]
-    found = [classify(content_stats(image)) for image in images]
+    found = [classify(sampled(image)) for image in images]
     return found.count(ContentClass.PHOTOGRAPH) / len(found)
 
 
@@ -41,16 +41,26 @@ def test_any_shape_has_statistics(size: tuple[int, int], bands: int) -> None:
     """Thin, tiny, grey and transparent images have statistics of at most 65,536 pixels."""
     image = pyvips.Image.black(*size, bands=bands)
     image = image.copy(interpretation="b-w" if bands < 3 else "srgb")
-    stats = content_stats(image)
-    assert 1 <= stats.pixels <= 65_536
-    assert stats.colours == 1
-    assert stats.flat in (0.0, 1.0)
+    sample = sampled(image)
+    assert 1 <= len(sample.pixels) <= 65_536
+    assert sample.colours == 1
+    assert sample.flat == 1.0
+    assert (sample.edges, sample.saturation, sample.common) == (0.0, 0.0, 1.0)
 
 
 def test_an_empty_sample_is_a_photograph() -> None:
     """Where nothing is known the safe class is answered."""
-    stats = ContentStats(pixels=0, colours=0, flat=0, edges=0, saturation=0, common=0)
-    assert classify(stats) is ContentClass.PHOTOGRAPH
+    assert classify(Sample([], 1)) is ContentClass.PHOTOGRAPH
+
+
+def test_statistics_are_of_neighbours_within_a_row() -> None:
+    """Two rows of three pixels have four pairs: the end of a row is no neighbour of the next."""
+    red, dark_red, white = 0x0000FF, 0x000040, 0xFFFFFF
+    sample = Sample([red, red, dark_red, dark_red, white, white], 3)
+    assert sample.colours == 3
+    assert sample.flat == 2 / 4
+    assert sample.edges == 2 / 4
+    assert sample.saturation == pytest.approx((2 * 255 + 2 * 64) / (6 * 255))
 
 
 def test_psnr_is_what_its_formula_says() -> None:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from pixmill.content import classify
 from pixmill.imaging import compare, encode, load, metadata, probe, steps
 from pixmill.imaging.confine import lift_memory_limit, limit_memory
-from pixmill.imaging.content import content_stats
+from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
@@ -251,7 +251,7 @@ class _Mill:
         return encodings if self.plan.is_pinned else encodings[:1]
 
     def _content_class(self) -> ContentClass:
-        shown = classify(content_stats(self._image()))
+        shown = classify(sampled(self._image()))
         self.notes.append(f"content: {shown}")
         return shown
 
