@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from pixmill_cli.commands.config import config_app
+from pixmill_cli.commands.doctor import doctor
 from pixmill_cli.commands.formats import formats
 from pixmill_cli.commands.inspect import inspect
 from pixmill_cli.commands.optimize import optimize
@@ -32,6 +33,7 @@ app.command(cls=Command, no_args_is_help=True)(inspect)
 app.command(cls=Command, no_args_is_help=True)(status)
 app.command(cls=Command, no_args_is_help=True)(runs)
 app.command(cls=Command)(formats)
+app.command(cls=Command)(doctor)
 app.add_typer(config_app, name="config")
 
 

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixmill.diagnosis import Finding, diagnosed, is_sound
 from pixmill.errors import ImageError, OptionError
 from pixmill.journal.place import place_of
 from pixmill.journal.store import Journal, PastRun, opened_to_read
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from pixmill.reporting import Reporter
 
 __all__ = [
+    "Finding",
     "FormatSupport",
     "Journal",
     "PastRun",
     "Run",
+    "can_confine",
     "decode_cost",
+    "doctor",
     "formats",
     "history",
     "inspect",
@@ -142,6 +146,16 @@ def optimize_file(
         mtime_ns=mtime_ns,
         can_replace=True,
     )
+
+
+def doctor() -> list[Finding]:
+    """Return what this kernel and this machine give a run; loads pyvips into this process."""
+    return diagnosed()
+
+
+def can_confine(findings: list[Finding]) -> bool:
+    """Return whether `--sandbox require` can be met by what was found."""
+    return is_sound(findings)
 
 
 def inspect(path: str | os.PathLike[str]) -> Header:

@@ -11,24 +11,32 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["available_memory_bytes", "tree_memory_bytes", "usable_cpus"]
+__all__ = [
+    "available_memory_bytes",
+    "cgroup_cpus",
+    "cgroup_memory_bytes",
+    "file_system",
+    "knows_data_size",
+    "knows_proportional_size",
+    "tree_memory_bytes",
+    "usable_cpus",
+]
 
 _CGROUP = Path("/sys/fs/cgroup")
+_NO_LIMIT_BYTES = 1 << 60  # version 1 spells "none" as the largest number of whole pages
 
 
 def usable_cpus() -> int:
     """Return how many CPUs this process may really use: affinity, then the cgroup's quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
+    quota = cgroup_cpus()
     return max(1, min(cpus, round(quota)) if quota else cpus)
 
 
 def available_memory_bytes() -> int:
     """Return the memory that is free for this process: the machine's, or what its cgroup leaves."""
     available_bytes = psutil.virtual_memory().available
-    limit_bytes = _number(_CGROUP / "memory.max") or _number(
-        _CGROUP / "memory" / "memory.limit_in_bytes"
-    )
+    limit_bytes = cgroup_memory_bytes()
     used_bytes = _number(_CGROUP / "memory.current") or _number(
         _CGROUP / "memory" / "memory.usage_in_bytes"
     )
@@ -46,6 +54,27 @@ def tree_memory_bytes(pids: Iterable[int]) -> int:
     return sum(_memory_bytes(pid) for pid in (os.getpid(), *pids))
 
 
+def knows_proportional_size() -> bool:
+    """Return whether the system tells how much memory is a process's own."""
+    return psutil.LINUX and psutil.Process().memory_full_info().pss > 0
+
+
+def knows_data_size() -> bool:
+    """Return whether the system tells, and so limits, how much data a process holds."""
+    try:
+        return "VmData:" in Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+
+
+def file_system(path: str) -> str:
+    """Return the kind of file system that a path lies on, or nothing where it is unknown."""
+    real = os.path.realpath(path)
+    mounts = {each.mountpoint: each.fstype for each in psutil.disk_partitions(all=True)}
+    above = [real, *map(str, Path(real).parents)]
+    return next((mounts[each] for each in above if each in mounts), "")
+
+
 def _memory_bytes(pid: int) -> int:
     try:
         process = psutil.Process(pid)
@@ -56,7 +85,15 @@ def _memory_bytes(pid: int) -> int:
         return 0
 
 
-def _cgroup_quota() -> float | None:
+def cgroup_memory_bytes() -> int | None:
+    """Return the memory that the cgroup allows, `None` without a limit."""
+    limit_bytes = _number(_CGROUP / "memory.max") or _number(
+        _CGROUP / "memory" / "memory.limit_in_bytes"
+    )
+    return None if limit_bytes is None or limit_bytes > _NO_LIMIT_BYTES else limit_bytes
+
+
+def cgroup_cpus() -> float | None:
     """Return the CPUs that the cgroup's quota allows, `None` without one."""
     try:
         quota, period = (_CGROUP / "cpu.max").read_text().split()
