@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Feeder"]
 
+_MAX_NAME_BYTES = 255  # NAME_MAX of every file system that matters
 _SKIPS = {
     Sort.HIDDEN: SkipReason.HIDDEN,
     Sort.EXCLUDED: SkipReason.EXCLUDED,
@@ -197,6 +198,10 @@ class Feeder:
         return SkipReason.DONE if is_there else None
 
     def _refused(self, destination: str) -> Failed | None:
+        name = destination.rpartition("/")[2]
+        if (size := len(os.fsencode(name))) > _MAX_NAME_BYTES:
+            message = f"its new name has {size} bytes and {_MAX_NAME_BYTES} are allowed: shorten it"
+            return Failed(FailureKind.REFUSED, Stage.PLAN, message)
         inside = folded(destination + "/").startswith(folded(self.protected) + "/")
         if not self.protected or not inside:
             return None

@@ -19,6 +19,7 @@ import pathspec
 
 from pixmill.naming import folded, stem_key
 from pixmill.settings import Symlinks
+from pixmill.storage.folders import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,8 @@ class Walker:
 
     def _list(self, place: _Place, listing: _Listing) -> Trouble | None:
         try:
-            with os.scandir(os.path.join(self.root, place.path)) as entries:
+            path = os.path.join(self.root, place.path)
+            with reachable(path) as short, os.scandir(short) as entries:
                 for entry in entries:
                     path = f"{place.path}/{entry.name}" if place.path else entry.name
                     self._take(entry, path, place, listing)

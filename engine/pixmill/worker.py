@@ -32,6 +32,7 @@ from pixmill.protocol import (
 )
 from pixmill.sandbox import Grants, confine, limit_file
 from pixmill.settings import Sandbox
+from pixmill.storage.folders import reachable
 from pixmill.storage.local import Destination, copy_into, write_all
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Worker:
     has_grown: bool = False
     grants: Grants | None = None
     _waited_s: float = 0.0
+    _source: str = ""
 
     def __post_init__(self) -> None:
         """Load what makes an image."""
@@ -142,7 +144,8 @@ class Worker:
             limit_file(job.source.size_bytes)
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
-            outcome = self._published(job, self._made(job))
+            with reachable(self._named(job)) as self._source:
+                outcome = self._published(job, self._made(job))
         except _RefusedLeaseError:
             message = "the coordinator refused the memory it needs"
             outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
@@ -180,7 +183,7 @@ class Worker:
                 self.has_grown = True
 
         return self._mill(
-            self._source(job),
+            self._source,
             job.source.codec,
             self.setup.recipe,
             self._limits,
@@ -188,7 +191,7 @@ class Worker:
             spool_folder=None if self.setup.is_dry_run else self._destination.root,
         )
 
-    def _source(self, job: Job) -> str:
+    def _named(self, job: Job) -> str:
         return f"{self.setup.source_root}/{job.source.path}"
 
     def _published(self, job: Job, product: Product | Failed) -> Outcome:
@@ -201,7 +204,7 @@ class Worker:
             try:
                 written_bytes = self._destination.publish(
                     job.destination,
-                    self._writer(job, product),
+                    self._writer(product),
                     mtime_ns=job.source.mtime_ns,
                     can_replace=self.setup.can_replace or job.can_replace or job.attempt > 1,
                 )
@@ -210,10 +213,10 @@ class Worker:
                 return _failed(job, Failed(FailureKind.EXISTS, Stage.PUBLISH, message))
         return _ended(job, product, destination=job.destination, written_bytes=written_bytes)
 
-    def _writer(self, job: Job, product: Product) -> Callable[[int], int]:
+    def _writer(self, product: Product) -> Callable[[int], int]:
         content = product.content
         if content is None:
-            return copy_into(self._source(job))
+            return copy_into(self._source)
         if isinstance(content, bytes):
             return lambda descriptor: write_all(descriptor, content)
         return lambda descriptor: _copied(content, descriptor)

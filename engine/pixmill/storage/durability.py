@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pixmill.settings import Durability
+from pixmill.storage.folders import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,8 @@ def syncer(root: str, durability: Durability) -> Callable[[set[str]], None]:
 def _flushed(folder: str) -> None:
     if sys.platform == "win32":  # folders cannot be opened there
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    with reachable(os.path.join(folder, ".")) as short:
+        descriptor = os.open(short, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

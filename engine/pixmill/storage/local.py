@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
+from pixmill.storage.folders import Folder, Root, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ class Head:
 
 
 def read_head(path: str, *, can_follow: bool) -> Head:
-    """Read the first bytes of a file without ever waiting for a FIFO or a device.
+    """Read the first bytes of a file without ever opening a FIFO, a socket or a device.
 
     Args:
         path: The file.
@@ -64,7 +65,12 @@ def read_head(path: str, *, can_follow: bool) -> Head:
         OSError: It cannot be opened or read.
     """
     flags = os.O_RDONLY | _O_NONBLOCK | _O_BINARY | (0 if can_follow else _O_NOFOLLOW)
-    descriptor = os.open(path, flags)
+    with reachable(path) as short:
+        status = os.stat(short, follow_symlinks=can_follow)
+        is_special = not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode))
+        if is_special:  # to open a device may itself do something
+            return Head(b"", status.st_size, status.st_mtime_ns, is_regular=False)
+        descriptor = os.open(short, flags)
     try:
         status = os.fstat(descriptor)
         is_regular = stat.S_ISREG(status.st_mode)
@@ -85,7 +91,11 @@ class Destination:
 
     root: str
     is_flushed: bool = True
-    _folders: dict[str, str] = field(default_factory=dict)
+    _held: Root = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hold the root from when it is first published into."""
+        self._held = Root(self.root)
 
     def prepare(self) -> None:
         """Make the root.
@@ -102,12 +112,17 @@ class Destination:
 
     def exists(self, relative: str) -> bool:
         """Return whether anything, a dangling link included, stands at this name."""
-        return os.path.lexists(self.path(relative))
+        try:
+            with reachable(self.path(relative)) as path:
+                return os.path.lexists(path)
+        except OSError:  # a folder above is not there
+            return False
 
     def holds(self, relative: str, size_bytes: int, mtime_ns: int) -> bool:
         """Return whether a regular file of this size and time stands at a name."""
         try:
-            status = os.lstat(self.path(relative))
+            with reachable(self.path(relative)) as path:
+                status = os.lstat(path)
         except OSError:
             return False
         is_same_time = abs(status.st_mtime_ns - mtime_ns) < _TIME_GRAIN_NS
@@ -140,51 +155,37 @@ class Destination:
             FileExistsError: A file stands there and may not be replaced.
             OSError: The destination cannot be written.
         """
-        final = self.path(relative)
-        temporary, descriptor = _temporary(self._folder(relative))
-        try:
+        above, _, name = relative.rpartition("/")
+        with self._held.folder(above, can_make=True) as folder:
+            temporary, descriptor = _temporary(folder)
             try:
-                written_bytes = write(descriptor)
-                if self.is_flushed:
-                    os.fsync(descriptor)
-                os.utime(
-                    descriptor if os.utime in os.supports_fd else temporary, ns=(mtime_ns,) * 2
-                )
-                _rename(temporary, final, can_replace=can_replace)
-            finally:
-                os.close(descriptor)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+                try:
+                    written_bytes = write(descriptor)
+                    if self.is_flushed:
+                        os.fsync(descriptor)
+                    if os.utime in os.supports_fd:
+                        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+                    else:
+                        folder.utime(temporary, mtime_ns)
+                    _rename(folder, temporary, name, can_replace=can_replace)
+                finally:
+                    os.close(descriptor)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    folder.unlink(temporary)
+                raise
         return written_bytes
 
     def sweep(self, relative_folder: str) -> int:
         """Remove temporary files that no living process holds; return how many."""
-        folder = self.path(relative_folder) if relative_folder else self.root
         swept = 0
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                swept += _is_temporary(entry.name) and _is_swept(entry.path)
+        with (
+            contextlib.suppress(OSError),
+            self._held.folder(relative_folder, can_make=False) as folder,
+        ):
+            for name in folder.names():
+                swept += _is_temporary(name) and _is_swept(folder, name)
         return swept
-
-    def _folder(self, relative: str) -> str:
-        """Make and check the folder of a name: no part below the root may be a link."""
-        parts = relative.split("/")[:-1]
-        key = "/".join(parts)
-        if key not in self._folders:
-            folder = self.root
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            for part in parts:
-                folder = os.path.join(folder, part)
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(folder)
-                if not stat.S_ISDIR(os.lstat(folder).st_mode):
-                    raise NotADirectoryError(
-                        f"expected a folder at {folder}, found a file or a link"
-                    )
-            self._folders = {key: folder}
-        return self._folders[key]
 
 
 def copy_into(source: str) -> Callable[[int], int]:
@@ -192,7 +193,7 @@ def copy_into(source: str) -> Callable[[int], int]:
 
     def write(descriptor: int) -> int:
         written_bytes = 0
-        with open(source, "rb", buffering=0) as stream:
+        with reachable(source) as short, open(short, "rb", buffering=0) as stream:
             while chunk := stream.read(_COPY_BYTES):
                 written_bytes += write_all(descriptor, chunk)
         return written_bytes
@@ -208,23 +209,21 @@ def write_all(descriptor: int, content: bytes | memoryview) -> int:
     return len(content)
 
 
-def _temporary(folder: str) -> tuple[str, int]:
+def _temporary(folder: Folder) -> tuple[str, int]:
     while True:
         name = f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
-        path = os.path.join(folder, name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_NOFOLLOW | _O_BINARY
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY)
         if fcntl is None:
-            return path, descriptor
+            return name, descriptor
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:  # a sweep of another run was quicker: it removes this name
             os.close(descriptor)
         except OSError:  # no locks on this file system: sweeps there find every file abandoned
-            return path, descriptor
+            return name, descriptor
         else:
             if os.fstat(descriptor).st_nlink:
-                return path, descriptor
+                return name, descriptor
             os.close(descriptor)  # a sweep removed it before it was locked
 
 
@@ -232,7 +231,7 @@ def _is_temporary(name: str) -> bool:
     return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
 
 
-def _is_swept(path: str) -> bool:
+def _is_swept(folder: Folder, name: str) -> bool:
     """Remove a file unless a process holds the lock of `_temporary`, which dies with its process.
 
     It is removed under that lock, so that its owner cannot take the lock in between.
@@ -240,12 +239,12 @@ def _is_swept(path: str) -> bool:
     if fcntl is None:
         return False
     try:
-        descriptor = os.open(path, os.O_WRONLY | _O_NOFOLLOW | _O_NONBLOCK)
+        descriptor = folder.open(name, os.O_WRONLY | _O_NONBLOCK)
     except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(path)
+        folder.unlink(name)
     except OSError:
         return False
     else:
@@ -254,17 +253,17 @@ def _is_swept(path: str) -> bool:
         os.close(descriptor)
 
 
-def _rename(temporary: str, final: str, *, can_replace: bool) -> None:
+def _rename(folder: Folder, temporary: str, final: str, *, can_replace: bool) -> None:
     if can_replace:
-        os.replace(temporary, final)
+        folder.replace(temporary, final)
         return
     try:
-        os.link(temporary, final)
+        folder.link(temporary, final)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links: the check is all there is
-        if os.path.lexists(final):
+        if folder.has(final):
             raise FileExistsError(final) from None
-        os.replace(temporary, final)
+        folder.replace(temporary, final)
     else:
-        os.unlink(temporary)
+        folder.unlink(temporary)
