@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import threading
+from multiprocessing import Pipe
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from PIL import Image
@@ -16,14 +21,27 @@ from corpora import CORPORA, needs_corpora
 from pixmill.confinement import confinement_warnings, readable
 from pixmill.errors import RunError
 from pixmill.executors.hatchery import NurseryHatchery, SpawnHatchery
+from pixmill.executors.hearing import UntrustedError, heard
 from pixmill.executors.scratch import Scratch
-from pixmill.model import FailureKind, Job, SourceRef, Status
-from pixmill.protocol import Send, Setup, WorkerReady
+from pixmill.model import (
+    Failed,
+    FailureKind,
+    Job,
+    Outcome,
+    SkipReason,
+    SourceRef,
+    Stage,
+    Status,
+)
+from pixmill.protocol import CostKnown, JobEnded, Send, Setup, WorkerReady
 from pixmill.recipe import Effort, Operation, Recipe
 from pixmill.sandbox import Grants, Offer, offered
 from pixmill.settings import Sandbox, Settings, Symlinks
 from pixmill.units import parse_geometry
 from runs import TESTS, archive, by_path, digests, ran, temporary_files
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 MISSING = offered().missing
 confinable = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING) or "it can")
@@ -217,11 +235,11 @@ UNCONFINABLE = Offer(0, has_seccomp=True, missing=("Landlock: not in this kernel
 def test_a_breach_costs_its_own_file(tmp_path: Path) -> None:
     """A rule that a codec breaks is refused and recorded as sandbox; every other file is made."""
     deeds = [f"{name}.jpg" for name in ("passwd", "beside", "exec", "connect")]
-    names = (*SOUND, *deeds, "ptrace.jpg", "into-source.jpg", "meek-passwd.jpg")
-    source = archive(tmp_path / "in", *names)
+    others = ("ptrace.jpg", "escape.jpg", "into-source.jpg", "meek-passwd.jpg")
+    source = archive(tmp_path / "in", *SOUND, *deeds, *others)
     ended = ran(source, tmp_path / "out", settings=REQUIRED, mill=BREAKING)
     outcomes = by_path(ended.outcomes)
-    for name in (*deeds, "ptrace.jpg"):
+    for name in (*deeds, "ptrace.jpg", "escape.jpg"):
         failure = outcomes[name].failure
         assert failure is not None, name
         assert failure.kind is FailureKind.SANDBOX, name
@@ -388,6 +406,74 @@ def test_what_the_sandbox_cannot_hold_is_told() -> None:
     assert readable(Settings(symlinks=Symlinks.FOLLOW), "/in", "") == os.sep
     assert readable(Settings(), "/in", "a.jpg") == "/in/a.jpg"
     assert readable(Settings(), "/in", "") == "/in"
+
+
+class Outlaw:
+    """Unpickled without care, it calls a function."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        """Name the function."""
+        return os.mkdir, ("stray",)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        WorkerReady(3, "Landlock: not in this kernel"),
+        CostKnown(3, 1, 10**12),
+        JobEnded(
+            3,
+            1,
+            Outcome(path="a.jpg", status=Status.SKIPPED, reason=SkipReason.LARGER, notes=("x",)),
+            5,
+        ),
+        JobEnded(
+            3,
+            1,
+            Outcome(
+                path="\udcff", status=Status.FAILED, failure=Failed(FailureKind.IO, Stage.READ, "x")
+            ),
+        ),
+    ],
+    ids=lambda report: type(report).__name__,
+)
+def test_what_workers_say_arrives(report: WorkerReady | CostKnown | JobEnded) -> None:
+    """Every report is heard as it was said."""
+    ours, theirs = Pipe()
+    theirs.send(report)
+    assert heard(ours, 3) == report
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps(Outlaw()),
+        pickle.dumps(JobEnded(3, 1, cast("Outcome", Outlaw()))),
+        pickle.dumps(JobEnded(3, 1, cast("Outcome", None))),
+        pickle.dumps(WorkerReady(4)),
+        pickle.dumps(3),
+        pickle.dumps(WorkerReady(3))[:-4],
+        b"",
+        b"\0" * (2 << 20),
+    ],
+    ids=["call", "call within", "no outcome", "slot", "number", "cut", "empty", "long"],
+)
+def test_what_no_worker_says_is_refused(content: bytes) -> None:
+    """A message that names a function, another slot or nothing known is not unpickled further."""
+    ours, theirs = Pipe()
+    sender = threading.Thread(target=send_all, args=(theirs, content))
+    sender.start()
+    with pytest.raises(UntrustedError):
+        heard(ours, 3)
+    ours.close()
+    sender.join()
+    assert not Path("stray").exists()
+
+
+def send_all(connection: Connection[object, object], content: bytes) -> None:
+    """Send what fits until the other end is closed."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError), connection:
+        connection.send_bytes(content)
 
 
 @confinable

@@ -228,7 +228,12 @@ class Dispatcher:
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Record an outcome, or put a job that failed for a passing reason aside for a while."""
-        outcome = replace(outcome, attempts=job.attempt)
+        outcome = replace(
+            outcome,
+            attempts=job.attempt,
+            path=job.source.path,  # what a worker is told, it cannot rename
+            destination=None if outcome.destination is None else job.destination,
+        )
         failure = outcome.failure
         if failure and failure.kind in _FATAL:
             self._give_up(f"{outcome.path}: {failure.message}")

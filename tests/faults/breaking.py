@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import pickle
+import signal
 import socket
+import stat
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["DEEDS", "mill"]
 
 _PTRACE_ATTACH: Final = 16
+_STDERR: Final = 2
+
+
+class _Escape:
+    """Unpickled without care, it makes a file in the coordinator."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, int]]:
+        return os.mknod, (str(self.path), 0o600)
+
+
+def _escape(source: str) -> None:
+    """Speak in the worker's place: send down its pipe what no worker sends."""
+    content = pickle.dumps(_Escape(Path(source).parents[1] / "stray"))
+    message = struct.pack("!i", len(content)) + content
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not files
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode) and int(name) > _STDERR:
+                os.write(int(name), message)
+    while True:
+        signal.pause()
 
 
 def _trace(_source: str) -> None:
@@ -32,6 +59,7 @@ DEEDS: Final[dict[str, Callable[[str], object]]] = {
     "exec": lambda _source: os.execv("/bin/true", ["true"]),  # noqa: S606 - the fault
     "connect": lambda _source: socket.create_connection(("127.0.0.1", 9)),
     "ptrace": _trace,
+    "escape": _escape,
 }
 
 

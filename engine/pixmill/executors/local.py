@@ -13,6 +13,7 @@ from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING
 
 from pixmill.executors.hatchery import Hatchery, default_hatchery
+from pixmill.executors.hearing import UntrustedError, heard
 from pixmill.protocol import (
     Grant,
     KillWorker,
@@ -93,7 +94,13 @@ class LocalExecutor:
             return reports
         try:
             while worker.connection.poll():
-                reports.append(worker.connection.recv())
+                reports.append(heard(worker.connection, slot))
+        except UntrustedError as error:
+            worker.kill()
+            del self._workers[slot]
+            worker.connection.close()
+            reason = f"a message that no worker sends: {error}"
+            reports.append(WorkerLost(slot, worker.note.in_hand, reason, is_breach=True))
         except (EOFError, OSError):
             del self._workers[slot]
             worker.connection.close()
