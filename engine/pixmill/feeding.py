@@ -154,29 +154,17 @@ class Feeder:
 
     def _job(self, named: Named) -> Job | Outcome:
         source = named.source
-        notes = []
-        if suffix := wrong_suffix(source):
-            notes.append(f"named {suffix}, and its content is {codec(source.codec).title}")
-        if named.rival and self.settings.on_collision is OnCollision.FAIL:
-            message = f"wants the name that {named.rival} has: rename it, or use suffix"
-            return _failed(source, Failed(FailureKind.COLLISION, Stage.PLAN, message))
-        if named.rival:
-            notes.append(f"its name was taken by {named.rival}")
-        refused = self._refused(named.destination)
-        if refused is not None:
-            return _failed(source, refused)
         record = self._known.get(source.path)
         if (reason := self._left(source, named.destination, record)) is not None:
             return _skipped(source, reason)
+        if (refused := self._refused(named)) is not None:
+            return _failed(source, refused)
         is_own = record is not None and record.destination == named.destination
-        if (
-            not is_own
-            and self.settings.if_exists is not IfExists.OVERWRITE
-            and (self.destination.exists(named.destination))
-        ):
+        may_replace = is_own or self.settings.if_exists is IfExists.OVERWRITE
+        if not may_replace and self.destination.exists(named.destination):
             return self._exists(source)
         number, self._number = self._number, self._number + 1
-        return Job(number, source, named.destination, can_replace=is_own, notes=tuple(notes))
+        return Job(number, source, named.destination, can_replace=is_own, notes=_notes(named))
 
     def _left(
         self, source: SourceRef, destination: str, record: Record | None
@@ -197,12 +185,11 @@ class Feeder:
         )
         return SkipReason.DONE if is_there else None
 
-    def _refused(self, destination: str) -> Failed | None:
-        name = destination.rpartition("/")[2]
-        if (size := len(os.fsencode(name))) > _MAX_NAME_BYTES:
-            message = f"its new name has {size} bytes and {_MAX_NAME_BYTES} are allowed: shorten it"
-            return Failed(FailureKind.REFUSED, Stage.PLAN, message)
-        inside = folded(destination + "/").startswith(folded(self.protected) + "/")
+    def _refused(self, named: Named) -> Failed | None:
+        if named.rival and self.settings.on_collision is OnCollision.FAIL:
+            message = f"wants the name that {named.rival} has: rename it, or use suffix"
+            return Failed(FailureKind.COLLISION, Stage.PLAN, message)
+        inside = folded(named.destination + "/").startswith(folded(self.protected) + "/")
         if not self.protected or not inside:
             return None
         message = "its destination lies among the sources: choose another output folder"
@@ -213,6 +200,16 @@ class Feeder:
             return _skipped(source, SkipReason.EXISTS)
         message = "a file stands at its destination: use --if-exists skip or overwrite"
         return _failed(source, Failed(FailureKind.EXISTS, Stage.PLAN, message))
+
+
+def _notes(named: Named) -> tuple[str, ...]:
+    """Return what the user should know of a name: a wrong suffix, a rival."""
+    notes = []
+    if suffix := wrong_suffix(named.source):
+        notes.append(f"named {suffix}, and its content is {codec(named.source.codec).title}")
+    if named.rival:
+        notes.append(f"its name was taken by {named.rival}")
+    return tuple(notes)
 
 
 def _skipped(source: SourceRef, reason: SkipReason) -> Outcome:

@@ -82,8 +82,11 @@ class Namer:
         A source whose own name is the wanted one keeps it, else the first in order takes it; the
         others keep their source suffix inside the name: `a.jpg.webp`.
         """
-        self._forget_before(stem_key(posixpath.basename(group[0].path)))
+        if len(self._renamed) > _MANY_RENAMED:
+            self._forget_before(stem_key(posixpath.basename(group[0].path)))
         held: dict[str, str] = {}
+        if len(group) == 1:
+            return [self._claimed(group[0], self._wanted(group[0]), held)]
         wanted = [self._wanted(source) for source in group]
         order = sorted(
             range(len(group)), key=lambda at: wanted[at] != posixpath.basename(group[at].path)
@@ -120,10 +123,9 @@ class Namer:
         return stem + target.suffixes[0]
 
     def _forget_before(self, key: str) -> None:
-        if len(self._renamed) > _MANY_RENAMED:
-            self._renamed = {
-                name: path for name, path in self._renamed.items() if stem_key(name) >= key
-            }
+        self._renamed = {
+            name: path for name, path in self._renamed.items() if stem_key(name) >= key
+        }
 
 
 def _candidates(name: str, wanted: str) -> Iterable[str]:
