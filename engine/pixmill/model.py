@@ -55,6 +55,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     PERMISSION = "permission"
     VANISHED = "vanished"
+    CHANGED = "changed"
     IO = "io"
     NO_SPACE = "no-space"
     EXISTS = "exists"

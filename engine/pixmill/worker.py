@@ -33,7 +33,7 @@ from pixmill.protocol import (
 from pixmill.sandbox import Grants, confine, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
-from pixmill.storage.local import Destination, copy_into, write_all
+from pixmill.storage.local import Destination, change_of, copy_into, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +85,14 @@ class Mill(Protocol):
 
 class _RefusedLeaseError(Exception):
     """The coordinator refuses the lease: the job is over."""
+
+
+class _ChangedError(Exception):
+    """The source is not what it was when it was met: what was made of it must not be published."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 @dataclass(slots=True)
@@ -145,7 +153,11 @@ class Worker:
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
             with reachable(self._named(job)) as self._source:
-                outcome = self._published(job, self._made(job))
+                product = self._made(job)
+                self._check_unchanged(job, product)
+                outcome = self._published(job, product)
+        except _ChangedError as error:
+            outcome = _failed(job, error.failure)
         except _RefusedLeaseError:
             message = "the coordinator refused the memory it needs"
             outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
@@ -191,6 +203,21 @@ class Worker:
             spool_folder=None if self.setup.is_dry_run else self._destination.root,
         )
 
+    def _check_unchanged(self, job: Job, product: Product | Failed) -> None:
+        """Refuse to publish from a source that somebody else has at work meanwhile.
+
+        A failure stands, unless it is damage, which a change explains better.
+        """
+        if isinstance(product, Failed) and product.kind is not FailureKind.CORRUPT:
+            return
+        try:
+            change = change_of(self._source, job.source.size_bytes, job.source.mtime_ns)
+        except OSError as error:
+            raise _ChangedError(os_failure(error, Stage.READ)) from error
+        if change:
+            message = f"the source changed while it was read: {change}; run again"
+            raise _ChangedError(Failed(FailureKind.CHANGED, Stage.READ, message))
+
     def _named(self, job: Job) -> str:
         return f"{self.setup.source_root}/{job.source.path}"
 
@@ -204,7 +231,7 @@ class Worker:
             try:
                 written_bytes = self._destination.publish(
                     job.destination,
-                    self._writer(product),
+                    self._writer(job, product),
                     mtime_ns=job.source.mtime_ns,
                     can_replace=self.setup.can_replace or job.can_replace or job.attempt > 1,
                 )
@@ -213,13 +240,19 @@ class Worker:
                 return _failed(job, Failed(FailureKind.EXISTS, Stage.PUBLISH, message))
         return _ended(job, product, destination=job.destination, written_bytes=written_bytes)
 
-    def _writer(self, product: Product) -> Callable[[int], int]:
+    def _writer(self, job: Job, product: Product) -> Callable[[int], int]:
         content = product.content
         if content is None:
-            return copy_into(self._source)
+            return lambda descriptor: self._copied_source(job, product, descriptor)
         if isinstance(content, bytes):
             return lambda descriptor: write_all(descriptor, content)
         return lambda descriptor: _copied(content, descriptor)
+
+
+    def _copied_source(self, job: Job, product: Product, descriptor: int) -> int:
+        written_bytes = copy_into(self._source)(descriptor)
+        self._check_unchanged(job, product)
+        return written_bytes
 
 
 def serve(channel: Channel, note: Note) -> None:

@@ -25,7 +25,15 @@ try:
 except ImportError:  # pragma: no cover - Windows, where a temporary name is not swept while fresh
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["HEAD_BYTES", "Destination", "Head", "copy_into", "read_head", "write_all"]
+__all__ = [
+    "HEAD_BYTES",
+    "Destination",
+    "Head",
+    "change_of",
+    "copy_into",
+    "read_head",
+    "write_all",
+]
 
 HEAD_BYTES = 4096
 _TEMPORARY_PREFIX = ".pixmill-"
@@ -186,6 +194,20 @@ class Destination:
             for name in folder.names():
                 swept += _is_temporary(name) and _is_swept(folder, name)
         return swept
+
+
+def change_of(path: str, size_bytes: int, mtime_ns: int) -> str:
+    """Return how a source differs from what it was when it was met; empty where it does not.
+
+    Raises:
+        OSError: It is not there any more, or cannot be looked at.
+    """
+    status = os.stat(path)
+    if status.st_size != size_bytes:
+        return f"it had {size_bytes} bytes when it was met and has {status.st_size} now"
+    if status.st_mtime_ns != mtime_ns:
+        return "it was written to after it was met"
+    return ""
 
 
 def copy_into(source: str) -> Callable[[int], int]:
