@@ -248,7 +248,6 @@ class Worker:
             return lambda descriptor: write_all(descriptor, content)
         return lambda descriptor: _copied(content, descriptor)
 
-
     def _copied_source(self, job: Job, product: Product, descriptor: int) -> int:
         written_bytes = copy_into(self._source)(descriptor)
         self._check_unchanged(job, product)
