@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import whole
-from pixmill.codecs.spec import CodecSpec, Library
+from pixmill.codecs.spec import CodecSpec, Library, Scan
 
 if TYPE_CHECKING:
     from pixmill.header import Header
@@ -21,8 +21,25 @@ _OPENING: Final = re.compile(
 )
 
 
+_ENTITY: Final = re.compile(rb"""<!ENTITY\s+(%\s)?[^"'>]{0,200}("[^"]*"|'[^']*')?""")
+_MULTIPLYING: Final = re.compile(rb"[<&%]")
+_DECLARATIONS_BYTES = 10_000_000  # all that librsvg would read
+
+
 def _recognises(head: bytes) -> bool:
     return _OPENING.match(head) is not None
+
+
+def _scan(file: BinaryIO, _size_bytes: int) -> Scan:
+    """Refuse entities that could multiply: each that is made of others, or of markup.
+
+    The parser bounds how far text may grow, and not how many elements an entity makes: ten
+    million took all the memory there was. Names of namespaces, as Illustrator writes, stay.
+    """
+    head = file.read(_DECLARATIONS_BYTES)
+    if any(match[1] or _MULTIPLYING.search(match[2] or b"") for match in _ENTITY.finditer(head)):
+        raise ValueError("entities made of markup or of other entities are not supported")
+    return Scan()
 
 
 def _decode_cost(header: Header, shrink: int) -> int:
@@ -39,5 +56,6 @@ SPEC: Final = CodecSpec(
     loader="svgload",
     is_vector=True,
     has_scale_on_load=True,
+    scan=_scan,
     decode_cost=_decode_cost,
 )
