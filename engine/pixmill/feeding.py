@@ -189,6 +189,10 @@ class Feeder:
         if named.rival and self.settings.on_collision is OnCollision.FAIL:
             message = f"wants the name that {named.rival} has: rename it, or use suffix"
             return Failed(FailureKind.COLLISION, Stage.PLAN, message)
+        size = len(os.fsencode(named.destination.rpartition("/")[2]))
+        if size > _MAX_NAME_BYTES:
+            message = f"its new name has {size} bytes and {_MAX_NAME_BYTES} are allowed: shorten it"
+            return Failed(FailureKind.REFUSED, Stage.PLAN, message)
         inside = folded(named.destination + "/").startswith(folded(self.protected) + "/")
         if not self.protected or not inside:
             return None
