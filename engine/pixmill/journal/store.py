@@ -278,7 +278,10 @@ def opened(path: Path, sync: Callable[[set[str]], None]) -> Journal:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+        # One run is driven by one thread at a time, and may be handed from one to another.
+        connection = sqlite3.connect(
+            path, isolation_level=None, timeout=10, check_same_thread=False
+        )
         mode = "DELETE" if is_network(path.parent) else "WAL"
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute("PRAGMA synchronous = FULL")
