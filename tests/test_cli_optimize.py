@@ -123,7 +123,12 @@ def test_the_report_is_the_document(archive: Path) -> None:
     report = archive.parent / "report.json"
     result = optimized(archive, "--json", "--report", str(report))
     assert json.loads(report.read_text(encoding="ascii")) == json.loads(result.stdout)
-    assert {path.name for path in archive.parent.iterdir()} == {"photos", "web", "report.json"}
+    assert {path.name for path in archive.parent.iterdir()} == {
+        "photos",
+        "web",
+        "web.pixmill",
+        "report.json",
+    }
 
 
 def test_events_tell_the_whole_run(archive: Path) -> None:
@@ -176,11 +181,11 @@ def test_flags_win_over_the_config_file(archive: Path) -> None:
     """A value comes from the flag, else from the config file, else from the defaults."""
     config = archive.parent / "config.json"
     config.write_text('{"default_quality": 61, "min_quality": 30}', encoding="utf-8")
-    assert recipe_of(archive)["quality"] == "None"
+    assert recipe_of(archive)["quality"] is None
     filed = recipe_of(archive, "--config", str(config))
-    assert (filed["quality"], filed["min_quality"]) == ("61", "30")
+    assert (filed["quality"], filed["min_quality"]) == (61, 30)
     typed = recipe_of(archive, "--config", str(config), "--quality", "77")
-    assert (typed["quality"], typed["min_quality"]) == ("77", "30")
+    assert (typed["quality"], typed["min_quality"]) == (77, 30)
 
 
 def test_the_config_of_the_documentation_runs(archive: Path) -> None:

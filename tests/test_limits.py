@@ -12,6 +12,7 @@ from bombs import BOMBS, forged, heic
 from corpora import CORPORA, needs_corpora
 from pixmill.errors import OptionError
 from pixmill.header import Header
+from pixmill.machine import tree_memory_bytes
 from pixmill.model import Caps, Failed, FailureKind, Status
 from pixmill.options import Options, meant
 from pixmill.plan import Plan
@@ -41,6 +42,7 @@ def test_a_bomb_of_every_format_costs_a_header(tmp_path: Path) -> None:
     source = archive(tmp_path / "in", "sound.jpg")
     for name in BOMBS:
         (source / name).write_bytes(forged(name))
+    own_bytes = tree_memory_bytes([])
     ended = ran(source, tmp_path / "out", settings=SMALL_MEMORY)
     outcomes = by_path(ended.outcomes)
     assert outcomes.pop("sound.jpg").status is Status.OPTIMIZED
@@ -51,7 +53,8 @@ def test_a_bomb_of_every_format_costs_a_header(tmp_path: Path) -> None:
         assert (outcome.failure.kind, outcome.attempts) == (wanted, 1), outcome
         assert outcome.wall_s < 5, name
     assert outcomes.keys() == BOMBS.keys()
-    assert ended.summary.peak_memory_bytes < 200_000_000
+    # The coordinator is this process, which holds pytest and whatever tests before have left.
+    assert ended.summary.peak_memory_bytes - own_bytes < 150_000_000
 
 
 @needs_corpora
