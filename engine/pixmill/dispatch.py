@@ -16,7 +16,6 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass, field, replace
-from enum import StrEnum, auto
 from typing import TYPE_CHECKING, assert_never
 
 from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
@@ -40,6 +39,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
+from pixmill.slots import Retry, Slot, State
 
 if TYPE_CHECKING:
     import random
@@ -88,34 +88,6 @@ class Rules:
     resident_bytes: int = 1 << 62
 
 
-class _State(StrEnum):
-    EMPTY = auto()
-    STARTING = auto()
-    IDLE = auto()
-    BUSY = auto()
-    LEAVING = auto()
-
-
-@dataclass(slots=True)
-class _Slot:
-    number: int
-    state: _State = _State.EMPTY
-    jobs: deque[Job] = field(default_factory=deque)
-    lease_bytes: int = 0
-    deadline_s: float | None = None
-    overdue: int | None = None
-    is_fresh: bool = True
-    is_bloated: bool = False
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Retry:
-    due_s: float
-    number: int
-    job: Job = field(compare=False)
-    last: Outcome = field(compare=False)
-
-
 @dataclass(slots=True)
 class Dispatcher:
     """The state of one run's scheduling.
@@ -127,11 +99,11 @@ class Dispatcher:
 
     rules: Rules
     rng: random.Random
-    _slots: list[_Slot] = field(init=False)
+    _slots: list[Slot] = field(init=False)
     _pending: deque[Job] = field(default_factory=deque)
     _suspects: deque[Job] = field(default_factory=deque)
     _waiting: deque[CostKnown] = field(default_factory=deque)
-    _retries: list[_Retry] = field(default_factory=list)
+    _retries: list[Retry] = field(default_factory=list)
     _awaited: int = 0
     _has_walk_ended: bool = False
     _is_finished: bool = False
@@ -142,7 +114,7 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         """Make the slots, empty."""
-        self._slots = [_Slot(number) for number in range(self.rules.slots)]
+        self._slots = [Slot(number) for number in range(self.rules.slots)]
 
     @property
     def is_finished(self) -> bool:
@@ -202,9 +174,9 @@ class Dispatcher:
         if self._stop is None:
             self._pending.append(event.job)
 
-    def _ready(self, slot: _Slot) -> None:
-        if slot.state is _State.STARTING:
-            slot.state, slot.deadline_s = _State.IDLE, None
+    def _ready(self, slot: Slot) -> None:
+        if slot.state is State.STARTING:
+            slot.state, slot.deadline_s = State.IDLE, None
 
     def _cost_known(self, event: CostKnown) -> None:
         slot = self._slots[event.slot]
@@ -223,7 +195,7 @@ class Dispatcher:
         slot.lease_bytes = self.rules.base_bytes if slot.jobs else 0
         if slot.overdue is None:
             slot.deadline_s = self._now_s + self.rules.timeout_s if slot.jobs else None
-            slot.state = _State.BUSY if slot.jobs else _State.IDLE
+            slot.state = State.BUSY if slot.jobs else State.IDLE
         self._settle(job, event.outcome)
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
@@ -242,15 +214,15 @@ class Dispatcher:
             delay_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** (job.attempt - 1))
             due_s = self._now_s + delay_s * self.rng.uniform(0.5, 1.5)
             again = replace(job, attempt=job.attempt + 1)
-            heapq.heappush(self._retries, _Retry(due_s, job.number, again, outcome))
+            heapq.heappush(self._retries, Retry(due_s, job.number, again, outcome))
         else:
             self._out.append(Record(outcome))
 
     def _worker_lost(self, event: WorkerLost) -> None:
         slot = self._slots[event.slot]
-        self._slots[event.slot] = _Slot(slot.number)
+        self._slots[event.slot] = Slot(slot.number)
         self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
-        was_wanted = slot.state is not _State.LEAVING
+        was_wanted = slot.state is not State.LEAVING
         self._barren_losses += was_wanted
         if self._barren_losses >= _MAX_BARREN_LOSSES:
             self._give_up(f"workers cannot work here: the last one ended with {event.reason}")
@@ -291,8 +263,8 @@ class Dispatcher:
                 slot.deadline_s = None
                 slot.overdue = slot.jobs[0].number if slot.jobs else None
                 # One that never got ready counts as lost now: leaving, its end no longer will.
-                self._barren_losses += slot.state is _State.STARTING
-                slot.state = _State.LEAVING if not slot.jobs else slot.state
+                self._barren_losses += slot.state is State.STARTING
+                slot.state = State.LEAVING if not slot.jobs else slot.state
                 self._out.append(KillWorker(slot.number, "it took too long"))
 
     def _stop_asked(self, mode: StopMode) -> None:
@@ -300,7 +272,7 @@ class Dispatcher:
         self._stop = mode
         if mode is StopMode.ABORT:
             for slot in self._slots:
-                if slot.state is not _State.EMPTY:
+                if slot.state is not State.EMPTY:
                     self._out.append(KillWorker(slot.number, "the run was aborted"))
             self._finish()
 
@@ -333,7 +305,7 @@ class Dispatcher:
         has_work = self._pending or self._suspects or self._retries or self.in_hand
         if not has_work and (self._has_walk_ended or self._stop is not None):
             for slot in self._slots:
-                if slot.state is not _State.EMPTY:
+                if slot.state is not State.EMPTY:
                     self._retire(slot)
             self._finish()
 
@@ -359,22 +331,22 @@ class Dispatcher:
             self._pending.appendleft(heapq.heappop(self._retries).job)
 
     def _assign(self) -> None:
-        starting = sum(slot.state is _State.STARTING for slot in self._slots)
+        starting = sum(slot.state is State.STARTING for slot in self._slots)
         for slot in self._slots:
             work = len(self._pending) + len(self._suspects)
             if work == 0:
                 return
-            if slot.state is _State.IDLE and slot.is_bloated:
+            if slot.state is State.IDLE and slot.is_bloated:
                 self._retire(slot)
-            elif slot.state is _State.IDLE:
+            elif slot.state is State.IDLE:
                 self._send(slot)
-            elif slot.state is _State.EMPTY and work > starting:
+            elif slot.state is State.EMPTY and work > starting:
                 starting += 1
-                slot.state = _State.STARTING
+                slot.state = State.STARTING
                 slot.deadline_s = self._now_s + _START_TIMEOUT_S
                 self._out.append(StartWorker(slot.number))
 
-    def _send(self, slot: _Slot) -> None:
+    def _send(self, slot: Slot) -> None:
         if self.leased_bytes + self.rules.base_bytes > self.rules.budget_bytes:
             return
         if self._suspects and slot.is_fresh:
@@ -384,7 +356,7 @@ class Dispatcher:
         else:
             return
         slot.jobs.extend(jobs)
-        slot.state = _State.BUSY
+        slot.state = State.BUSY
         slot.lease_bytes = self.rules.base_bytes
         slot.deadline_s = self._now_s + self.rules.timeout_s
         self._out.append(Send(slot.number, jobs))
@@ -402,9 +374,9 @@ class Dispatcher:
             room_bytes -= size_bytes
         return tuple(jobs)
 
-    def _retire(self, slot: _Slot) -> None:
-        if slot.state is not _State.LEAVING:
-            slot.state = _State.LEAVING
+    def _retire(self, slot: Slot) -> None:
+        if slot.state is not State.LEAVING:
+            slot.state = State.LEAVING
             slot.deadline_s = self._now_s + _LEAVE_TIMEOUT_S
             self._out.append(RetireWorker(slot.number))
 

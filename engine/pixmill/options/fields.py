@@ -1,6 +1,7 @@
 """Every option as it is typed: the one list that flags, config keys and the schema come from.
 
-Pure. Must not interpret a value: what an option means is `options.meaning`'s part.
+Pure. Must not interpret a value: what an option means is `options.meaning`'s part. Longer than
+other modules because it is that one list, which every reader wants in one place.
 """
 
 import types
