@@ -75,17 +75,33 @@ def test_memory_beyond_the_limit_is_refused_and_survived() -> None:
     code = """
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.load import pinned
-limit_memory(50_000_000)
-try:
-    pinned(pyvips.Image.black(20_000, 20_000))
-except ImagingError as error:
-    print(error.failure.kind)
-print(pinned(pyvips.Image.black(2_000, 2_000)).width)
-lift_memory_limit()
+with limited_memory(50_000_000):
+    try:
+        pinned(pyvips.Image.black(20_000, 20_000))
+    except ImagingError as error:
+        print(error.failure.kind)
+    print(pinned(pyvips.Image.black(2_000, 2_000)).width)
 print(pinned(pyvips.Image.black(20_000, 10_000)).width)
 """
     result = _ran(code)
     assert result.stdout.split() == ["memory", "2000", "20000"], result.stderr
+
+
+def test_a_callers_own_process_keeps_its_limits() -> None:
+    """Only a worker is held to a plan's cost, and its limit is as before afterwards."""
+    code = """
+import resource
+from pixmill import milling
+from pixmill.planning import Limits
+def limit(): return resource.getrlimit(resource.RLIMIT_DATA)
+before = limit()
+with milling._contained(Limits(1, is_enforced=False), 1):
+    print(limit() == before)
+with milling._contained(Limits(1), 1):
+    print(limit() == before)
+print(limit() == before)
+"""
+    assert _ran(code).stdout.split() == ["True", "False", "True"]
 
 
 @pytest.mark.parametrize(

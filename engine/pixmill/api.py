@@ -225,7 +225,7 @@ def _milled(content: bytes, recipe: Recipe) -> Product:
     from pixmill.planning import Limits  # noqa: PLC0415 - beside the mill it is for
 
     name = _recognised(content[:HEAD_BYTES])
-    limits = Limits(available_memory_bytes())
+    limits = Limits(available_memory_bytes(), is_enforced=False)
     product = mill(content, name, recipe, limits, lease=lambda _cost_bytes: None)
     if isinstance(product, Failed):
         raise ImageError(product)

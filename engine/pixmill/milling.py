@@ -7,12 +7,13 @@ Must not publish, retry or know other images.
 from __future__ import annotations
 
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from pixmill.content import classify
 from pixmill.imaging import compare, encode, load, metadata, probe, steps
-from pixmill.imaging.confine import lift_memory_limit, limit_memory
+from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
@@ -137,26 +138,27 @@ def _made(  # noqa: PLR0913 - as `mill`
     spool_folder: str | None,
     damage: str = "",
 ) -> Product | Failed:
-    limit_memory(_HEADER_BYTES)
     try:
-        header = probe.probe(source, codec_name, damage=damage)
-        if not (damage or target_of(codec_name, recipe).can_write):
-            return _kept(header, header.codec)
-        plan = planned(header, recipe, limits)
+        with _contained(limits, _HEADER_BYTES):
+            header = probe.probe(source, codec_name, damage=damage)
+            if not (damage or target_of(codec_name, recipe).can_write):
+                return _kept(header, header.codec)
+            plan = planned(header, recipe, limits)
     except ImagingError as error:
         return error.failure
-    finally:
-        lift_memory_limit()
     if isinstance(plan, Failed):
         return plan
+    lease.take(plan.cost_bytes)
     try:
-        lease.take(plan.cost_bytes)
-        limit_memory(plan.cost_bytes)
-        return _Mill(source, recipe, plan, spool_folder).made()
+        with _contained(limits, plan.cost_bytes):
+            return _Mill(source, recipe, plan, spool_folder).made()
     except ImagingError as error:
         return _left(error.failure, plan)
-    finally:
-        lift_memory_limit()
+
+
+def _contained(limits: Limits, extra_bytes: int) -> AbstractContextManager[None]:
+    """Hold the process to a cost, where the process is pixmill's own."""
+    return limited_memory(extra_bytes) if limits.is_enforced else nullcontext()
 
 
 def _left(failure: Failed, plan: Plan) -> Product | Failed:

@@ -50,10 +50,13 @@ class Limits:
     Attributes:
         lease_bytes: Most that any plan may hold; fixed by the memory cap of the run alone.
         caps: How many pixels and frames it may have, whatever they would cost.
+        is_enforced: Whether the process itself is held to a plan's cost, which is for a worker
+            alone: a caller's own process has other work. Default: true.
     """
 
     lease_bytes: int
     caps: Caps = DEFAULT_CAPS
+    is_enforced: bool = True
 
 
 def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:

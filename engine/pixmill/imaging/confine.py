@@ -11,14 +11,22 @@ import logging
 import os
 import platform
 import re
-import resource
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyvips
 from PIL import Image
 
-__all__ = ["LOADER_CLASSES", "lift_memory_limit", "limit_memory", "prepare_process", "trim"]
+try:
+    import resource
+except ImportError:  # pragma: no cover - Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["LOADER_CLASSES", "limited_memory", "prepare_process", "trim"]
 
 LOADER_CLASSES: Final = (
     "VipsForeignLoadJpeg",
@@ -57,8 +65,9 @@ def prepare_process() -> None:
     Image.MAX_IMAGE_PIXELS = None  # planning refuses by cost, for every library alike
 
 
-def limit_memory(extra_bytes: int) -> None:
-    """Let this process grow by so much data at most, beyond what it holds now.
+@contextmanager
+def limited_memory(extra_bytes: int) -> Iterator[None]:
+    """Let this process grow by so much data at most, beyond what it holds now, inside the block.
 
     An allocation beyond it fails, libvips and Pillow report it, and the process lives on: measured
     with AVIF, WebP, progressive JPEG and PNG. `RLIMIT_DATA` leaves mapped files out, other than
@@ -68,20 +77,19 @@ def limit_memory(extra_bytes: int) -> None:
         extra_bytes: Cost of the image to come; `SLACK_BYTES` is added for thread stacks.
     """
     held_bytes = _data_bytes()
-    if held_bytes is None:
+    if resource is None or held_bytes is None:
+        yield
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = held_bytes + max(0, extra_bytes) + SLACK_BYTES
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def lift_memory_limit() -> None:
-    """Undo `limit_memory`."""
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
 
 
 def trim() -> None:
