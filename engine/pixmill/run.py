@@ -129,8 +129,19 @@ def assembled(
     publisher = Destination(roots.destination)
     if not settings.dry_run:
         publisher.prepare()
-    sizing = _sized(settings)
-    facts = _facts(source, destination, recipe, settings, sizing, warnings=warnings)
+    memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
+    sizing = _sized(settings, memory_bytes)
+    facts = RunFacts(
+        source=os.fspath(source),
+        destination=os.fspath(destination),
+        recipe=recipe.canonical(),
+        fingerprint=recipe.fingerprint(),
+        workers=sizing.workers,
+        memory_bytes=memory_bytes,
+        lease_bytes=sizing.lease_bytes,
+        is_dry_run=settings.dry_run,
+        warnings=(*sizing.warnings, *warnings),
+    )
     walker = Walker(roots.source, settings, roots.excluded)
     executor = LocalExecutor(_setup(roots, recipe, settings, sizing, mill))
     survey = Survey(walker) if reporter is not None and not roots.only else None
@@ -248,8 +259,7 @@ def _is_inside(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _sized(settings: Settings) -> Sizing:
-    memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
+def _sized(settings: Settings, memory_bytes: int) -> Sizing:
     wanted = settings.parallel or usable_cpus()
     return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
 
@@ -262,26 +272,4 @@ def _rules(settings: Settings, sizing: Sizing) -> Rules:
         timeout_s=settings.timeout_s,
         retries=settings.retries,
         resident_bytes=sizing.resident_bytes,
-    )
-
-
-def _facts(
-    source: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
-    recipe: Recipe,
-    settings: Settings,
-    sizing: Sizing,
-    *,
-    warnings: tuple[str, ...],
-) -> RunFacts:
-    return RunFacts(
-        source=os.fspath(source),
-        destination=os.fspath(destination),
-        recipe=recipe.canonical(),
-        fingerprint=recipe.fingerprint(),
-        workers=sizing.workers,
-        memory_bytes=settings.memory_bytes or available_memory_bytes() // 2,
-        lease_bytes=sizing.lease_bytes,
-        is_dry_run=settings.dry_run,
-        warnings=(*sizing.warnings, *warnings),
     )
