@@ -169,12 +169,12 @@ class Destination:
             try:
                 try:
                     written_bytes = write(descriptor)
-                    if self.is_flushed:
-                        os.fsync(descriptor)
                     if os.utime in os.supports_fd:
                         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
                     else:
                         folder.utime(temporary, mtime_ns)
+                    if self.is_flushed:  # the time too, by which the next run knows the file
+                        os.fsync(descriptor)
                     _rename(folder, temporary, name, can_replace=can_replace)
                 finally:
                     os.close(descriptor)
