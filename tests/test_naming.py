@@ -60,6 +60,12 @@ def test_two_sources_never_share_a_name(paths: list[str], destinations: list[str
     assert _destinations(*paths) == dict(zip(paths, destinations, strict=True))
 
 
+@given(st.text(alphabet="aB.é", min_size=1))
+def test_a_stem_is_what_splitext_says(name: str) -> None:
+    """Leading dots begin no suffix, and the last dot after them does."""
+    assert stem_key(name) == folded(posixpath.splitext(name)[0])
+
+
 def test_a_rival_is_named() -> None:
     """Who loses a name knows who has it."""
     winner, loser = _named(Namer(TO_WEBP), _source("in/a.jpg"), _source("in/a.png"))

@@ -201,6 +201,7 @@ def test_a_folder_larger_than_a_chunk_is_sorted_all_the_same(
         for group in folder.groups
     ]
     monkeypatch.setattr(walking, "_CHUNK", 7)
+    monkeypatch.setattr(walking, "_SPILLED", 3)
     assert _met(tmp_path) == whole
     assert groups == [
         len(group)

@@ -13,7 +13,8 @@ import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from itertools import groupby
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import pathspec
 
@@ -31,6 +32,8 @@ _Globs = pathspec.PathSpec[pathspec.Pattern]
 __all__ = ["Folder", "Met", "Sort", "Trouble", "Walker"]
 
 _CHUNK = 20_000
+_KEY = attrgetter("key")
+_SPILLED = 64  # entries of a chunk that are read back from disc at a time
 
 
 class Sort(StrEnum):
@@ -43,9 +46,11 @@ class Sort(StrEnum):
     SPECIAL = auto()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Met:
+class Met(NamedTuple):
     """One entry that is no folder.
+
+    A tuple and no dataclass, since every file of an archive is made one and sorted: 0.8 us
+    instead of 2.6 in a folder of 20,000.
 
     Attributes:
         key: Folded stem, by which a folder is ordered.
@@ -212,23 +217,22 @@ class _Listing:
         """Yield the entries that share a key, in order; may be called once."""
         chunk, self._chunk = sorted(self._chunk), []
         ordered = heapq.merge(*self._runs, chunk) if self._runs else iter(chunk)
-        for _, group in groupby(ordered, key=lambda met: met.key):
+        for _, group in groupby(ordered, key=_KEY):
             yield list(group)
 
 
 def _on_disc(chunk: list[Met]) -> Iterator[Met]:
     """Write a sorted chunk to an unnamed file and return an iterator that reads it back."""
     spill = tempfile.TemporaryFile(prefix="pixmill-walk-")  # noqa: SIM115 - closed by its reader
-    for met in chunk:
-        pickle.dump((met.key, met.path, met.sort, met.is_link), spill)
+    starts = range(0, len(chunk), _SPILLED)
+    for start in starts:
+        pickle.dump(chunk[start : start + _SPILLED], spill)
     spill.seek(0)
-    count = len(chunk)
 
     def read_back() -> Iterator[Met]:
         with spill:
-            for _ in range(count):
-                key, path, sort, is_link = pickle.load(spill)  # noqa: S301 - our own, unnamed file
-                yield Met(key, path, sort, is_link)
+            for _ in starts:
+                yield from pickle.load(spill)  # noqa: S301 - our own, unnamed file
 
     return read_back()
 
