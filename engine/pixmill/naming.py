@@ -50,13 +50,13 @@ def folded(name: str) -> str:
 
 def stem_key(name: str) -> str:
     """Return the folded stem of a bare name: sources that can want one name have it in common."""
-    stem, _, _ = name.rpartition(".")
-    return folded(stem if stem.strip(".") else name)  # as `splitext`, 0.2 us instead of 0.8
+    return folded(_stem(name))
 
 
 def wrong_suffix(source: SourceRef) -> str:
     """Return the suffix of a source that belongs to another format than its content, or empty."""
-    suffix = posixpath.splitext(source.path)[1]
+    name = source.path.rpartition("/")[2]
+    suffix = name[len(_stem(name)) :]
     owner = suffix_owner(suffix)
     return suffix if source.codec and owner not in {"", source.codec} else ""
 
@@ -98,7 +98,7 @@ class Namer:
         return [results[at] for at in range(len(group))]
 
     def _claimed(self, source: SourceRef, wanted: str, held: dict[str, str]) -> Named:
-        folder, name = posixpath.split(source.path)
+        above, slash, name = source.path.rpartition("/")
         first = folded(wanted)
         rival = held.get(first) or self._renamed.get(first, "")
         for candidate in _candidates(name, wanted):
@@ -108,18 +108,18 @@ class Namer:
                 if candidate != wanted:
                     self._renamed[key] = source.path
                 if not rival and first in self.folders:
-                    rival = posixpath.join(folder, wanted)
-                return Named(source, posixpath.join(folder, candidate), rival)
+                    rival = f"{above}{slash}{wanted}"
+                return Named(source, f"{above}{slash}{candidate}", rival)
         raise AssertionError("unreachable: candidates never end")  # pragma: no cover
 
     def _wanted(self, source: SourceRef) -> str:
-        name = posixpath.basename(source.path)
+        name = source.path.rpartition("/")[2]
         if not source.codec:
             return name
-        stem, suffix = posixpath.splitext(name)
+        stem = _stem(name)
         target = target_of(source.codec, self.recipe)
         is_kept = self.recipe.target_format == KEEP_SOURCE_FORMAT
-        if is_kept and suffix_owner(suffix) == target.name:
+        if is_kept and suffix_owner(name[len(stem) :]) == target.name:
             return name
         return stem + target.suffixes[0]
 
@@ -129,9 +129,15 @@ class Namer:
         }
 
 
+def _stem(name: str) -> str:
+    """Return a bare name without its suffix, as `splitext` does: in 0.2 us instead of 0.8."""
+    stem = name.rpartition(".")[0]
+    return stem if stem.strip(".") else name
+
+
 def _candidates(name: str, wanted: str) -> Iterable[str]:
-    suffix = posixpath.splitext(wanted)[1]
     yield wanted
+    suffix = wanted[len(_stem(wanted)) :]
     yield name + suffix
     count = 2
     while True:

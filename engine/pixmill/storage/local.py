@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
-from pixmill.storage.folders import Folder, Root, reachable
+from pixmill.storage.folders import Folder, Root, lstat, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,10 +100,12 @@ class Destination:
     root: str
     is_flushed: bool = True
     _held: Root = field(init=False)
+    _above: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Hold the root from when it is first published into."""
         self._held = Root(self.root)
+        self._above = os.path.join(self.root, "")
 
     def prepare(self) -> None:
         """Make the root.
@@ -121,16 +123,15 @@ class Destination:
     def exists(self, relative: str) -> bool:
         """Return whether anything, a dangling link included, stands at this name."""
         try:
-            with reachable(self.path(relative)) as path:
-                return os.path.lexists(path)
-        except OSError:  # a folder above is not there
+            lstat(self.path(relative))
+        except OSError:
             return False
+        return True
 
     def holds(self, relative: str, size_bytes: int, mtime_ns: int) -> bool:
         """Return whether a regular file of this size and time stands at a name."""
         try:
-            with reachable(self.path(relative)) as path:
-                status = os.lstat(path)
+            status = lstat(self.path(relative))
         except OSError:
             return False
         is_same_time = abs(status.st_mtime_ns - mtime_ns) < _TIME_GRAIN_NS
@@ -138,7 +139,7 @@ class Destination:
 
     def path(self, relative: str) -> str:
         """Return the absolute path of a relative name."""
-        return os.path.join(self.root, *relative.split("/"))
+        return self._above + (relative if os.sep == "/" else relative.replace("/", os.sep))
 
     def publish(
         self,
