@@ -237,9 +237,22 @@ def test_a_failure_leaves_the_destination_its_own(tmp_path: Path) -> None:
     failure = pixmill.Failed(pixmill.FailureKind.CORRUPT, pixmill.Stage.DECODE, "no")
     journal.end(Outcome(path="b.png", status=Status.FAILED, failure=failure))
     journal.flush()
-    record = journal.record_of("b.png")
-    assert record is not None
+    record = journal.records_of(["b.png"])["b.png"]
     assert (record.outcome, record.destination) == ("failed", "b.webp")
+    journal.close(None)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 256, 257, 600])
+def test_many_sources_are_looked_up_at_once(tmp_path: Path, count: int) -> None:
+    """However many are asked for, each known one is found under its own path, and no other is."""
+    journal = opened(tmp_path / "journal.sqlite", lambda _folders: None)
+    journal.begin(FACTS, "0")
+    paths = [os.fsdecode(b"caf\xe9/%d" % number) for number in range(count)]
+    jobs = [Job(0, SourceRef(path, at, 7, "png"), path) for at, path in enumerate(paths)]
+    journal.start(jobs[::2])
+    known = journal.records_of(paths)
+    assert set(known) == set(paths[::2])
+    assert all(known[job.source.path].is_of(job.source) for job in jobs[::2])
     journal.close(None)
 
 

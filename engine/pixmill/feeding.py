@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Feeder"]
 
 _MAX_NAME_BYTES = 255  # NAME_MAX of every file system that matters
+_LOOKUP_FILES = 256
 _SKIPS = {
     Sort.HIDDEN: SkipReason.HIDDEN,
     Sort.EXCLUDED: SkipReason.EXCLUDED,
@@ -69,7 +70,8 @@ class Feeder:
         """Yield a job for every source to be made, an outcome for every other file met."""
         if self.only:
             met = Met("", self.only, Sort.FILE, is_link=True)
-            yield from self._grouped([met], Namer(self.recipe))
+            for group in self._recalled(iter([[met]])):
+                yield from self._grouped(group, Namer(self.recipe))
             return
         for folder in self.walker.folders():
             for trouble in folder.troubles:
@@ -78,8 +80,17 @@ class Feeder:
                 for path in folder.paths:
                     self.destination.sweep(path)
             namer = Namer(self.recipe, folder.names)
-            for group in folder.groups:
+            for group in self._recalled(folder.groups):
                 yield from self._grouped(group, namer)
+
+    def _recalled(self, groups: Iterator[list[Met]]) -> Iterator[list[Met]]:
+        """Pass groups on, having looked up what the journal knows of some hundred files at once."""
+        if self.journal is None:
+            yield from groups
+            return
+        while ahead := _taken(groups):
+            self._known = self.journal.records_of([met.path for group in ahead for met in group])
+            yield from ahead
 
     def _grouped(self, group: list[Met], namer: Namer) -> Iterator[Job | Outcome]:
         sources = []
@@ -92,13 +103,12 @@ class Feeder:
         if sources:
             for named in namer.named(sources):
                 yield self._job(named)
-        self._known.clear()
 
     def _source(self, met: Met) -> SourceRef | Outcome:
         """Tell what a file is by its first bytes, or why it is left alone."""
         if met.sort is not Sort.FILE:
             return _skipped(SourceRef(met.path, 0, 0, ""), _SKIPS[met.sort])
-        path = os.path.join(self.walker.root, met.path)
+        path = self.walker.path(met)
         if (known := self._remembered(path, met)) is not None:
             return self._wanted(known)
         try:
@@ -113,10 +123,9 @@ class Feeder:
 
     def _remembered(self, path: str, met: Met) -> SourceRef | None:
         """Return an unchanged source as the journal knows it, without opening the file."""
-        record = self.journal.record_of(met.path) if self.journal is not None else None
+        record = self._known.get(met.path)
         if record is None:
             return None
-        self._known[met.path] = record
         try:
             status = os.stat(path, follow_symlinks=met.is_link)
         except OSError:  # opening it will tell
@@ -204,6 +213,17 @@ class Feeder:
             return _skipped(source, SkipReason.EXISTS)
         message = "a file stands at its destination: use --if-exists skip or overwrite"
         return _failed(source, Failed(FailureKind.EXISTS, Stage.PLAN, message))
+
+
+def _taken(groups: Iterator[list[Met]]) -> list[list[Met]]:
+    """Take groups of so many files together as are looked up at once, or all that are left."""
+    taken, files = [], 0
+    for group in groups:
+        taken.append(group)
+        files += len(group)
+        if files >= _LOOKUP_FILES:
+            break
+    return taken
 
 
 def _notes(named: Named) -> tuple[str, ...]:

@@ -114,12 +114,18 @@ class Walker:
     _include: _Globs | None = field(init=False)
     _exclude: _Globs | None = field(init=False)
     _real_root: str = field(init=False)
+    _above: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Compile the globs once."""
         self._include = _compiled(self.settings.include)
         self._exclude = _compiled(self.settings.exclude)
         self._real_root = os.path.realpath(self.root)
+        self._above = os.path.join(self.root, "")
+
+    def path(self, met: Met) -> str:
+        """Return the absolute path of an entry."""
+        return self._above + met.path
 
     def folders(self) -> Iterator[Folder]:
         """Yield every folder, parents first, siblings in order."""
