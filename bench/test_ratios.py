@@ -30,6 +30,7 @@ from pixmill.protocol import (
     WalkEnded,
     WorkerReady,
 )
+from pixmill.recall import Recall
 from pixmill.recipe import Effort, Operation, Recipe, StrategyName
 from pixmill.settings import Settings
 from pixmill.storage.local import Destination
@@ -176,7 +177,9 @@ def test_feeding_cpu(tmp_path: Path) -> None:
         (folder / f"{number}.png").write_bytes(small)
     settings = Settings()
     walker = Walker(str(tmp_path / "in"), settings)
-    feeder = Feeder(walker, Recipe(), settings, Destination(str(tmp_path / "out")))
+    destination = Destination(str(tmp_path / "out"))
+    recall = Recall(None, settings, destination, "")
+    feeder = Feeder(walker, Recipe(), settings, destination, recall)
     before_s = time.process_time()
     met = sum(1 for _ in feeder.jobs())
     per_file_us = (time.process_time() - before_s) / files * 1e6

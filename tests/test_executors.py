@@ -17,6 +17,7 @@ from pixmill.executors.local import LocalExecutor
 from pixmill.feeding import Feeder
 from pixmill.model import Job, SourceRef, Status
 from pixmill.protocol import JobEnded, RetireWorker, Send, Setup, WorkerReady
+from pixmill.recall import Recall
 from pixmill.reporting import FanOut, RunFacts
 from pixmill.settings import Settings
 from pixmill.stats import Ahead
@@ -196,7 +197,9 @@ def run_with(
     )
     walker = Walker(str(source), settings)
     return Coordinator(
-        found=Feeder(walker, HALVED, settings, publisher).jobs(),
+        found=Feeder(
+            walker, HALVED, settings, publisher, Recall(None, settings, publisher, "")
+        ).jobs(),
         rules=rules,
         executor=executor,
         collector=Collector(facts, FanOut(), Ahead(has_ended=True), executor.processes),

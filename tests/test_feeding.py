@@ -10,6 +10,7 @@ import pytest
 
 from pixmill.feeding import Feeder
 from pixmill.model import FailureKind, Job, Outcome, SkipReason, Stage, Status
+from pixmill.recall import Recall
 from pixmill.recipe import Operation, Recipe
 from pixmill.settings import IfExists, OnCollision, Settings, Symlinks
 from pixmill.storage.local import Destination
@@ -37,7 +38,7 @@ def _feeder(root: Path, recipe: Recipe = TO_WEBP, **settings: object) -> Feeder:
     chosen = replace(Settings(), **settings)  # type: ignore[arg-type]  # checked by the dataclass
     destination = Destination(str(root / "out"))
     walker = Walker(str(root / "in"), chosen)
-    return Feeder(walker, recipe, chosen, destination)
+    return Feeder(walker, recipe, chosen, destination, Recall(None, chosen, destination, ""))
 
 
 def _fed(feeder: Feeder) -> dict[str, Job | Outcome]:

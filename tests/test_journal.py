@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ import pixmill
 from pixmill import api
 from pixmill.journal.lock import Lock
 from pixmill.journal.place import place_of
+from pixmill.journal.schema import STEPS, VERSION
 from pixmill.journal.store import opened, opened_to_read
 from pixmill.model import Job, Outcome, SkipReason, SourceRef, Status
 from pixmill.recipe import Recipe
@@ -28,9 +30,9 @@ from pixmill.settings import Durability, IfExists, Redo, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SMALL = Settings(parallel=1)
+TESTS = Path(__file__).parent
 
 
 @pytest.fixture
@@ -176,10 +178,35 @@ def test_a_newer_schema_is_refused(archive: Path) -> None:
     path = place_of(str(archive.with_name("out"))).journal
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(pixmill.RunError, match="schema 99, and this pixmill knows 1"):
+    with pytest.raises(pixmill.RunError, match=f"schema 99, and this pixmill knows {VERSION}"):
         made(archive)
     with pytest.raises(pixmill.RunError, match="schema 99"):
         api.history(archive.with_name("out"))
+
+
+def test_an_older_schema_is_read_and_brought_up(archive: Path) -> None:
+    """A journal of an older pixmill can be looked at as it is, and a run brings it up to date."""
+    path = place_of(str(archive.with_name("out"))).journal
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in STEPS[0]:
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute(
+            "INSERT INTO files VALUES "
+            "(x'30', 1, 1, 'jpg', 'f', 'failed', x'', 0, 'io', 'm', 1, 1, 0)"
+        )
+    before = path.read_bytes()
+    found = api.history(archive.with_name("out"))
+    assert found is not None
+    with closing(found.connection):
+        assert list(found.failures()) == [("0", "io", "m", 1)]
+    assert path.read_bytes() == before
+    made(archive)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        (failed,) = connection.execute("SELECT COUNT(*) FROM files WHERE outcome = 'failed'")
+    assert failed == (2,)
 
 
 def test_names_that_are_no_utf8_survive(archive: Path) -> None:
@@ -322,3 +349,83 @@ def command(*words_: str) -> str:
     return subprocess.run(
         [sys.executable, "-m", "pixmill_cli", *words_], check=True, capture_output=True, text=True
     ).stdout
+
+
+CHECKED = Settings(parallel=1, checksum=True)
+
+
+def test_content_decides_where_it_is_asked_to(archive: Path) -> None:
+    """With checksums a new time means nothing, and another content is noticed behind an old one."""
+    made(archive, settings=CHECKED)
+    out = archive.with_name("out")
+    before = {path.name: path.stat().st_ino for path in out.iterdir()}
+    for path in (*archive.iterdir(), *out.iterdir()):
+        os.utime(path, ns=(10**18, 10**18))
+    assert set(words(made(archive, settings=CHECKED)).values()) == {"done", "failed"}
+    assert {path.name: path.stat().st_ino for path in out.iterdir()} == before
+    source, result = archive / "1.jpg", out / "2.jpg"
+    source.write_bytes((archive / "3.jpg").read_bytes().ljust(source.stat().st_size, b"\0"))
+    result.write_bytes(result.read_bytes()[:-1] + b"!")
+    for path in (source, result):
+        os.utime(path, ns=(10**18, 10**18))
+    again = made(archive, settings=CHECKED)
+    assert {path for path, outcome in again.items() if outcome.reason is None} == {
+        *("1.jpg", "2.jpg", "broken.jpg")
+    }
+
+
+def test_without_checksums_a_new_time_is_a_change(archive: Path) -> None:
+    """The usual way goes by size and time, and opens nothing that is unchanged."""
+    made(archive, settings=CHECKED)
+    os.utime(archive / "1.jpg", ns=(10**18, 10**18))
+    again = made(archive)
+    assert [path for path, outcome in again.items() if outcome.reason is None] == [
+        *("1.jpg", "broken.jpg")
+    ]
+
+
+FELLED = """
+import sys, pixmill
+from pixmill.settings import Sandbox
+if __name__ == "__main__":
+    settings = pixmill.Settings(parallel=1, sandbox=Sandbox.OFF)
+    list(pixmill.optimize(sys.argv[1], sys.argv[2], settings=settings, mill="faults.felling:mill"))
+"""
+
+
+def test_what_takes_the_whole_run_down_twice_is_left_alone(archive: Path) -> None:
+    """A file with which the run died twice is quarantined, until failures are asked for."""
+    (archive / "2.jpg").rename(archive / "2-fell.jpg")
+    out = archive.with_name("out")
+    for _ in range(2):
+        process = subprocess.run(
+            [sys.executable, "-c", FELLED, str(archive), str(out)],
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            check=False,
+        )
+        assert process.returncode == -signal.SIGKILL
+    for _ in range(2):
+        process = subprocess.run(
+            [sys.executable, "-c", FELLED, str(archive), str(out)],
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            check=False,
+        )
+        assert process.returncode == 0
+        status = json.loads(command("status", str(out), "--json"))
+        kinds = {failure["path"]: failure["kind"] for failure in status["failures"]}
+        assert kinds == {"2-fell.jpg": "quarantined", "broken.jpg": "corrupt"}
+    assert len(list(out.iterdir())) == 5
+    taken_up = made(archive, settings=Settings(parallel=1, redo=Redo.FAILED))
+    assert taken_up["2-fell.jpg"].status is Status.OPTIMIZED
+    assert set(words(made(archive)).values()) == {"done", "failed"}
+
+
+def test_a_run_that_ended_in_order_blames_nobody(archive: Path) -> None:
+    """An interrupted or finished run leaves no note of what was in whose hands."""
+    out = archive.with_name("out")
+    for _ in range(3):
+        with pixmill.optimize(archive, out, settings=Settings(parallel=1, redo=Redo.ALL)) as run:
+            next(run)
+            run.abort()
+    assert set(words(made(archive)).values()) <= {"done", "optimized", "failed"}
+    assert not list(place_of(str(out)).lock.parent.glob("hand-*"))

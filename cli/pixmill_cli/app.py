@@ -13,6 +13,7 @@ from pixmill_cli.commands.formats import formats
 from pixmill_cli.commands.inspect import inspect
 from pixmill_cli.commands.optimize import optimize
 from pixmill_cli.commands.past import runs, status
+from pixmill_cli.commands.undo import undo
 from pixmill_cli.exit_codes import EPILOG
 from pixmill_cli.help_page import Command, CommandGroup
 
@@ -32,6 +33,7 @@ app.command(cls=Command, epilog=EPILOG, no_args_is_help=True)(optimize)
 app.command(cls=Command, no_args_is_help=True)(inspect)
 app.command(cls=Command, no_args_is_help=True)(status)
 app.command(cls=Command, no_args_is_help=True)(runs)
+app.command(cls=Command, no_args_is_help=True)(undo)
 app.command(cls=Command)(formats)
 app.command(cls=Command)(doctor)
 app.add_typer(config_app, name="config")

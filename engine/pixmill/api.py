@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.diagnosis import Finding, diagnosed, is_sound
-from pixmill.errors import ImageError, OptionError
+from pixmill.errors import ImageError, OptionError, RunError
 from pixmill.journal.place import place_of
 from pixmill.journal.store import Journal, PastRun, opened_to_read
 from pixmill.machine import available_memory_bytes
@@ -20,11 +20,14 @@ from pixmill.model import Failed, FailureKind, Stage
 from pixmill.protocol import DEFAULT_MILL
 from pixmill.recipe import Recipe
 from pixmill.registry import codec, codecs, recognised
+from pixmill.restoring import Undoing, Undone, undone
 from pixmill.run import Run, assembled
 from pixmill.settings import Settings
 from pixmill.storage.local import HEAD_BYTES, Destination, read_head, write_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
     from pixmill.milling import Product
@@ -36,6 +39,8 @@ __all__ = [
     "Journal",
     "PastRun",
     "Run",
+    "Undoing",
+    "Undone",
     "can_confine",
     "decode_cost",
     "doctor",
@@ -45,12 +50,13 @@ __all__ = [
     "optimize",
     "optimize_bytes",
     "optimize_file",
+    "undo",
 ]
 
 
 def optimize(
     source: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None,
     recipe: Recipe | None = None,
     *,
     settings: Settings | None = None,
@@ -61,7 +67,8 @@ def optimize(
 
     Args:
         source: A folder, or one image file.
-        destination: The folder that results are published into.
+        destination: The folder that results are published into; `None` where the settings say
+            in place.
         recipe: What is wanted of every image. Default: compress, metadata reduced.
         settings: How the run is carried out. Default: see `Settings`.
         reporter: An observer. Default: none, and nothing is counted ahead.
@@ -93,6 +100,35 @@ def history(destination: str | os.PathLike[str], journal: str | None = None) -> 
         RunError: It cannot be read, or was written by a newer pixmill.
     """
     return opened_to_read(place_of(os.path.abspath(destination), journal).journal)
+
+
+def undo(
+    destination: str | os.PathLike[str],
+    *,
+    run: int | None = None,
+    journal: str | None = None,
+    backup: str | os.PathLike[str] | None = None,
+    is_dry_run: bool = False,
+) -> Iterator[Undone]:
+    """Bring back the originals that runs in place have replaced, file by file as it is iterated.
+
+    Args:
+        destination: The folder that was worked on in place, or the one file.
+        run: Number of the only run to undo. Default: all.
+        journal: The journal, where it is not in its usual place.
+        backup: Where the folder of backups is now. Default: where it was.
+        is_dry_run: Whether to tell what would be done, and do nothing.
+
+    Raises:
+        RunError: There is no journal, it cannot be opened, or a run works on this folder.
+    """
+    named = os.path.abspath(destination)
+    root, only = (named, "") if os.path.isdir(named) else os.path.split(named)
+    place = place_of(root, journal)
+    if not place.journal.exists():
+        raise RunError(f"there is no journal for {os.fspath(destination)}: nothing to undo")
+    moved = None if backup is None else os.path.abspath(backup)
+    return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run)
 
 
 def optimize_bytes(content: bytes, recipe: Recipe | None = None) -> bytes:

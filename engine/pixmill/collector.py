@@ -30,6 +30,10 @@ def _cpu_s() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
+def _as_it_seems(outcome: Outcome) -> Outcome:
+    return outcome
+
+
 @dataclass(slots=True)
 class Collector:
     """Folds outcomes and tells reporters.
@@ -40,6 +44,7 @@ class Collector:
         ahead: What the scan ahead has counted.
         processes: Returns the process ids whose memory counts beside this one's.
         journal: Where outcomes are kept for the next run, or `None`.
+        settle: Returns how a file really ended, given how it seems to have. Default: as it seems.
         clock: Monotonic seconds.
     """
 
@@ -48,6 +53,7 @@ class Collector:
     ahead: Ahead
     processes: Callable[[], Iterable[int]]
     journal: Journal | None = None
+    settle: Callable[[Outcome], Outcome] = _as_it_seems
     clock: Callable[[], float] = time.monotonic
     tally: Tally = field(init=False)
     _memory_bytes: int = 0
@@ -61,12 +67,14 @@ class Collector:
         self.tally = Tally(self.clock())
         self.reporter.started(self.facts)
 
-    def record(self, outcome: Outcome) -> None:
-        """Take in one outcome for good."""
+    def record(self, outcome: Outcome) -> Outcome:
+        """Take in one outcome for good, and return it as it really was."""
+        outcome = self.settle(outcome)
         self.tally.fold(outcome)
         if self.journal is not None:
             self.journal.end(outcome)
         self.reporter.finished_file(outcome)
+        return outcome
 
     def tick(self, in_hand: int) -> None:
         """Measure memory and tell progress, each when it is due."""

@@ -180,8 +180,7 @@ class Coordinator:
                 assert_never(command)
 
     def _record(self, outcome: Outcome) -> None:
-        self.collector.record(outcome)
-        self._recorded.append(outcome)
+        self._recorded.append(self.collector.record(outcome))
 
     def _note_loss(self, report: WorkerLost) -> None:
         """Remove what a dead worker may have left half-written, and say that it died."""

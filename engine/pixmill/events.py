@@ -64,6 +64,8 @@ def file_event(outcome: Outcome) -> dict[str, Json]:
         "height": outcome.height_px or None,
         "seconds": {"wall": round(outcome.wall_s, 4), "cpu": round(outcome.cpu_s, 4)},
         "salvaged": outcome.is_salvaged,
+        "sha256": outcome.digest or None,
+        "backup": outcome.backup or None,
         "notes": list(outcome.notes),
     }
 
@@ -181,6 +183,8 @@ def _facts(facts: RunFacts) -> dict[str, Json]:
         "lease_bytes": facts.lease_bytes,
         "dry_run": facts.is_dry_run,
         "warnings": list(facts.warnings),
+        "in_place": facts.is_in_place,
+        "backup": facts.backup or None,
     }
 
 

@@ -6,15 +6,15 @@ Reads the first bytes of every file to tell its format by content; chooses desti
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.failures import os_failure
-from pixmill.journal.store import STARTED
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
+from pixmill.planning import target_of
 from pixmill.registry import codec, recognised, suffix_owner
-from pixmill.settings import IfExists, OnCollision, Redo
+from pixmill.settings import IfExists, OnCollision
 from pixmill.storage.local import read_head
 from pixmill.units import format_size
 from pixmill.walking import Met, Sort, Trouble, Walker
@@ -22,15 +22,15 @@ from pixmill.walking import Met, Sort, Trouble, Walker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pixmill.journal.store import Journal, Record
+    from pixmill.recall import Recall
     from pixmill.recipe import Recipe
     from pixmill.settings import Settings
     from pixmill.storage.local import Destination
+    from pixmill.storage.originals import Backups
 
 __all__ = ["Feeder"]
 
 _MAX_NAME_BYTES = 255  # NAME_MAX of every file system that matters
-_LOOKUP_FILES = 256
 _SKIPS = {
     Sort.HIDDEN: SkipReason.HIDDEN,
     Sort.EXCLUDED: SkipReason.EXCLUDED,
@@ -48,8 +48,8 @@ class Feeder:
         recipe: Decides suffixes.
         settings: Decides what is taken.
         destination: Where results go.
-        fingerprint: Fingerprint of the recipe, which the journal's records are held against.
-        journal: What was done before, or `None` to make everything.
+        recall: Knows what was done before.
+        backups: Where originals go that are replaced in place, or `None`.
         protected: Folder inside the destination root, relative to it, that holds the sources
             and must not be written to; empty where there is none.
         only: Relative path of the one file to take, or empty for all.
@@ -59,38 +59,38 @@ class Feeder:
     recipe: Recipe
     settings: Settings
     destination: Destination
-    fingerprint: str = ""
-    journal: Journal | None = None
+    recall: Recall
+    backups: Backups | None = None
     protected: str = ""
     only: str = ""
     _number: int = 0
-    _known: dict[str, Record] = field(default_factory=dict)
 
     def jobs(self) -> Iterator[Job | Outcome]:
         """Yield a job for every source to be made, an outcome for every other file met."""
         if self.only:
-            met = Met("", self.only, Sort.FILE, is_link=True)
-            for group in self._recalled(iter([[met]])):
+            met = Met("", self.only, self._sort_of_only(), is_link=True)
+            for group in self.recall.ahead(iter([[met]])):
                 yield from self._grouped(group, Namer(self.recipe))
             return
         for folder in self.walker.folders():
             for trouble in folder.troubles:
                 yield _unlisted(trouble)
             if not self.settings.dry_run:
-                for path in folder.paths:
-                    self.destination.sweep(path)
+                self._sweep(folder.paths)
             namer = Namer(self.recipe, folder.names)
-            for group in self._recalled(folder.groups):
+            for group in self.recall.ahead(folder.groups):
                 yield from self._grouped(group, namer)
 
-    def _recalled(self, groups: Iterator[list[Met]]) -> Iterator[list[Met]]:
-        """Pass groups on, having looked up what the journal knows of some hundred files at once."""
-        if self.journal is None:
-            yield from groups
-            return
-        while ahead := _taken(groups):
-            self._known = self.journal.records_of([met.path for group in ahead for met in group])
-            yield from ahead
+    def _sort_of_only(self) -> Sort:
+        """Tell whether the one file is taken: links are followed, but not replaced in place."""
+        is_link = os.path.islink(os.path.join(self.walker.root, self.only))
+        return Sort.SYMLINK if is_link and self.settings.in_place else Sort.FILE
+
+    def _sweep(self, paths: tuple[str, ...]) -> None:
+        for path in paths:
+            self.destination.sweep(path)
+            if self.backups is not None:
+                self.backups.sweep(path)
 
     def _grouped(self, group: list[Met], namer: Namer) -> Iterator[Job | Outcome]:
         sources = []
@@ -100,7 +100,10 @@ class Feeder:
                 yield source
             else:
                 sources.append(source)
-        if sources:
+        if sources and self.settings.in_place:
+            for source in sources:
+                yield self._job(Named(source, source.path))
+        elif sources:
             for named in namer.named(sources):
                 yield self._job(named)
 
@@ -109,29 +112,17 @@ class Feeder:
         if met.sort is not Sort.FILE:
             return _skipped(SourceRef(met.path, 0, 0, ""), _SKIPS[met.sort])
         path = self.walker.path(met)
-        if (known := self._remembered(path, met)) is not None:
+        if (known := self.recall.remembered(path, met)) is not None:
             return self._wanted(known)
         try:
             head = read_head(path, can_follow=met.is_link)
         except OSError as error:
             return _failed(SourceRef(met.path, 0, 0, ""), os_failure(error, Stage.READ))
         name = recognised(head.content)
-        source = SourceRef(met.path, head.size_bytes, head.mtime_ns, name)
+        source = SourceRef(met.path, head.size_bytes, head.mtime_ns, name, head.inode)
         if not head.is_regular:
             return _skipped(source, SkipReason.SPECIAL)
         return self._wanted(source)
-
-    def _remembered(self, path: str, met: Met) -> SourceRef | None:
-        """Return an unchanged source as the journal knows it, without opening the file."""
-        record = self._known.get(met.path)
-        if record is None:
-            return None
-        try:
-            status = os.stat(path, follow_symlinks=met.is_link)
-        except OSError:  # opening it will tell
-            return None
-        source = SourceRef(met.path, status.st_size, status.st_mtime_ns, record.codec)
-        return source if record.is_of(source) and record.codec else None
 
     def _wanted(self, source: SourceRef) -> SourceRef | Outcome:
         wanted = self.settings.supported_formats
@@ -163,36 +154,39 @@ class Feeder:
 
     def _job(self, named: Named) -> Job | Outcome:
         source = named.source
-        record = self._known.get(source.path)
-        if (reason := self._left(source, named.destination, record)) is not None:
-            return _skipped(source, reason)
+        left = self.recall.left(source, named.destination)
+        if isinstance(left, Failed):
+            return _failed(source, left)
+        if left is not None:
+            return _skipped(source, left)
+        if self.settings.in_place:
+            return self._job_in_place(source)
         if (refused := self._refused(named)) is not None:
             return _failed(source, refused)
+        record = self.recall.of(source.path)
         is_own = record is not None and record.destination == named.destination
         may_replace = is_own or self.settings.if_exists is IfExists.OVERWRITE
         if not may_replace and self.destination.exists(named.destination):
             return self._exists(source)
-        number, self._number = self._number, self._number + 1
-        return Job(number, source, named.destination, can_replace=is_own, notes=_notes(named))
+        return Job(self._next(), source, named.destination, can_replace=is_own, notes=_notes(named))
 
-    def _left(
-        self, source: SourceRef, destination: str, record: Record | None
-    ) -> SkipReason | None:
-        """Return why the journal lets a source be left alone, or nothing where it is to be made."""
-        redo = self.settings.redo
-        if redo is Redo.FAILED and (record is None or record.outcome != Status.FAILED):
-            return SkipReason.NOT_FAILED
-        if redo is not Redo.CHANGED or record is None:
-            return None
-        is_same = record.is_of(source) and record.fingerprint == self.fingerprint
-        if not is_same or record.outcome in {STARTED, Status.FAILED}:
-            return None
-        if record.outcome == Status.SKIPPED:
-            return SkipReason.DONE
-        is_there = record.destination == destination and self.destination.holds(
-            destination, record.written_bytes, source.mtime_ns
+    def _job_in_place(self, source: SourceRef) -> Job | Outcome:
+        """Return the job that replaces a source, unless its format is read and not written."""
+        if target_of(source.codec, self.recipe).name != source.codec:
+            return _skipped(source, SkipReason.NO_WRITER)
+        backup = "" if self.backups is None else self.backups.name_for(source)
+        return Job(
+            self._next(),
+            source,
+            source.path,
+            can_replace=True,
+            backup=backup,
+            notes=_notes(Named(source, source.path)),
         )
-        return SkipReason.DONE if is_there else None
+
+    def _next(self) -> int:
+        number, self._number = self._number, self._number + 1
+        return number
 
     def _refused(self, named: Named) -> Failed | None:
         if named.rival and self.settings.on_collision is OnCollision.FAIL:
@@ -213,17 +207,6 @@ class Feeder:
             return _skipped(source, SkipReason.EXISTS)
         message = "a file stands at its destination: use --if-exists skip or overwrite"
         return _failed(source, Failed(FailureKind.EXISTS, Stage.PLAN, message))
-
-
-def _taken(groups: Iterator[list[Met]]) -> list[list[Met]]:
-    """Take groups of so many files together as are looked up at once, or all that are left."""
-    taken, files = [], 0
-    for group in groups:
-        taken.append(group)
-        files += len(group)
-        if files >= _LOOKUP_FILES:
-            break
-    return taken
 
 
 def _notes(named: Named) -> tuple[str, ...]:

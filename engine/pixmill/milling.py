@@ -19,6 +19,7 @@ from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.sources import reading
+from pixmill.imaging.verify import Expected, duration_ms, is_transparent
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.planning import metadata_kept, planned, target_of
 from pixmill.recipe import Corrupt, IfLarger
@@ -63,6 +64,8 @@ class Product:
         quality: Quality, `None` where none applies.
         encodes: Encodes it took.
         is_salvaged: Whether it was made of a damaged source.
+        expected: What the encoded result must turn out to be; `None` where the source's own bytes
+            are published.
         notes: What the user should know.
     """
 
@@ -75,6 +78,7 @@ class Product:
     quality: int | None = None
     encodes: int = 0
     is_salvaged: bool = False
+    expected: Expected | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -178,6 +182,7 @@ class _Mill:
     encodes: int = 0
     notes: list[str] = field(default_factory=list)
     pixels: pyvips.Image | None = None
+    expected: Expected | None = None
 
     def made(self) -> Product | Failed:
         """Return the smallest good candidate, the source itself, or a failure."""
@@ -196,7 +201,7 @@ class _Mill:
         return self._chosen(best, is_rewrapped=best is rewrapped)
 
     def _chosen(self, best: _Candidate, *, is_rewrapped: bool) -> Product:
-        is_larger = best.size_bytes >= self.plan.header.file_bytes
+        is_larger = not self.recipe.is_smaller(best.size_bytes, self.plan.header.file_bytes)
         is_free = not (self.plan.is_demanded or self.plan.is_rewrap_demanded)
         if not is_larger or not is_free or self.recipe.if_larger is IfLarger.WRITE:
             if is_rewrapped:
@@ -350,6 +355,7 @@ class _Mill:
         image = metadata.with_metadata(image, self.recipe.keep)
         if self.plan.is_pinned:
             self.pixels = image = load.pinned(image)
+        self.expected = self.expected or _expected(image, self.plan)
         return image
 
     def _kept(self) -> Product:
@@ -369,6 +375,7 @@ class _Mill:
             quality=candidate.quality if candidate else None,
             encodes=self.encodes,
             is_salvaged=bool(self.plan.header.damage),
+            expected=self.expected if candidate else None,
             notes=self._notes(),
         )
 
@@ -385,6 +392,20 @@ def _kept(header: Header, target: str, encodes: int = 0, notes: tuple[str, ...] 
         content_bytes=header.file_bytes,
         encodes=encodes,
         notes=notes,
+    )
+
+
+def _expected(image: pyvips.Image, plan: Plan) -> Expected:
+    """Return what a result must turn out to be, as the finished image says it."""
+    can_look = plan.is_pinned or not plan.has_alpha
+    return Expected(
+        width_px=plan.width_px,
+        height_px=plan.height_px,
+        pages=plan.pages,
+        duration_ms=duration_ms(image, plan.pages) if plan.pages > 1 else 0,
+        is_transparent=(plan.has_alpha and is_transparent(image)) if can_look else None,
+        profile=metadata.profile_of(image),
+        orientation=metadata.orientation_of(image),
     )
 
 

@@ -41,6 +41,7 @@ class Stage(StrEnum):
     PROCESS = "process"
     ENCODE = "encode"
     PUBLISH = "publish"
+    VERIFY = "verify"
 
 
 class FailureKind(StrEnum):
@@ -62,6 +63,8 @@ class FailureKind(StrEnum):
     COLLISION = "collision"
     REFUSED = "refused"
     SANDBOX = "sandbox"
+    UNVERIFIED = "unverified"
+    QUARANTINED = "quarantined"
 
 
 class SkipReason(StrEnum):
@@ -77,6 +80,7 @@ class SkipReason(StrEnum):
     LARGER = "larger"
     DONE = "done"
     NOT_FAILED = "not-failed"
+    NO_WRITER = "no-writer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +130,14 @@ class SourceRef:
         size_bytes: Size when it was met.
         mtime_ns: Modification time when it was met, nanoseconds since the epoch.
         codec: Name of the codec its content was recognised as; empty for a file that is no image.
+        inode: Number of the file itself, whatever its name, when it was met; 0 if unknown.
     """
 
     path: str
     size_bytes: int
     mtime_ns: int
     codec: str
+    inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,8 @@ class Job:
         attempt: From 1.
         crashes: How many workers have died with it in their hands.
         can_replace: Whether what stands at its destination is pixmill's own.
+        backup: Where its original goes in place of which the result is put, relative to the
+            backup root; empty where nothing is replaced in place, or no backup is kept.
         notes: What was noticed before the job was sent, such as a wrong suffix.
     """
 
@@ -154,6 +162,7 @@ class Job:
     attempt: int = 1
     crashes: int = 0
     can_replace: bool = False
+    backup: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -180,6 +189,9 @@ class Outcome:
         wall_s: Seconds a worker spent on the last attempt, waiting for memory left out.
         cpu_s: CPU seconds of the last attempt.
         is_salvaged: Whether the source is damaged and what could be decoded was published.
+        digest: SHA-256 of the source, hexadecimal, where it was asked for; else empty.
+        written_digest: SHA-256 of what was published, likewise.
+        backup: Where the original is now, relative to the backup root; empty if it was not moved.
         notes: What the user should know: dropped frames, a wrong suffix, the content class.
     """
 
@@ -201,4 +213,7 @@ class Outcome:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     is_salvaged: bool = False
+    digest: str = ""
+    written_digest: str = ""
+    backup: str = ""
     notes: tuple[str, ...] = ()

@@ -63,6 +63,10 @@ class Setup:
         sandbox: How the worker confines itself before its first file.
         readable: The only file or folder of the user's that it may read; empty for the source root.
         caps: How large an image may be.
+        is_in_place: Whether results replace their sources.
+        backup_root: Absolute path that backups are relative to; empty where none are kept.
+        is_verified: Whether results are decoded again before they have their names.
+        is_hashed: Whether the SHA-256 of sources and results is wanted.
     """
 
     slot: int
@@ -78,6 +82,10 @@ class Setup:
     sandbox: Sandbox = Sandbox.AUTO
     readable: str = ""
     caps: Caps = DEFAULT_CAPS
+    is_in_place: bool = False
+    backup_root: str = ""
+    is_verified: bool = False
+    is_hashed: bool = False
 
 
 class StopMode(StrEnum):

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from pixmill.errors import OptionError
+from pixmill.units import Savings
 
 if TYPE_CHECKING:
     from pixmill.units import Geometry
@@ -177,6 +178,7 @@ class Recipe:
         colour: sRGB or as it is. Default: srgb.
         auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
         if_larger: What to publish when nothing smaller was found. Default: keep.
+        min_savings: How much smaller a result must be to count as smaller. Default: a byte.
         oversize: Whether what is too long for the target format is scaled to fit. Default: refuse.
         corrupt: Whether what can be decoded of a damaged image is published. Default: fail.
 
@@ -202,6 +204,7 @@ class Recipe:
     colour: Colour = Colour.SRGB
     auto_orient: bool = True
     if_larger: IfLarger = IfLarger.KEEP
+    min_savings: Savings | None = None
     oversize: Oversize = Oversize.REFUSE
     corrupt: Corrupt = Corrupt.FAIL
 
@@ -212,6 +215,11 @@ class Recipe:
         if self.background is not None and not _HEX_COLOUR.fullmatch(self.background):
             raise OptionError(
                 f"expected a colour such as #ffffff, got {self.background!r}", option="background"
+            )
+        if self.min_savings is not None and self.if_larger is IfLarger.WRITE:
+            raise OptionError(
+                "min_savings has no meaning where if_larger is write: leave one of them out",
+                option="min_savings",
             )
         lonely = [keep for keep in _LONELY_KEEPS if keep in self.keep]
         if not self.keep or (lonely and len(self.keep) > 1):
@@ -231,6 +239,11 @@ class Recipe:
     def has_compression(self) -> bool:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations
+
+    def is_smaller(self, result_bytes: int, source_bytes: int) -> bool:
+        """Whether a result saves enough to be worth having in place of its source."""
+        wanted = self.min_savings or Savings()
+        return result_bytes + wanted.of(source_bytes) <= source_bytes
 
     def canonical(self) -> dict[str, Canonical]:
         """Return every field as JSON has it, the same however the recipe was built."""

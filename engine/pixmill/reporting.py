@@ -38,6 +38,8 @@ class RunFacts:
         lease_bytes: Most that one image may cost.
         is_dry_run: Whether nothing is published.
         warnings: What the user should know before the run.
+        is_in_place: Whether results replace their sources.
+        backup: Absolute path of the folder that keeps the originals then, or empty.
     """
 
     source: str
@@ -49,6 +51,8 @@ class RunFacts:
     lease_bytes: int
     is_dry_run: bool
     warnings: tuple[str, ...] = ()
+    is_in_place: bool = False
+    backup: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Self
 
@@ -16,20 +17,24 @@ from pixmill.coordinator import Coordinator
 from pixmill.dispatch import Rules
 from pixmill.errors import OptionError, RunError
 from pixmill.executors.local import LocalExecutor
+from pixmill.executors.note import Hands
 from pixmill.feeding import Feeder
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
 from pixmill.journal.store import opened_to_read
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.protocol import Setup, StopMode
+from pixmill.recall import Recall
 from pixmill.registry import suffix_owner
 from pixmill.reporting import FanOut, Reporter, RunFacts
+from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
-from pixmill.settings import Durability, IfExists, Settings
+from pixmill.settings import Durability, IfExists, Settings, check_in_place
 from pixmill.sizing import Sizing, sized
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
 from pixmill.storage.local import Destination
+from pixmill.storage.originals import Backups
 from pixmill.survey import Survey
 from pixmill.walking import Walker
 
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
     from pixmill.model import Outcome
     from pixmill.recipe import Recipe
@@ -56,6 +62,7 @@ class Run:
     _coordinator: Coordinator
     _survey: Survey | None = None
     _session: Session | None = None
+    _hands: Hands | None = None
     _outcomes: Iterator[Outcome] = field(init=False)
     _summary: Summary | None = None
 
@@ -112,11 +119,13 @@ class Run:
             self._summary = self._coordinator.summary()
             if self._session is not None:
                 self._session.close(self._summary)
+            if self._hands is not None:
+                self._hands.clear()
 
 
 def assembled(
     source: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None,
     recipe: Recipe,
     settings: Settings,
     reporter: Reporter | None,
@@ -124,16 +133,20 @@ def assembled(
     mill: str,
 ) -> Run:
     """Put a run together; see `pixmill.api.optimize`."""
-    roots = _Roots.of(source, destination)
+    check_in_place(recipe, settings)
+    roots = _roots(source, destination, settings)
+    backups = Backups(roots.backup) if roots.backup else None
     warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))
     publisher = Destination(roots.destination)
     if not settings.dry_run:
         publisher.prepare()
+        if backups is not None:
+            backups.prepare()
     memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
     sizing = _sized(settings, memory_bytes)
     facts = RunFacts(
         source=os.fspath(source),
-        destination=os.fspath(destination),
+        destination=os.fspath(source if destination is None else destination),
         recipe=recipe.canonical(),
         fingerprint=recipe.fingerprint(),
         workers=sizing.workers,
@@ -141,18 +154,25 @@ def assembled(
         lease_bytes=sizing.lease_bytes,
         is_dry_run=settings.dry_run,
         warnings=(*sizing.warnings, *warnings),
+        is_in_place=settings.in_place,
+        backup=roots.backup,
     )
+    place = place_of(roots.destination, settings.journal)
+    hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
-    executor = LocalExecutor(_setup(roots, recipe, settings, sizing, mill))
+    executor = LocalExecutor(
+        _setup(roots, recipe, settings, sizing, mill),
+        hands=None if settings.dry_run else hands,
+    )
     survey = Survey(walker) if reporter is not None and not roots.only else None
-    session, journal = _opened(roots, settings, facts)
+    session, journal = _opened(roots, settings, facts, place, hands)
     feeder = Feeder(
         walker,
         recipe,
         settings,
         publisher,
-        fingerprint=facts.fingerprint,
-        journal=journal,
+        recall=Recall(journal, settings, publisher, facts.fingerprint),
+        backups=backups,
         protected=roots.protected,
         only=roots.only,
     )
@@ -163,6 +183,8 @@ def assembled(
         executor.processes,
         journal=session.journal if session else None,
     )
+    if session is not None and settings.in_place:
+        collector.settle = partial(settled, session.journal.originals, roots.destination)
     coordinator = Coordinator(
         found=feeder.jobs(),
         rules=_rules(settings, sizing),
@@ -173,14 +195,13 @@ def assembled(
     )
     if survey is not None:
         survey.start()
-    return Run(coordinator, survey, session)
+    return Run(coordinator, survey, session, hands)
 
 
 def _opened(
-    roots: _Roots, settings: Settings, facts: RunFacts
+    roots: _Roots, settings: Settings, facts: RunFacts, place: Place, hands: Hands
 ) -> tuple[Session | None, Journal | None]:
     """Open the journal; a dry run reads what there is and writes nothing."""
-    place = place_of(roots.destination, settings.journal)
     if settings.dry_run:
         return None, opened_to_read(place.journal)
     session = Session.begun(
@@ -188,7 +209,10 @@ def _opened(
         facts,
         version=version("pixmill"),
         sync=syncer(roots.destination, settings.durability),
+        held=hands.left,
     )
+    hands.clear()
+    settle_doubts(session.journal.originals, roots.destination)
     return session, session.journal
 
 
@@ -207,6 +231,10 @@ def _setup(roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mi
         caps=settings.caps,
         sandbox=settings.sandbox,
         readable=readable(settings, roots.source, roots.only),
+        is_in_place=settings.in_place,
+        backup_root=roots.backup,
+        is_verified=settings.verify,
+        is_hashed=settings.checksum,
     )
 
 
@@ -219,12 +247,31 @@ class _Roots:
     only: str
     excluded: str
     protected: str
+    backup: str = ""
+
+    @classmethod
+    def in_place(cls, source: str | os.PathLike[str], backup: str | None) -> _Roots:
+        named = _existing(source)
+        root, only = (named, "") if os.path.isdir(named) else os.path.split(named)
+        kept = "" if backup is None else os.path.abspath(backup)
+        real_root, real_kept = os.path.realpath(root), os.path.realpath(kept) if kept else ""
+        if kept and (real_kept == real_root or _is_inside(real_root, real_kept)):
+            raise OptionError(
+                f"the originals would be kept among themselves: choose a folder beside {root}",
+                option="backup",
+            )
+        return cls(
+            source=root,
+            destination=root,
+            only=only,
+            excluded=real_kept if kept and _is_inside(real_kept, real_root) else "",
+            protected="",
+            backup=kept,
+        )
 
     @classmethod
     def of(cls, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> _Roots:
-        named, target = os.path.abspath(source), os.path.abspath(destination)
-        if not os.path.exists(named):
-            raise OptionError(f"the input {os.fspath(source)} does not exist", option="input")
+        named, target = _existing(source), os.path.abspath(destination)
         if os.path.exists(target) and not os.path.isdir(target):
             raise OptionError(
                 f"the output {os.fspath(destination)} is a file: name a folder", option="output"
@@ -240,8 +287,8 @@ class _Roots:
         real_root, real_target = os.path.realpath(root), os.path.realpath(target)
         if real_root == real_target:
             raise OptionError(
-                "input and output are one folder: choose another output, originals are never "
-                "overwritten",
+                "input and output are one folder: choose another output, or --in-place with a "
+                "--backup",
                 option="output",
             )
         return cls(
@@ -253,6 +300,27 @@ class _Roots:
             if _is_inside(real_root, real_target)
             else "",
         )
+
+
+def _roots(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None,
+    settings: Settings,
+) -> _Roots:
+    if not settings.in_place:
+        if destination is None:
+            raise OptionError("missing: name a folder, or work in place", option="output")
+        return _Roots.of(source, destination)
+    if destination is not None:
+        raise OptionError("has no meaning in place: leave it out", option="output")
+    return _Roots.in_place(source, settings.backup)
+
+
+def _existing(source: str | os.PathLike[str]) -> str:
+    named = os.path.abspath(source)
+    if not os.path.exists(named):
+        raise OptionError(f"the input {os.fspath(source)} does not exist", option="input")
+    return named
 
 
 def _is_inside(path: str, folder: str) -> bool:

@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
+from pixmill.recipe import KEEP_SOURCE_FORMAT, Corrupt, IfLarger
 
-__all__ = ["Durability", "IfExists", "OnCollision", "Redo", "Sandbox", "Settings", "Symlinks"]
+if TYPE_CHECKING:
+    from pixmill.recipe import Recipe
+
+__all__ = [
+    "Durability",
+    "IfExists",
+    "OnCollision",
+    "Redo",
+    "Sandbox",
+    "Settings",
+    "Symlinks",
+    "check_in_place",
+]
 
 
 class Durability(StrEnum):
@@ -87,9 +101,16 @@ class Settings:
         journal: Where the journal is; `None` for beside the output. Default: beside the output.
         redo: Which sources that the journal knows are made again. Default: changed or failed.
         durability: When results reach the disc. Default: full.
+        checksum: Whether sources and results are known again by content, not by time.
+            Default: false.
+        verify: Whether each result is decoded again and checked before it has its name; always
+            so in place. Default: false.
+        in_place: Whether results replace their sources. Default: false.
+        backup: Where replaced originals go; a must in place, or `no_backup`. Default: nowhere.
+        no_backup: Whether replaced originals may be gone for good. Default: false.
 
     Raises:
-        OptionError: A value outside its range.
+        OptionError: A value outside its range, or values that contradict each other.
     """
 
     recursive: bool = True
@@ -112,9 +133,15 @@ class Settings:
     journal: str | None = None
     redo: Redo = Redo.CHANGED
     durability: Durability = Durability.FULL
+    checksum: bool = False
+    verify: bool = False
+    in_place: bool = False
+    backup: str | None = None
+    no_backup: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse values outside their range."""
+        """Refuse values outside their range, or against each other."""
+        self._check_in_place()
         if self.parallel is not None and self.parallel < 1:
             raise OptionError(
                 f"expected at least one worker, got {self.parallel}", option="parallel"
@@ -133,3 +160,42 @@ class Settings:
                 raise OptionError(f"expected a limit above 0, got {value}", option=name)
         if self.retries < 0:
             raise OptionError(f"expected 0 or more retries, got {self.retries}", option="retries")
+
+    def _check_in_place(self) -> None:
+        has_backup = self.backup is not None
+        if not self.in_place and (has_backup or self.no_backup):
+            name = "backup" if has_backup else "no_backup"
+            raise OptionError("it is about originals that are replaced: add in_place", option=name)
+        if self.in_place and has_backup is self.no_backup:
+            raise OptionError(
+                "originals would be replaced: add --backup DIR to keep them, or --no-backup if "
+                "they may be gone for good, and not both",
+                option="in_place",
+            )
+        if not self.in_place:
+            return
+        for name, is_given in (
+            ("copy_others", self.copy_others),
+            ("if_exists", self.if_exists is not IfExists.SKIP),
+            ("on_collision", self.on_collision is not OnCollision.SUFFIX),
+            ("symlinks", self.symlinks is not Symlinks.SKIP),
+        ):
+            if is_given:
+                raise OptionError("has no meaning in place: leave it out", option=name)
+
+
+def check_in_place(recipe: Recipe, settings: Settings) -> None:
+    """Refuse a recipe that cannot be carried out in place where the settings ask for that.
+
+    Raises:
+        OptionError: It would change formats, grow files, or put what was salvaged over damage.
+    """
+    if not settings.in_place:
+        return
+    for name, is_asked, why in (
+        ("target_format", recipe.target_format != KEEP_SOURCE_FORMAT, "a file keeps its format"),
+        ("if_larger", recipe.if_larger is IfLarger.WRITE, "only smaller results replace a file"),
+        ("corrupt", recipe.corrupt is Corrupt.SALVAGE, "a damaged original is not replaced"),
+    ):
+        if is_asked:
+            raise OptionError(f"in place {why}: leave it out, or name an output", option=name)

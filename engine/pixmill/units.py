@@ -5,6 +5,7 @@ Must not guess: a string that does not parse raises `OptionError` with what was 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,10 +14,12 @@ from pixmill.errors import OptionError
 
 __all__ = [
     "Geometry",
+    "Savings",
     "format_duration",
     "format_size",
     "parse_duration",
     "parse_geometry",
+    "parse_savings",
     "parse_size",
 ]
 
@@ -41,6 +44,7 @@ _BOX = re.compile(r"(\d*)x(\d*)", _FLAGS)
 _PERCENT = re.compile(rf"{_NUMBER}%", _FLAGS)
 _MAX_EDGE_PX = 1_000_000
 _KILO = 1000
+_WHOLE_PERCENT = 100
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -65,6 +69,48 @@ class Geometry:
             # Exact, as a recipe's fingerprint is made of it: parsed again, it is the same factor.
             return f"{(Decimal(repr(self.scale)) * 100).normalize():f}%"
         return f"{self.width_px or ''}x{self.height_px or ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """How much smaller than its source a result must be: a share of it, or so many bytes.
+
+    Attributes:
+        size_bytes: Bytes, where they were named.
+        percent: Share of the source, above 0 and below 100, where that was named instead.
+    """
+
+    size_bytes: int = 0
+    percent: float = 0.0
+
+    def __str__(self) -> str:
+        """Spell it as the user types it."""
+        if self.percent:
+            return f"{Decimal(repr(self.percent)).normalize():f}%"
+        return str(self.size_bytes)
+
+    def of(self, source_bytes: int) -> int:
+        """Return the bytes that a result must save of a source of this size, at least one."""
+        return max(1, self.size_bytes, math.ceil(source_bytes * self.percent / 100))
+
+
+def parse_savings(text: str) -> Savings:
+    """Return the savings that `5%`, `10kb` or `2048` name.
+
+    Raises:
+        OptionError: The text is neither a share below 100% nor a size.
+    """
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
+        try:
+            return Savings(size_bytes=parse_size(text))
+        except OptionError:
+            message = f"expected a share or a size such as 5% or 10kb, got {text!r}"
+            raise OptionError(message) from None
+    percent = float(match[1])
+    if not 0 < percent < _WHOLE_PERCENT:
+        raise OptionError(f"expected a share above 0% and below 100%, got {text!r}")
+    return Savings(percent=percent)
 
 
 def parse_size(text: str) -> int:

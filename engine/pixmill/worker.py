@@ -19,7 +19,7 @@ from pixmill.errors import RunError
 from pixmill.failures import os_failure
 from pixmill.imaging.confine import trim
 from pixmill.milling import Product
-from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, Stage, Status
+from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
 from pixmill.planning import Limits
 from pixmill.protocol import (
     CostKnown,
@@ -30,20 +30,19 @@ from pixmill.protocol import (
     Setup,
     WorkerReady,
 )
+from pixmill.publishing import Publisher, UnpublishableError, failed
 from pixmill.sandbox import Grants, confine, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
-from pixmill.storage.local import Destination, change_of, copy_into, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import IO
 
+    from pixmill.publishing import InHand
     from pixmill.recipe import Recipe
 
 __all__ = ["Channel", "Mill", "Note", "Worker", "serve"]
 
-_COPY_BYTES = 1024 * 1024
 _PAGE_BYTES = mmap.PAGESIZE
 
 
@@ -87,14 +86,6 @@ class _RefusedLeaseError(Exception):
     """The coordinator refuses the lease: the job is over."""
 
 
-class _ChangedError(Exception):
-    """The source is not what it was when it was met: what was made of it must not be published."""
-
-    def __init__(self, failure: Failed) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
 @dataclass(slots=True)
 class Worker:
     """Makes jobs.
@@ -110,20 +101,17 @@ class Worker:
     setup: Setup
     ask: Callable[[int, int], bool]
     _mill: Mill = field(init=False)
-    _destination: Destination = field(init=False)
+    _publisher: Publisher = field(init=False)
     _limits: Limits = field(init=False)
     has_grown: bool = False
     grants: Grants | None = None
     _waited_s: float = 0.0
-    _source: str = ""
 
     def __post_init__(self) -> None:
         """Load what makes an image."""
         module, _, function = self.setup.mill.partition(":")
         self._mill = cast("Mill", getattr(importlib.import_module(module), function))
-        self._destination = Destination(
-            self.setup.destination_root, is_flushed=self.setup.is_flushed
-        )
+        self._publisher = Publisher(self.setup)
         self._limits = Limits(self.setup.lease_bytes, self.setup.caps)
 
     def confine(self) -> str:
@@ -134,11 +122,8 @@ class Worker:
         """
         if self.setup.sandbox is Sandbox.OFF:
             return ""
-        writes = [scratch] if (scratch := _scratch()) else []
-        if not self.setup.is_dry_run:
-            self._destination.prepare()  # what is not there cannot be granted
-            writes.append(self.setup.destination_root)
-        grants = Grants((self.setup.readable or self.setup.source_root,), tuple(writes))
+        writes = tuple(filter(None, (_scratch(), *self._publisher.writes)))
+        grants = Grants((self.setup.readable or self.setup.source_root,), writes)
         gaps = "; ".join(confine(grants))
         if gaps and self.setup.sandbox is Sandbox.REQUIRE:
             raise RunError(f"a worker cannot be confined as --sandbox require asks: {gaps}")
@@ -152,23 +137,22 @@ class Worker:
             limit_file(job.source.size_bytes)
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
-            with reachable(self._named(job)) as self._source:
-                product = self._made(job)
-                self._check_unchanged(job, product)
-                outcome = self._published(job, product)
-        except _ChangedError as error:
-            outcome = _failed(job, error.failure)
+            with reachable(f"{self.setup.source_root}/{job.source.path}") as path:
+                hand = self._publisher.hand(job, path)
+                outcome = self._publisher.outcome(hand, self._made(hand))
+        except UnpublishableError as error:
+            outcome = failed(job, error.failure)
         except _RefusedLeaseError:
             message = "the coordinator refused the memory it needs"
-            outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
+            outcome = failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
         except OSError as error:
-            outcome = _failed(job, self._refused(error) or os_failure(error, Stage.PUBLISH))
+            outcome = failed(job, self._refused(error) or os_failure(error, Stage.PUBLISH))
         except MemoryError:
             message = "an allocation failed beyond the memory that was planned for it"
-            outcome = _failed(job, Failed(FailureKind.MEMORY, Stage.PROCESS, message))
+            outcome = failed(job, Failed(FailureKind.MEMORY, Stage.PROCESS, message))
         except Exception as error:  # noqa: BLE001 - the worker's edge: one file may not end the loop
             message = f"unexpected {type(error).__name__}: {error}"
-            outcome = _failed(job, Failed(FailureKind.CORRUPT, Stage.PROCESS, message))
+            outcome = failed(job, Failed(FailureKind.CORRUPT, Stage.PROCESS, message))
         wall_s = time.monotonic() - wall_s - self._waited_s
         return replace(outcome, wall_s=wall_s, cpu_s=time.process_time() - cpu_s)
 
@@ -181,7 +165,8 @@ class Worker:
         message = f"the sandbox refused access to {os.fsdecode(name)}, which no image needs"
         return Failed(FailureKind.SANDBOX, Stage.PROCESS, message)
 
-    def _made(self, job: Job) -> Product | Failed:
+    def _made(self, hand: InHand) -> Product | Failed:
+        job = hand.job
         if not job.source.codec:
             return Product(status=Status.KEPT, target="", width_px=0, height_px=0)
 
@@ -195,63 +180,13 @@ class Worker:
                 self.has_grown = True
 
         return self._mill(
-            self._source,
+            hand.path,
             job.source.codec,
             self.setup.recipe,
             self._limits,
             lease=lease,
-            spool_folder=None if self.setup.is_dry_run else self._destination.root,
+            spool_folder=None if self.setup.is_dry_run else self._publisher.destination.root,
         )
-
-    def _check_unchanged(self, job: Job, product: Product | Failed) -> None:
-        """Refuse to publish from a source that somebody else has at work meanwhile.
-
-        A failure stands, unless it is damage, which a change explains better.
-        """
-        if isinstance(product, Failed) and product.kind is not FailureKind.CORRUPT:
-            return
-        try:
-            change = change_of(self._source, job.source.size_bytes, job.source.mtime_ns)
-        except OSError as error:
-            raise _ChangedError(os_failure(error, Stage.READ)) from error
-        if change:
-            message = f"the source changed while it was read: {change}; run again"
-            raise _ChangedError(Failed(FailureKind.CHANGED, Stage.READ, message))
-
-    def _named(self, job: Job) -> str:
-        return f"{self.setup.source_root}/{job.source.path}"
-
-    def _published(self, job: Job, product: Product | Failed) -> Outcome:
-        if isinstance(product, Failed):
-            return _failed(job, product)
-        if product.status is Status.SKIPPED:
-            return _ended(job, product, destination=None, written_bytes=0)
-        written_bytes = product.content_bytes or job.source.size_bytes
-        if not self.setup.is_dry_run:
-            try:
-                written_bytes = self._destination.publish(
-                    job.destination,
-                    self._writer(job, product),
-                    mtime_ns=job.source.mtime_ns,
-                    can_replace=self.setup.can_replace or job.can_replace or job.attempt > 1,
-                )
-            except FileExistsError:
-                message = "a file appeared at its destination while it was made"
-                return _failed(job, Failed(FailureKind.EXISTS, Stage.PUBLISH, message))
-        return _ended(job, product, destination=job.destination, written_bytes=written_bytes)
-
-    def _writer(self, job: Job, product: Product) -> Callable[[int], int]:
-        content = product.content
-        if content is None:
-            return lambda descriptor: self._copied_source(job, product, descriptor)
-        if isinstance(content, bytes):
-            return lambda descriptor: write_all(descriptor, content)
-        return lambda descriptor: _copied(content, descriptor)
-
-    def _copied_source(self, job: Job, product: Product, descriptor: int) -> int:
-        written_bytes = copy_into(self._source)(descriptor)
-        self._check_unchanged(job, product)
-        return written_bytes
 
 
 def serve(channel: Channel, note: Note) -> None:
@@ -302,46 +237,3 @@ def _resident_bytes() -> int:
     except OSError:
         return 0
     return resident_pages * _PAGE_BYTES
-
-
-def _copied(content: IO[bytes], descriptor: int) -> int:
-    written_bytes = 0
-    content.seek(0)
-    with content:
-        while chunk := content.read(_COPY_BYTES):
-            written_bytes += write_all(descriptor, chunk)
-    return written_bytes
-
-
-def _ended(job: Job, product: Product, *, destination: str | None, written_bytes: int) -> Outcome:
-    return Outcome(
-        path=job.source.path,
-        status=product.status,
-        codec=job.source.codec,
-        bytes_read=job.source.size_bytes,
-        mtime_ns=job.source.mtime_ns,
-        destination=destination,
-        bytes_written=written_bytes,
-        reason=SkipReason.LARGER if product.status is Status.SKIPPED else None,
-        target=product.target,
-        width_px=product.width_px,
-        height_px=product.height_px,
-        quality=product.quality,
-        encodes=product.encodes,
-        is_salvaged=product.is_salvaged,
-        attempts=job.attempt,
-        notes=(*job.notes, *product.notes),
-    )
-
-
-def _failed(job: Job, failure: Failed) -> Outcome:
-    return Outcome(
-        path=job.source.path,
-        status=Status.FAILED,
-        codec=job.source.codec,
-        bytes_read=job.source.size_bytes,
-        mtime_ns=job.source.mtime_ns,
-        failure=failure,
-        attempts=job.attempt,
-        notes=job.notes,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pixmill.model import Failed
     from pixmill.worker import Mill
 
-__all__ = ["MARKERS", "attempts_before", "faulty", "is_named"]
+__all__ = ["MARKERS", "attempts_before", "coordinator", "faulty", "is_named"]
 
 MARKERS: Final = "PIXMILL_FAULT_MARKERS"
 """Environment variable with the folder where attempts are marked."""
@@ -25,6 +26,14 @@ _folder: Final = os.environ.get(MARKERS, "")
 _log: Final = (
     os.open(f"{_folder}/{LOG}", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600) if _folder else -1
 )
+
+
+def coordinator() -> int:
+    """Return the process id of this worker's coordinator, its nursery's parent."""
+    nursery = Path(f"/proc/{os.getppid()}/status").read_text()
+    found = re.search(r"^PPid:\s+(\d+)", nursery, re.MULTILINE)
+    assert found is not None
+    return int(found[1])
 
 
 def faulty(fault: Callable[[str], Failed | None]) -> Mill:

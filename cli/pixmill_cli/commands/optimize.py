@@ -28,7 +28,9 @@ def optimize(
     ] = None,
     destination: Annotated[
         Path | None,
-        typer.Argument(metavar="OUTPUT", help="Folder to write.", show_default=False),
+        typer.Argument(
+            metavar="OUTPUT", help="Folder to write; none with --in-place.", show_default=False
+        ),
     ] = None,
     *,
     input_flag: Annotated[
@@ -49,16 +51,19 @@ def optimize(
     ] = None,
     **given: Any,
 ) -> None:
-    """Optimise every image of a folder into another folder.
+    """Optimise every image of a folder into another folder, or with --in-place where it is.
 
     The folder tree is kept and the input is never written to. Formats are told by content.
     """
     read = _one_place(source, input_flag, option="input")
-    write = _one_place(destination, output_flag, option="output")
     if not read.exists():
         raise OptionError(f"there is no {read}", option="input")
     flags = given_options(given)
     options, request = _understood(flags, config)
+    is_named = destination is not None or output_flag is not None
+    write = None
+    if is_named or not request.settings.in_place:
+        write = _one_place(destination, output_flag, option="output")
     _remark_unused(flags, options)
     raise typer.Exit(_carried_out(read, write, options=options, request=request))
 
@@ -110,7 +115,9 @@ def _remark_unused(flags: Options, options: Options) -> None:
         )
 
 
-def _carried_out(read: Path, write: Path, *, options: Options, request: "Request") -> ExitCode:
+def _carried_out(
+    read: Path, write: Path | None, *, options: Options, request: "Request"
+) -> ExitCode:
     """Run it, with every reporter that was asked for, and return the exit code."""
     from pixmill.errors import RunError  # noqa: PLC0415 - not for a help page
     from pixmill.reporting import FanOut  # noqa: PLC0415 - likewise

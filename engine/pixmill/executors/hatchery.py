@@ -58,8 +58,12 @@ class Hatchling(Protocol):
 class Hatchery(Protocol):
     """Starts worker processes."""
 
-    def hatch(self) -> Hatchling:
+    def hatch(self, note: int | None = None) -> Hatchling:
         """Start one.
+
+        Args:
+            note: Descriptor of the file in which it is to note what it holds; stays the caller's.
+                Default: memory of its own.
 
         Raises:
             RunError: The system does not let one start.
@@ -103,23 +107,23 @@ class NurseryHatchery:
     _token: int = 0
     _ended: dict[int, int] = field(default_factory=dict)
 
-    def hatch(self) -> Hatchling:
+    def hatch(self, note: int | None = None) -> Hatchling:
         """Fork a worker; the first one starts the nursery, and a dead nursery is replaced."""
         while True:
             is_first = self._process is None
             try:
-                return self._forked()
+                return self._forked(note)
             except OSError as error:
                 if is_first or not self._has_ended():
                     message = f"cannot start a worker: {error.strerror or error}"
                     raise RunError(message) from error
 
-    def _forked(self) -> Hatchling:
+    def _forked(self, named: int | None) -> Hatchling:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._open()
         ours, theirs = socket.socketpair()
-        note = os.memfd_create("pixmill-note")
+        note = os.memfd_create("pixmill-note") if named is None else os.dup(named)
         try:
             os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
             pid = self._hatched(theirs.fileno(), note)
@@ -251,8 +255,9 @@ class SpawnHatchery:
     _started: list[_Spawned] = field(default_factory=list)
     _scratch: Scratch | None = None
 
-    def hatch(self) -> Hatchling:
-        """Start an interpreter that becomes a worker."""
+    def hatch(self, note: int | None = None) -> Hatchling:
+        """Start an interpreter that becomes a worker; a note in a file is not for it."""
+        del note  # a descriptor cannot be handed to one everywhere
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         shared = context.RawArray("B", 8)

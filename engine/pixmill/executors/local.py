@@ -7,6 +7,7 @@ The end of a pipe is the worker's death, and comes after every message that it s
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait as wait_for
@@ -26,6 +27,7 @@ from pixmill.protocol import (
 if TYPE_CHECKING:
     from pixmill.executors.base import Delivery, Report
     from pixmill.executors.hatchery import Hatchling
+    from pixmill.executors.note import Hands
     from pixmill.protocol import Setup
 
 __all__ = ["LocalExecutor"]
@@ -41,16 +43,18 @@ class LocalExecutor:
     Args:
         setup: What every worker must know; its slot is set when one is started.
         hatchery: Where processes come from. Default: the best that this system allows.
+        hands: Where workers note what they hold, so that it outlives the run. Default: nowhere.
     """
 
     setup: Setup
     hatchery: Hatchery = field(default_factory=default_hatchery)
+    hands: Hands | None = None
     _workers: dict[int, Hatchling] = field(default_factory=dict)
 
     def deliver(self, command: Delivery) -> None:
         """Carry out a command; what a dead worker can no longer hear is dropped."""
         if isinstance(command, StartWorker):
-            worker = self.hatchery.hatch()
+            worker = self._hatched(command.slot)
             self._workers[command.slot] = worker
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 worker.connection.send(replace(self.setup, slot=command.slot))
@@ -64,6 +68,18 @@ class LocalExecutor:
             case Send() | Grant() | RetireWorker():
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     worker_or_none.connection.send(command)
+
+    def _hatched(self, slot: int) -> Hatchling:
+        if self.hands is None:
+            return self.hatchery.hatch()
+        try:
+            note = self.hands.opened(slot)
+        except OSError:  # then nobody will know, should the run end without a word
+            return self.hatchery.hatch()
+        try:
+            return self.hatchery.hatch(note)
+        finally:
+            os.close(note)
 
     def wait(self, timeout_s: float) -> list[Report]:
         """Return what workers said; a worker's end comes after its last words."""

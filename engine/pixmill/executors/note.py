@@ -1,12 +1,21 @@
-"""Eight bytes of shared memory in which a worker notes the job in its hands."""
+"""Eight bytes of shared memory in which a worker notes the job in its hands.
+
+In a file, they outlive the run: the next one knows what a run held that ended without a word.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import os
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["NOTE_BYTES", "SharedNote", "mapped"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["NOTE_BYTES", "Hands", "SharedNote", "mapped"]
 
 NOTE_BYTES = 8
 _NUMBER = struct.Struct("=Q")
@@ -40,3 +49,46 @@ class SharedNote:
 def mapped(descriptor: int) -> SharedNote:
     """Map a note from a file of at least `NOTE_BYTES`."""
     return SharedNote(mmap.mmap(descriptor, mmap.PAGESIZE))
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """The files in which the workers of a run note what they hold, one for each slot.
+
+    Args:
+        prefix: Path of the files but for the slot's number at its end.
+    """
+
+    prefix: Path
+
+    def opened(self, slot: int) -> int:
+        """Return the descriptor of an empty note for a new worker.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(f"{self.prefix}{slot}", flags, 0o600)
+        os.ftruncate(descriptor, mmap.PAGESIZE)
+        return descriptor
+
+    def left(self) -> list[int]:
+        """Return the numbers of the jobs that a dead run had in its hands."""
+        numbers = []
+        for path in self._files():
+            with contextlib.suppress(OSError, struct.error):
+                (number,) = _NUMBER.unpack(path.read_bytes()[:NOTE_BYTES])
+                numbers += [number - 1] if number else []
+        return numbers
+
+    def clear(self) -> None:
+        """Remove every note."""
+        for path in self._files():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _files(self) -> list[Path]:
+        name = self.prefix.name
+        with contextlib.suppress(OSError):
+            return [path for path in self.prefix.parent.iterdir() if path.name.startswith(name)]
+        return []

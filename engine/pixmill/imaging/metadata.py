@@ -19,7 +19,7 @@ from pixmill.imaging.errors import translating
 from pixmill.model import Stage
 from pixmill.recipe import Keep
 
-__all__ = ["keep_flags", "kinds_left", "with_metadata"]
+__all__ = ["keep_flags", "kinds_left", "orientation_of", "profile_of", "with_metadata"]
 
 _EXIF: Final = "exif-data"
 _XMP: Final = "xmp-data"
@@ -110,8 +110,18 @@ def kinds_left(image: pyvips.Image) -> frozenset[Metadata]:
     return frozenset(kind for flag, kind in kinds.items() if flags & flag)
 
 
+def orientation_of(image: pyvips.Image) -> int:
+    """Return the EXIF orientation that an image leaves to its reader, 1 for none."""
+    return int(image.get("orientation")) if image.get_typeof("orientation") else 1
+
+
+def profile_of(image: pyvips.Image) -> str:
+    """Return the description of the ICC profile that an image carries, empty for none."""
+    return icc.description(bytes(image.get(_ICC))) if image.get_typeof(_ICC) else ""
+
+
 def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     for field in [name for name in image.get_fields() if name.startswith("exif-ifd")]:
         if not _is_exif_kept(field, keep):
             image.remove(field)
@@ -146,7 +156,7 @@ def _prune_xmp(image: pyvips.Image, keep: frozenset[Keep]) -> None:
     # a packet that announces a gain map which is gone would mislead an HDR viewer
     if not is_wanted or _GAIN_MAP_IN_XMP.search(packet):
         image.remove(_XMP)
-    elif _orientation(image) == 1:
+    elif orientation_of(image) == 1:
         upright = _ORIENTATION_IN_XMP.sub(rb"\g<1>1", packet)
         image.set_type(pyvips.GValue.blob_type, _XMP, upright)
 
@@ -178,7 +188,3 @@ def _prune_comments(image: pyvips.Image, keep: frozenset[Keep]) -> None:
         )
         if not is_wanted or _RAW_PROFILE.search(field):
             image.remove(field)
-
-
-def _orientation(image: pyvips.Image) -> int:
-    return int(image.get("orientation")) if image.get_typeof("orientation") else 1

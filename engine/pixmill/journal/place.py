@@ -25,10 +25,12 @@ class Place:
     Attributes:
         journal: The SQLite file.
         lock: The file whose lock says that a run is under way.
+        hands: The files in which workers note what they hold, but for the number at their end.
     """
 
     journal: Path
     lock: Path
+    hands: Path
 
 
 def place_of(destination: str, journal: str | None = None) -> Place:
@@ -43,9 +45,17 @@ def place_of(destination: str, journal: str | None = None) -> Place:
     """
     if journal is not None:
         named = Path(journal).absolute()
-        return Place(named, named.with_name(named.name + f".lock-{_SHARD}"))
+        return Place(
+            named,
+            lock=named.with_name(named.name + f".lock-{_SHARD}"),
+            hands=named.with_name(named.name + f".hand-{_SHARD}-"),
+        )
     folder = _folder(destination)
-    return Place(folder / f"journal-{_SHARD}.sqlite", folder / f"lock-{_SHARD}")
+    return Place(
+        folder / f"journal-{_SHARD}.sqlite",
+        lock=folder / f"lock-{_SHARD}",
+        hands=folder / f"hand-{_SHARD}-",
+    )
 
 
 def is_network(path: Path) -> bool:

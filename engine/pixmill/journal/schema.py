@@ -9,11 +9,11 @@ from pixmill.errors import RunError
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["VERSION", "migrate"]
+__all__ = ["STEPS", "VERSION", "is_older", "migrate"]
 
 # One statement list a version; a step, once released, is never edited. Paths are blobs of the
 # file system's own bytes: a name need not be UTF-8.
-_STEPS: Final = (
+STEPS: Final = (
     (
         """CREATE TABLE runs (
             id INTEGER PRIMARY KEY,
@@ -45,8 +45,35 @@ _STEPS: Final = (
         ) WITHOUT ROWID""",
         "CREATE INDEX files_by_outcome ON files (outcome)",
     ),
+    (
+        # For runs that know files by content, replace them in place, or went down with them.
+        "ALTER TABLE files ADD COLUMN digest BLOB",
+        "ALTER TABLE files ADD COLUMN written_digest BLOB",
+        "ALTER TABLE files ADD COLUMN backup BLOB",
+        "ALTER TABLE files ADD COLUMN number INTEGER",
+        "ALTER TABLE files ADD COLUMN downs INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE runs ADD COLUMN is_in_place INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE runs ADD COLUMN backup BLOB",
+        """CREATE TABLE originals (
+            path BLOB NOT NULL,
+            run INTEGER NOT NULL,
+            backup BLOB,
+            size_bytes INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL,
+            digest BLOB NOT NULL,
+            written_bytes INTEGER NOT NULL,
+            written_digest BLOB NOT NULL,
+            replaced_s REAL NOT NULL,
+            PRIMARY KEY (path, run)
+        ) WITHOUT ROWID""",
+    ),
 )
-VERSION: Final = len(_STEPS)
+VERSION: Final = len(STEPS)
+
+
+def is_older(connection: sqlite3.Connection) -> bool:
+    """Return whether a journal was last written by a pixmill that knew fewer tables."""
+    return _version(connection) < VERSION
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -55,15 +82,20 @@ def migrate(connection: sqlite3.Connection) -> None:
     Raises:
         RunError: The journal was written by a newer pixmill.
     """
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    found = _version(connection)
     if found > VERSION:
         raise RunError(
             f"the journal has schema {found}, and this pixmill knows {VERSION}: "
             f"use the newer pixmill that wrote it, or name another with --journal"
         )
-    for version, statements in enumerate(_STEPS[found:], start=found + 1):
+    for version, statements in enumerate(STEPS[found:], start=found + 1):
         connection.execute("BEGIN IMMEDIATE")
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(found)

@@ -31,9 +31,23 @@ class Session:
 
     @classmethod
     def begun(
-        cls, place: Place, facts: RunFacts, *, version: str, sync: Callable[[set[str]], None]
+        cls,
+        place: Place,
+        facts: RunFacts,
+        *,
+        version: str,
+        sync: Callable[[set[str]], None],
+        held: Callable[[], list[int]] = list,
     ) -> Session:
         """Take the lock, open the journal, and note that a run begins.
+
+        Args:
+            place: Where the state of the output is.
+            facts: What is fixed for the run.
+            version: Version of pixmill.
+            sync: Called before every commit; see `Journal`.
+            held: Returns the numbers of the jobs that the last run had in its hands, should it
+                have ended without a word. Default: none are known.
 
         Raises:
             RunError: Another run holds the output, or its state cannot be written.
@@ -49,6 +63,7 @@ class Session:
             ) from error
         try:
             journal = opened(place.journal, sync)
+            journal.blame(held())
             journal.begin(facts, version)
         except BaseException:
             lock.release()

@@ -14,11 +14,12 @@ import posixpath
 import sqlite3
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pixmill.errors import RunError
+from pixmill.journal.originals import ADD_REPLACED, Originals, replaced_in, replaced_row
 from pixmill.journal.place import is_network
-from pixmill.journal.schema import migrate
+from pixmill.journal.schema import is_older, migrate
 from pixmill.model import SkipReason, Status
 
 if TYPE_CHECKING:
@@ -34,15 +35,21 @@ STARTED: Final = "started"
 _BATCH_ROWS: Final = 512
 _BATCH_S: Final = 1.0
 # What a failed attempt leaves standing at the destination stays pixmill's own.
-_UPSERT: Final = """INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_UPSERT: Final = """INSERT INTO files (path, size_bytes, mtime_ns, codec, fingerprint, outcome,
+    destination, written_bytes, kind, message, attempts, run, ended_s, digest, written_digest,
+    backup, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes,
     mtime_ns = excluded.mtime_ns, codec = excluded.codec, fingerprint = excluded.fingerprint,
     outcome = excluded.outcome, destination = COALESCE(excluded.destination, destination),
     written_bytes = excluded.written_bytes, kind = excluded.kind, message = excluded.message,
-    attempts = excluded.attempts, run = excluded.run, ended_s = excluded.ended_s"""
+    attempts = excluded.attempts, run = excluded.run, ended_s = excluded.ended_s,
+    digest = excluded.digest, written_digest = excluded.written_digest, backup = excluded.backup,
+    number = excluded.number, downs = CASE WHEN excluded.outcome = 'started'
+    OR excluded.kind = 'quarantined' THEN downs ELSE 0 END"""
 _LOOKUP: Final = """SELECT path, size_bytes, mtime_ns, codec, fingerprint, outcome, destination,
-    written_bytes FROM files WHERE path IN"""
+    written_bytes, digest, written_digest, downs FROM files WHERE path IN"""
 _LOOKUP_ROWS: Final = 256
+_Row: TypeAlias = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,9 @@ class Record:
         outcome: How it ended; `started` where the run ended first.
         destination: What was published, relative to the destination root, or empty.
         written_bytes: Size of that.
+        digest: SHA-256 of the source, hexadecimal, where it was asked for; else empty.
+        written_digest: SHA-256 of what was published, likewise.
+        downs: How many runs have ended without a word with it in their hands.
     """
 
     size_bytes: int
@@ -66,10 +76,19 @@ class Record:
     outcome: str
     destination: str
     written_bytes: int
+    digest: str = ""
+    written_digest: str = ""
+    downs: int = 0
 
     def is_of(self, source: SourceRef) -> bool:
         """Return whether a source is still the one that this speaks of."""
         return self.size_bytes == source.size_bytes and self.mtime_ns == source.mtime_ns
+
+    def is_result(self, source: SourceRef) -> bool:
+        """Return whether a source is what was put in place of the one that this speaks of."""
+        is_made = self.outcome == Status.OPTIMIZED
+        is_alike = self.written_bytes == source.size_bytes and self.mtime_ns == source.mtime_ns
+        return is_made and is_alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +121,21 @@ class Journal:
     sync: Callable[[set[str]], None] = lambda _folders: None
     _run: int = 0
     _fingerprint: str = ""
-    _rows: list[tuple[object, ...]] = field(default_factory=list)
+    _is_in_place: bool = False
+    _rows: list[_Row] = field(default_factory=list)
+    _replaced: list[_Row] = field(default_factory=list)
     _folders: set[str] = field(default_factory=set)
     _due_s: float = 0.0
 
     def begin(self, facts: RunFacts, version: str) -> None:
         """Note that a run begins."""
-        self._fingerprint = facts.fingerprint
+        self._fingerprint, self._is_in_place = facts.fingerprint, facts.is_in_place
         cursor = self.connection.execute(
-            "INSERT INTO runs (source, recipe, fingerprint, version, pid, started_s) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs (is_in_place, backup, source, recipe, fingerprint, version, pid, "
+            "started_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
+                facts.is_in_place,
+                os.fsencode(facts.backup),
                 facts.source,
                 json.dumps(facts.recipe),
                 facts.fingerprint,
@@ -122,6 +145,24 @@ class Journal:
             ),
         )
         self._run = cursor.lastrowid or 0
+
+    @property
+    def originals(self) -> Originals:
+        """What it knows of originals that were replaced in place."""
+        return Originals(self.connection)
+
+    def blame(self, numbers: Sequence[int]) -> None:
+        """Hold it against these jobs of the last run if that ended without a word.
+
+        To be called before a run begins.
+        """
+        marks = ", ".join("?" * len(numbers))
+        self.connection.execute(
+            f"UPDATE files SET downs = downs + 1 WHERE number IN ({marks}) AND outcome = ? "  # noqa: S608 - marks alone
+            "AND run = (SELECT MAX(id) FROM runs) "
+            "AND (SELECT ended_s FROM runs ORDER BY id DESC LIMIT 1) IS NULL",
+            (*numbers, STARTED),
+        )
 
     def records_of(self, paths: Sequence[str]) -> dict[str, Record]:
         """Return what is known of some sources, by path; many at once cost least."""
@@ -134,13 +175,15 @@ class Journal:
 
     def start(self, jobs: list[Job]) -> None:
         """Note, for good, that what appears at these jobs' destinations will be pixmill's own."""
-        self._write([self._row(job.source, STARTED, job.destination) for job in jobs])
+        self._write([self._started_row(job) for job in jobs])
 
     def end(self, outcome: Outcome) -> None:
         """Note how a source ended, with the next batch; what was never made is not noted."""
         if outcome.status is Status.SKIPPED and outcome.reason is not SkipReason.LARGER:
             return
         self._rows.append(self._ended_row(outcome))
+        if self._is_in_place and outcome.destination is not None:
+            self._replaced.append(replaced_row(replaced_in(outcome, self._run)))
         if outcome.destination is not None:
             self._folders.add(posixpath.dirname(outcome.destination))
         if len(self._rows) >= _BATCH_ROWS:
@@ -159,8 +202,8 @@ class Journal:
             except OSError as error:
                 message = f"results cannot be brought to the disc: {error.strerror or error}"
                 raise RunError(message) from error
-            self._write(self._rows)
-        self._rows, self._folders = [], set()
+            self._write(self._rows, self._replaced)
+        self._rows, self._replaced, self._folders = [], [], set()
         self._due_s = time.monotonic() + _BATCH_S
 
     def close(self, summary: Summary | None) -> None:
@@ -192,21 +235,25 @@ class Journal:
         )
         return [_past_run(row) for row in rows]
 
-    def _row(self, source: SourceRef, outcome: str, destination: str) -> tuple[object, ...]:
+    def _started_row(self, job: Job) -> _Row:
+        source = job.source
         return (
             os.fsencode(source.path),
             source.size_bytes,
             source.mtime_ns,
             source.codec,
             self._fingerprint,
-            outcome,
-            os.fsencode(destination),
+            STARTED,
+            os.fsencode(job.destination),
             *(0, None, None, 0),
             self._run,
             time.time(),
+            *(None, None),
+            os.fsencode(job.backup),
+            job.number,
         )
 
-    def _ended_row(self, outcome: Outcome) -> tuple[object, ...]:
+    def _ended_row(self, outcome: Outcome) -> _Row:
         failure = outcome.failure
         return (
             os.fsencode(outcome.path),
@@ -222,12 +269,17 @@ class Journal:
             outcome.attempts,
             self._run,
             time.time(),
+            bytes.fromhex(outcome.digest) or None,
+            bytes.fromhex(outcome.written_digest) or None,
+            os.fsencode(outcome.backup),
+            None,
         )
 
-    def _write(self, rows: list[tuple[object, ...]]) -> None:
+    def _write(self, rows: Sequence[_Row], replaced: Sequence[_Row] = ()) -> None:
         try:
             self.connection.execute("BEGIN")
             self.connection.executemany(_UPSERT, rows)
+            self.connection.executemany(ADD_REPLACED, replaced)
             self.connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise RunError(f"the journal cannot be written: {error}") from error
@@ -263,9 +315,20 @@ def _lookup(keys: list[bytes]) -> tuple[str, list[bytes | None]]:
 
 
 def _record(columns: Sequence[Any]) -> Record:
-    size_bytes, mtime_ns, codec, fingerprint, outcome, destination, written_bytes = columns
-    published = os.fsdecode(destination or b"")
-    return Record(size_bytes, mtime_ns, codec, fingerprint, outcome, published, written_bytes)
+    size_bytes, mtime_ns, codec, fingerprint, outcome, *rest = columns
+    destination, written_bytes, digest, written_digest, downs = rest
+    return Record(
+        size_bytes=size_bytes,
+        mtime_ns=mtime_ns,
+        codec=codec,
+        fingerprint=fingerprint,
+        outcome=outcome,
+        destination=os.fsdecode(destination or b""),
+        written_bytes=written_bytes,
+        digest=digest.hex() if digest else "",
+        written_digest=written_digest.hex() if written_digest else "",
+        downs=downs,
+    )
 
 
 def _past_run(row: tuple[Any, ...]) -> PastRun:
@@ -322,6 +385,10 @@ def opened_to_read(path: Path) -> Journal | None:
         return None
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        if is_older(connection):
+            with contextlib.closing(connection) as found:
+                connection = sqlite3.connect("", isolation_level=None)  # on disc, gone when closed
+                found.backup(connection)
         migrate(connection)
     except sqlite3.Error as error:
         raise RunError(f"cannot read the journal {path}: {error}") from error

@@ -61,6 +61,7 @@ class Group(StrEnum):
     INPUT = "Which files are taken"
     LIMITS = "Limits on what is read"
     OUTPUT = "What is written"
+    IN_PLACE = "In place"
     REPEAT = "Running again"
     MACHINE = "Machine"
     SCREEN = "Progress and reports"
@@ -421,6 +422,25 @@ class Options:
             metavar="POLICY",
         ),
     ] = None
+    min_savings: Annotated[
+        str | None,
+        About(
+            Group.OUTPUT,
+            "Take a result for smaller only if it saves this much: 5% or 10kb",
+            default_text="one byte",
+            metavar="N%|SIZE",
+            is_number_too=True,
+        ),
+    ] = None
+    verify: Annotated[
+        bool | None,
+        About(
+            Group.OUTPUT,
+            "Decode each result again and check it before it has its name; always so in place",
+            default=_SETTINGS.verify,
+            can_negate=True,
+        ),
+    ] = None
     on_collision: Annotated[
         OnCollision | None,
         About(
@@ -428,6 +448,30 @@ class Options:
             "Where two sources want one name, the second becomes a.jpg.webp or fails",
             default=str(_SETTINGS.on_collision),
             metavar="POLICY",
+        ),
+    ] = None
+    in_place: Annotated[
+        bool | None,
+        About(
+            Group.IN_PLACE,
+            "Replace each file by its smaller result; give no OUTPUT, and --backup or --no-backup",
+            default=_SETTINGS.in_place,
+        ),
+    ] = None
+    backup: Annotated[
+        str | None,
+        About(
+            Group.IN_PLACE,
+            "Where the originals go, in their tree; pixmill undo brings them back",
+            metavar="DIR",
+        ),
+    ] = None
+    no_backup: Annotated[
+        bool | None,
+        About(
+            Group.IN_PLACE,
+            "Keep no originals: nothing brings them back",
+            default=_SETTINGS.no_backup,
         ),
     ] = None
     force: Annotated[
@@ -453,6 +497,15 @@ class Options:
             "Where the journal of what is done is kept",
             default_text="journal-0.sqlite in OUTPUT.pixmill, beside the output",
             metavar="FILE",
+        ),
+    ] = None
+    checksum: Annotated[
+        bool | None,
+        About(
+            Group.REPEAT,
+            "Know files again by their content, not by their time, as a fresh checkout needs it",
+            default=_SETTINGS.checksum,
+            can_negate=True,
         ),
     ] = None
     durability: Annotated[

@@ -14,8 +14,14 @@ from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Operation, Recipe
-from pixmill.settings import Redo, Settings
-from pixmill.units import Geometry, parse_duration, parse_geometry, parse_size
+from pixmill.settings import Redo, Settings, check_in_place
+from pixmill.units import (
+    Geometry,
+    parse_duration,
+    parse_geometry,
+    parse_savings,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +54,9 @@ def meant(options: Options) -> Request:
     Raises:
         OptionError: A value that does not parse, lies outside its range or contradicts another.
     """
-    return Request(recipe=_recipe(options), settings=_settings(options))
+    request = Request(recipe=_recipe(options), settings=_settings(options))
+    check_in_place(request.recipe, request.settings)
+    return request
 
 
 def uses_max_dimension(options: Options) -> bool:
@@ -79,6 +87,7 @@ def _recipe(options: Options) -> Recipe:
         colour=_or(options.colour, _RECIPE.colour),
         auto_orient=_or(options.auto_orient, _RECIPE.auto_orient),
         if_larger=_or(options.if_larger, _RECIPE.if_larger),
+        min_savings=_parsed(parse_savings, options.min_savings, option="min_savings"),
         oversize=_or(options.oversize, _RECIPE.oversize),
         corrupt=_or(options.corrupt, _RECIPE.corrupt),
     )
@@ -109,6 +118,11 @@ def _settings(options: Options) -> Settings:
         journal=options.journal,
         redo=_redo(options),
         durability=_or(options.durability, _SETTINGS.durability),
+        checksum=_or(options.checksum, _SETTINGS.checksum),
+        verify=_or(options.verify, _SETTINGS.verify),
+        in_place=_or(options.in_place, _SETTINGS.in_place),
+        backup=options.backup,
+        no_backup=_or(options.no_backup, _SETTINGS.no_backup),
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),

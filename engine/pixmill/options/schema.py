@@ -37,6 +37,8 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "supported_formats": ["jpg", "png", "webp"],
     "events": "events.ndjson",
     "report": "report.json",
+    "min_savings": "5%",
+    "backup": "originals",
     "journal": "web-journal.sqlite",
     "log_file": "pixmill.log",
 }

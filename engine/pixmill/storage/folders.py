@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Folder", "Root", "lstat", "reachable"]
+__all__ = ["HAS_PROC", "Folder", "Root", "lstat", "reachable"]
 
 _IS_HELD = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _O_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_HAS_PROC = os.path.isdir("/proc/self/fd")
+HAS_PROC = os.path.isdir("/proc/self/fd")
 _LONG_PATH_CHARS = 1000  # below PATH_MAX, 4096 bytes, whatever the characters
 _CHUNK_PARTS = 15  # of at most 255 bytes each
 
@@ -50,6 +50,11 @@ class Folder:
         with self._named():
             os.unlink(self._at(name), dir_fd=self.descriptor)
 
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder in it."""
+        with self._named():
+            os.rmdir(self._at(name), dir_fd=self.descriptor)
+
     def replace(self, temporary: str, final: str) -> None:
         """Give a file another name, in place of what has it; a link there is itself replaced."""
         fd = self.descriptor
@@ -61,6 +66,42 @@ class Folder:
         fd = self.descriptor
         with self._named():
             os.link(self._at(existing), self._at(name), src_dir_fd=fd, dst_dir_fd=fd)
+
+    def link_into(self, name: str, other: Folder, kept: str) -> None:
+        """Give a file a second name, which must be free, in another folder; follow no link."""
+        with self._named():
+            os.link(
+                self._at(name),
+                other._at(kept),
+                src_dir_fd=self.descriptor,
+                dst_dir_fd=other.descriptor,
+                follow_symlinks=False,
+            )
+
+    def move_into(self, name: str, other: Folder, final: str) -> None:
+        """Move a file into another folder, in place of what has the name there."""
+        with self._named():
+            os.replace(
+                self._at(name),
+                other._at(final),
+                src_dir_fd=self.descriptor,
+                dst_dir_fd=other.descriptor,
+            )
+
+    def status(self, name: str) -> os.stat_result:
+        """Return the status of what has a name, of a link itself."""
+        with self._named():
+            return os.stat(self._at(name), dir_fd=self.descriptor, follow_symlinks=False)
+
+    def flush(self) -> None:
+        """Bring the names in it to the disc, where the system can."""
+        if self.descriptor is None:
+            return
+        readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor)
+        try:
+            os.fsync(readable)
+        finally:
+            os.close(readable)
 
     def names(self) -> list[str]:
         """Return the names of what is in it."""
@@ -145,7 +186,7 @@ def reachable(path: str) -> Iterator[str]:
     Raises:
         OSError: A folder of a path that is too long cannot be opened.
     """
-    if len(path) < _LONG_PATH_CHARS or not _HAS_PROC:
+    if len(path) < _LONG_PATH_CHARS or not HAS_PROC:
         yield path
         return
     parts = path.split("/")

@@ -6,24 +6,22 @@ destination root, and never shows a half-written file under its final name.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
+from pixmill.storage.drafts import draft, sweep_below
 from pixmill.storage.folders import Folder, Root, lstat, reachable
+from pixmill.storage.originals import carry_attributes, digest_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows, where a temporary name is not swept while fresh
-    fcntl = None  # type: ignore[assignment]
+    from pixmill.model import SourceRef
+    from pixmill.storage.originals import Keeper, Original
 
 __all__ = [
     "HEAD_BYTES",
@@ -36,8 +34,6 @@ __all__ = [
 ]
 
 HEAD_BYTES = 4096
-_TEMPORARY_PREFIX = ".pixmill-"
-_TEMPORARY_SUFFIX = ".tmp"
 _O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _O_BINARY = getattr(os, "O_BINARY", 0)
@@ -54,12 +50,14 @@ class Head:
         size_bytes: Size of the file.
         mtime_ns: Modification time, nanoseconds since the epoch.
         is_regular: Whether it is a regular file; nothing else is ever read.
+        inode: Its inode, 0 if unknown.
     """
 
     content: bytes
     size_bytes: int
     mtime_ns: int
     is_regular: bool
+    inode: int = 0
 
 
 def read_head(path: str, *, can_follow: bool) -> Head:
@@ -85,7 +83,7 @@ def read_head(path: str, *, can_follow: bool) -> Head:
         content = os.read(descriptor, HEAD_BYTES) if is_regular else b""
     finally:
         os.close(descriptor)
-    return Head(content, status.st_size, status.st_mtime_ns, is_regular)
+    return Head(content, status.st_size, status.st_mtime_ns, is_regular, status.st_ino)
 
 
 @dataclass(slots=True)
@@ -137,6 +135,14 @@ class Destination:
         is_same_time = abs(status.st_mtime_ns - mtime_ns) < _TIME_GRAIN_NS
         return stat.S_ISREG(status.st_mode) and status.st_size == size_bytes and is_same_time
 
+    def holds_content(self, relative: str, digest: str) -> bool:
+        """Return whether a regular file with this SHA-256, hexadecimal, stands at a name."""
+        path = self.path(relative)
+        try:
+            return stat.S_ISREG(lstat(path).st_mode) and digest_at(path) == digest
+        except OSError:
+            return False
+
     def path(self, relative: str) -> str:
         """Return the absolute path of a relative name."""
         return self._above + (relative if os.sep == "/" else relative.replace("/", os.sep))
@@ -148,6 +154,7 @@ class Destination:
         *,
         mtime_ns: int,
         can_replace: bool,
+        check: Callable[[str], None] | None = None,
     ) -> int:
         """Write a file under a temporary name, flush it, and give it its name in one step.
 
@@ -156,6 +163,8 @@ class Destination:
             write: Writes the content to a file descriptor and returns the bytes written.
             mtime_ns: Modification time to set.
             can_replace: Whether a file that stands there may be replaced.
+            check: Called with a path by which what was written can be read, before it has its
+                name; what it raises keeps it from having one. Default: no check.
 
         Returns:
             Bytes written.
@@ -165,49 +174,74 @@ class Destination:
             OSError: The destination cannot be written.
         """
         above, _, name = relative.rpartition("/")
-        with self._held.folder(above, can_make=True) as folder:
-            temporary, descriptor = _temporary(folder)
-            try:
-                try:
-                    written_bytes = write(descriptor)
-                    if os.utime in os.supports_fd:
-                        os.utime(descriptor, ns=(mtime_ns, mtime_ns))
-                    else:
-                        folder.utime(temporary, mtime_ns)
-                    if self.is_flushed:  # the time too, by which the next run knows the file
-                        os.fsync(descriptor)
-                    _rename(folder, temporary, name, can_replace=can_replace)
-                finally:
-                    os.close(descriptor)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    folder.unlink(temporary)
-                raise
+        with self._held.folder(above, can_make=True) as folder, draft(folder) as made:
+            written_bytes = write(made.descriptor)
+            made.set_times(mtime_ns, mtime_ns)
+            if self.is_flushed:  # the time too, by which the next run knows the file
+                os.fsync(made.descriptor)
+            if check is not None:
+                check(made.readable)
+            _rename(folder, made.name, name, can_replace=can_replace)
+        return written_bytes
+
+    def replace(
+        self,
+        relative: str,
+        write: Callable[[int], int],
+        *,
+        original: Original,
+        keeper: Keeper,
+        check: Callable[[str], None],
+    ) -> int:
+        """Put a result in place of its source: once it is flushed and checked, and that is safe.
+
+        The result takes over mode, owner, extended attributes and modification time.
+
+        Args:
+            relative: Name of both, relative to the root.
+            write: As for `publish`.
+            original: What the source was when it was read.
+            keeper: Where the source's own bytes stay.
+            check: As for `publish`.
+
+        Returns:
+            Bytes written.
+
+        Raises:
+            ChangedError: The source is not what was read any more.
+            OSError: A folder cannot be written.
+        """
+        above, _, name = relative.rpartition("/")
+        with self._held.folder(above, can_make=False) as folder, draft(folder) as made:
+            written_bytes = write(made.descriptor)
+            with original.opened(folder, name) as descriptor:
+                carry_attributes(descriptor, made.descriptor)
+            made.set_times(original.mtime_ns, original.mtime_ns)
+            os.fsync(made.descriptor)
+            check(made.readable)
+            with keeper.keeping(folder, name, original):
+                original.confirm(folder, name)
+                folder.replace(made.name, name)
         return written_bytes
 
     def sweep(self, relative_folder: str) -> int:
         """Remove temporary files that no living process holds; return how many."""
-        swept = 0
-        with (
-            contextlib.suppress(OSError),
-            self._held.folder(relative_folder, can_make=False) as folder,
-        ):
-            for name in folder.names():
-                swept += _is_temporary(name) and _is_swept(folder, name)
-        return swept
+        return sweep_below(self._held, relative_folder)
 
 
-def change_of(path: str, size_bytes: int, mtime_ns: int) -> str:
+def change_of(path: str, source: SourceRef) -> str:
     """Return how a source differs from what it was when it was met; empty where it does not.
 
     Raises:
         OSError: It is not there any more, or cannot be looked at.
     """
     status = os.stat(path)
-    if status.st_size != size_bytes:
-        return f"it had {size_bytes} bytes when it was met and has {status.st_size} now"
-    if status.st_mtime_ns != mtime_ns:
+    if status.st_size != source.size_bytes:
+        return f"it had {source.size_bytes} bytes when it was met and has {status.st_size} now"
+    if status.st_mtime_ns != source.mtime_ns:
         return "it was written to after it was met"
+    if source.inode not in {0, status.st_ino}:
+        return "another file took its name after it was met"
     return ""
 
 
@@ -230,50 +264,6 @@ def write_all(descriptor: int, content: bytes | memoryview) -> int:
     while rest:
         rest = rest[os.write(descriptor, rest) :]
     return len(content)
-
-
-def _temporary(folder: Folder) -> tuple[str, int]:
-    while True:
-        name = f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
-        descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY)
-        if fcntl is None:
-            return name, descriptor
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # a sweep of another run was quicker: it removes this name
-            os.close(descriptor)
-        except OSError:  # no locks on this file system: sweeps there find every file abandoned
-            return name, descriptor
-        else:
-            if os.fstat(descriptor).st_nlink:
-                return name, descriptor
-            os.close(descriptor)  # a sweep removed it before it was locked
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
-
-
-def _is_swept(folder: Folder, name: str) -> bool:
-    """Remove a file unless a process holds the lock of `_temporary`, which dies with its process.
-
-    It is removed under that lock, so that its owner cannot take the lock in between.
-    """
-    if fcntl is None:
-        return False
-    try:
-        descriptor = folder.open(name, os.O_WRONLY | _O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder.unlink(name)
-    except OSError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(descriptor)
 
 
 def _rename(folder: Folder, temporary: str, final: str, *, can_replace: bool) -> None:

@@ -1,0 +1,134 @@
+"""Look at a result as the next reader will: open it again, decode all of it, compare the facts.
+
+Must not judge how good it looks: only whether it is the picture that was meant, and whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixmill.imaging.errors import ImagingError, translating
+from pixmill.imaging.load import vips_opened
+from pixmill.imaging.probe import probe
+from pixmill.model import Stage
+from pixmill.registry import codec
+
+if TYPE_CHECKING:
+    import pyvips
+
+    from pixmill.header import Header
+    from pixmill.imaging.sources import Source
+
+__all__ = ["Expected", "difference", "duration_ms", "is_transparent"]
+
+_OPAQUE = 1.0
+_SHALLOW, _DEEP = 255, 65535
+_DELAY_MS = 100
+"""What viewers take for a frame that names no delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a result must turn out to be.
+
+    Attributes:
+        width_px: Its stored width.
+        height_px: Its stored height, of one page.
+        pages: Its pages or frames.
+        duration_ms: How long all frames last together, 0 for what does not move.
+        is_transparent: Whether any pixel shows what is behind it; `None` if nobody has looked.
+            Encoders drop alpha that hides nothing, and GIF's add some for their own use.
+        profile: Description of its ICC profile, empty for none.
+        orientation: EXIF orientation that is left to its reader, 1 for none.
+    """
+
+    width_px: int
+    height_px: int
+    pages: int = 1
+    duration_ms: int = 0
+    is_transparent: bool | None = False
+    profile: str = ""
+    orientation: int = 1
+
+
+def difference(source: Source, codec_name: str, expected: Expected) -> str:
+    """Return how an encoded result differs from what was meant; empty where it does not.
+
+    Every pixel is decoded.
+
+    Args:
+        source: The result, a path or its bytes.
+        codec_name: What it was written as.
+        expected: What it must be.
+    """
+    try:
+        header = probe(source, codec_name)
+        if wrong := _wrong_facts(header, expected):
+            return wrong
+        with translating(Stage.VERIFY):
+            every_page = {"n": -1} if header.pages > 1 else {}
+            image = vips_opened(source, codec(codec_name), every_page)
+            alpha = _lowest_alpha(image)
+            return _wrong_alpha(alpha, expected) or _wrong_frames(header, image, expected)
+    except ImagingError as error:
+        return f"it does not decode: {error.failure.message}"
+
+
+def is_transparent(image: pyvips.Image) -> bool:
+    """Return whether any pixel of an image shows what is behind it; decodes it."""
+    lowest = _lowest_alpha(image)
+    return lowest is not None and lowest < _OPAQUE
+
+
+def duration_ms(image: pyvips.Image, pages: int) -> int:
+    """Return how long all frames of an animation last together."""
+    if not image.get_typeof("delay"):
+        return 0
+    delays: list[int] = list(image.get("delay"))[:pages]
+    return sum(delays) + _DELAY_MS * (pages - len(delays))
+
+
+def _wrong_facts(header: Header, expected: Expected) -> str:
+    size = (header.width_px, header.height_px)
+    wanted = (expected.width_px, expected.height_px)
+    for name, found, meant in (
+        ("pixels", _box(*size), _box(*wanted)),
+        ("profile", header.profile, expected.profile),
+        ("orientation", header.orientation, expected.orientation),
+    ):
+        if found != meant:
+            return f"expected {name} {meant or 'none'}, found {found or 'none'}"
+    return ""
+
+
+def _lowest_alpha(image: pyvips.Image) -> float | None:
+    """Decode every pixel and return the least alpha, 1 for opaque; `None` without an alpha band."""
+    lowest = float(image.stats()(0, image.bands)[0])  # a row a band, the first is for all of them
+    if not image.hasalpha():
+        return None
+    return lowest / (_DEEP if image.format == "ushort" else _SHALLOW)
+
+
+def _wrong_alpha(lowest: float | None, expected: Expected) -> str:
+    if expected.is_transparent and lowest is None:
+        return "expected alpha, found none"
+    if expected.is_transparent is False and lowest is not None and lowest < _OPAQUE:
+        return "expected no transparency, found some"
+    return ""
+
+
+def _wrong_frames(header: Header, image: pyvips.Image, expected: Expected) -> str:
+    """Compare frames: an encoder may join equal ones that follow each other, and their times."""
+    if header.pages == expected.pages:
+        return ""
+    is_joined = header.pages < expected.pages and expected.duration_ms > 0
+    if is_joined and header.pages == 1:
+        return ""  # all were equal, and a still image keeps no time
+    if is_joined and duration_ms(image, header.pages) == expected.duration_ms:
+        return ""
+    return f"expected {expected.pages} pages, found {header.pages}"
+
+
+def _box(width_px: int, height_px: int) -> str:
+    return f"{width_px}x{height_px}"

@@ -1,0 +1,256 @@
+"""What becomes of a product: published in the output, put in place of its source, or neither.
+
+Runs in a worker. Must not make images nor retry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pixmill.failures import os_failure
+from pixmill.imaging.verify import difference
+from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
+from pixmill.storage.folders import Root
+from pixmill.storage.local import Destination, change_of, copy_into, write_all
+from pixmill.storage.originals import Backup, ChangedError, NoBackup, Original, digest_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+    from pixmill.milling import Product
+    from pixmill.model import Job
+    from pixmill.protocol import Setup
+
+__all__ = ["InHand", "Publisher", "UnpublishableError", "failed"]
+
+_COPY_BYTES = 1024 * 1024
+
+
+class UnpublishableError(Exception):
+    """What was made must not be published: its source changed, or it is not what was meant."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """One source while it is made.
+
+    Attributes:
+        job: What is to be made of it.
+        path: Absolute path that the system takes.
+        digest: SHA-256 of its content, hexadecimal, where it is needed; else empty.
+    """
+
+    job: Job
+    path: str
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Publishes what a worker has made.
+
+    Args:
+        setup: What the worker knows.
+    """
+
+    setup: Setup
+    destination: Destination = field(init=False)
+    _backups: Root = field(init=False)
+    _written_digest: str = ""
+
+    def __post_init__(self) -> None:
+        """Hold the destination and the backups."""
+        root = self.setup.destination_root
+        self.destination = Destination(root, is_flushed=self.setup.is_flushed)
+        self._backups = Root(self.setup.backup_root)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The folders that are written to; what is not there cannot be granted, so it is made."""
+        if self.setup.is_dry_run:
+            return ()
+        self.destination.prepare()
+        return tuple(filter(None, (self.setup.destination_root, self.setup.backup_root)))
+
+    @property
+    def _needs_digest(self) -> bool:
+        is_needed = self.setup.is_hashed or self.setup.is_verified or self.setup.is_in_place
+        return is_needed and not self.setup.is_dry_run
+
+    def hand(self, job: Job, path: str) -> InHand:
+        """Return a source that is about to be made.
+
+        Raises:
+            UnpublishableError: It cannot be read.
+        """
+        if not self._needs_digest:
+            return InHand(job, path)
+        try:
+            return InHand(job, path, digest_at(path))
+        except OSError as error:
+            raise UnpublishableError(os_failure(error, Stage.READ)) from error
+
+    def outcome(self, hand: InHand, product: Product | Failed) -> Outcome:
+        """Publish what was made of a source, unless it changed, and tell how that ended.
+
+        Raises:
+            UnpublishableError: It must not be published.
+            OSError: It cannot be.
+        """
+        _check_unchanged(hand, product)
+        if isinstance(product, Failed):
+            return failed(hand.job, product)
+        if product.status is Status.SKIPPED:
+            return _ended(hand, product, destination=None, written_bytes=0)
+        self._written_digest = ""
+        ended = self._replaced if self.setup.is_in_place else self._published
+        try:
+            return replace(ended(hand, product), written_digest=self._written_digest)
+        except ChangedError as error:
+            raise UnpublishableError(_changed(str(error))) from error
+        except FileExistsError as error:
+            place = f" as {hand.job.backup} among the backups" if hand.job.backup else ""
+            message = f"a file appeared at its destination while it was made{place}"
+            raise UnpublishableError(Failed(FailureKind.EXISTS, Stage.PUBLISH, message)) from error
+
+    def _published(self, hand: InHand, product: Product) -> Outcome:
+        job = hand.job
+        written_bytes = product.content_bytes or job.source.size_bytes
+        is_checked = self.setup.is_hashed or self.setup.is_verified
+        if not self.setup.is_dry_run:
+            written_bytes = self.destination.publish(
+                job.destination,
+                _writer(hand, product),
+                mtime_ns=job.source.mtime_ns,
+                can_replace=self.setup.can_replace or job.can_replace or job.attempt > 1,
+                check=self._check(hand, product) if is_checked else None,
+            )
+        return _ended(hand, product, destination=job.destination, written_bytes=written_bytes)
+
+    def _replaced(self, hand: InHand, product: Product) -> Outcome:
+        """Put a product in place of its source where it is smaller, else leave the source alone."""
+        job, source = hand.job, hand.job.source
+        is_smaller = self.setup.recipe.is_smaller(product.content_bytes, source.size_bytes)
+        if product.status is not Status.OPTIMIZED or not is_smaller:
+            kept = replace(product, status=Status.KEPT)
+            return _ended(hand, kept, destination=None, written_bytes=source.size_bytes)
+        written_bytes = product.content_bytes
+        if not self.setup.is_dry_run:
+            written_bytes = self.destination.replace(
+                job.destination,
+                _writer(hand, product),
+                original=Original(source.size_bytes, source.mtime_ns, source.inode, hand.digest),
+                keeper=Backup(self._backups, job.backup) if job.backup else NoBackup(),
+                check=self._check(hand, product),
+            )
+        ended = _ended(hand, product, destination=job.destination, written_bytes=written_bytes)
+        return replace(ended, backup=job.backup)
+
+    def _check(self, hand: InHand, product: Product) -> Callable[[str], None]:
+        """Return what looks at a result before it has its name."""
+
+        def check(path: str) -> None:
+            self._written_digest = digest_at(path)
+            if not (self.setup.is_verified or self.setup.is_in_place):
+                return
+            if wrong := self._difference(path, hand, product):
+                message = f"what was written is not what was meant: {wrong}"
+                raise UnpublishableError(Failed(FailureKind.UNVERIFIED, Stage.VERIFY, message))
+
+        return check
+
+    def _difference(self, path: str, hand: InHand, product: Product) -> str:
+        """Return how a file differs from what was meant; empty where it does not."""
+        if product.expected is not None:
+            return difference(path, product.target, product.expected)
+        is_same = self._written_digest == hand.digest
+        return "" if is_same else "expected a copy of the source, found other bytes"
+
+
+def failed(job: Job, failure: Failed) -> Outcome:
+    """Return the outcome of a job that failed."""
+    return Outcome(
+        path=job.source.path,
+        status=Status.FAILED,
+        codec=job.source.codec,
+        bytes_read=job.source.size_bytes,
+        mtime_ns=job.source.mtime_ns,
+        failure=failure,
+        attempts=job.attempt,
+        notes=job.notes,
+    )
+
+
+def _check_unchanged(hand: InHand, product: Product | Failed) -> None:
+    """Refuse to publish from a source that somebody else has at work meanwhile.
+
+    A failure stands, unless it is damage, which a change explains better.
+    """
+    if isinstance(product, Failed) and product.kind is not FailureKind.CORRUPT:
+        return
+    try:
+        change = change_of(hand.path, hand.job.source)
+    except OSError as error:
+        raise UnpublishableError(os_failure(error, Stage.READ)) from error
+    if change:
+        raise UnpublishableError(_changed(change))
+
+
+def _writer(hand: InHand, product: Product) -> Callable[[int], int]:
+    content = product.content
+    if content is None:
+        return lambda descriptor: _copied_source(hand, product, descriptor)
+    if isinstance(content, bytes):
+        return lambda descriptor: write_all(descriptor, content)
+    return lambda descriptor: _copied(content, descriptor)
+
+
+def _copied_source(hand: InHand, product: Product, descriptor: int) -> int:
+    written_bytes = copy_into(hand.path)(descriptor)
+    _check_unchanged(hand, product)
+    return written_bytes
+
+
+def _copied(content: IO[bytes], descriptor: int) -> int:
+    written_bytes = 0
+    content.seek(0)
+    with content:
+        while chunk := content.read(_COPY_BYTES):
+            written_bytes += write_all(descriptor, chunk)
+    return written_bytes
+
+
+def _changed(how: str) -> Failed:
+    message = f"the source changed while it was read: {how}; run again"
+    return Failed(FailureKind.CHANGED, Stage.READ, message)
+
+
+def _ended(
+    hand: InHand, product: Product, *, destination: str | None, written_bytes: int
+) -> Outcome:
+    job = hand.job
+    return Outcome(
+        path=job.source.path,
+        status=product.status,
+        codec=job.source.codec,
+        bytes_read=job.source.size_bytes,
+        mtime_ns=job.source.mtime_ns,
+        destination=destination,
+        bytes_written=written_bytes,
+        reason=SkipReason.LARGER if product.status is Status.SKIPPED else None,
+        target=product.target,
+        width_px=product.width_px,
+        height_px=product.height_px,
+        quality=product.quality,
+        encodes=product.encodes,
+        is_salvaged=product.is_salvaged,
+        attempts=job.attempt,
+        digest=hand.digest,
+        notes=(*job.notes, *product.notes),
+    )

@@ -1,0 +1,139 @@
+"""What the journal knows of a source, held against what is there now: is anything left to do?
+
+Must not open a source, but for its content's digest where content decides.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pixmill.journal.store import STARTED
+from pixmill.model import Failed, FailureKind, SkipReason, SourceRef, Stage, Status
+from pixmill.settings import Redo
+from pixmill.storage.originals import digest_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.journal.store import Journal, Record
+    from pixmill.settings import Settings
+    from pixmill.storage.local import Destination
+    from pixmill.walking import Met
+
+__all__ = ["Recall"]
+
+_LOOKUP_FILES = 256
+_DOWNS_ALLOWED = 1
+_QUARANTINED = (
+    "the whole run ended without a word {downs} times with it in its hands, so it is left alone: "
+    "look at it, and take it up again with --retry-failed"
+)
+
+
+@dataclass(slots=True)
+class Recall:
+    """Knows what was done before.
+
+    Args:
+        journal: What was done before, or `None` to know nothing.
+        settings: Decides what is made again.
+        destination: Where results are.
+        fingerprint: Fingerprint of the recipe, which records are held against.
+    """
+
+    journal: Journal | None
+    settings: Settings
+    destination: Destination
+    fingerprint: str
+    _known: dict[str, Record] = field(default_factory=dict)
+    _same_content: set[str] = field(default_factory=set)
+
+    def ahead(self, groups: Iterator[list[Met]]) -> Iterator[list[Met]]:
+        """Pass groups on, having looked up what the journal knows of some hundred files at once."""
+        if self.journal is None:
+            yield from groups
+            return
+        while taken := _taken(groups):
+            self._known = self.journal.records_of([met.path for group in taken for met in group])
+            self._same_content.clear()
+            yield from taken
+
+    def of(self, path: str) -> Record | None:
+        """Return what is known of a source of the groups at hand."""
+        return self._known.get(path)
+
+    def remembered(self, path: str, met: Met) -> SourceRef | None:
+        """Return an unchanged source as the journal knows it, without looking at what it is.
+
+        Args:
+            path: Absolute path of the source.
+            met: The source.
+        """
+        record = self._known.get(met.path)
+        if record is None or not record.codec:
+            return None
+        try:
+            status = os.stat(path, follow_symlinks=met.is_link)
+            source = SourceRef(
+                met.path, status.st_size, status.st_mtime_ns, record.codec, status.st_ino
+            )
+            return source if self._is_same(record, source, path) else None
+        except OSError:  # opening it will tell
+            return None
+
+    def left(self, source: SourceRef, destination: str) -> SkipReason | Failed | None:
+        """Return why a source is left alone, or nothing where it is to be made."""
+        redo, record = self.settings.redo, self._known.get(source.path)
+        if redo is Redo.FAILED and (record is None or record.outcome != Status.FAILED):
+            return SkipReason.NOT_FAILED
+        if redo is not Redo.CHANGED or record is None:
+            return None
+        if not self._is_known(record, source) or record.fingerprint != self.fingerprint:
+            return None
+        if record.downs > _DOWNS_ALLOWED:
+            message = _QUARANTINED.format(downs=record.downs)
+            return Failed(FailureKind.QUARANTINED, Stage.PLAN, message)
+        if record.outcome in {STARTED, Status.FAILED}:
+            return None
+        is_done = record.outcome == Status.SKIPPED or self._stands(record, source, destination)
+        return SkipReason.DONE if is_done else None
+
+    def _is_same(self, record: Record, source: SourceRef, path: str) -> bool:
+        """Whether a source is the recorded one, or the result that was put in its place."""
+        if not self.settings.checksum:
+            return self._is_known(record, source)
+        sizes = {record.size_bytes, record.written_bytes if self.settings.in_place else 0}
+        digests = {record.digest, record.written_digest if self.settings.in_place else ""}
+        is_same = source.size_bytes in sizes and digest_at(path) in digests - {""}
+        if is_same:
+            self._same_content.add(source.path)
+        return is_same
+
+    def _is_known(self, record: Record, source: SourceRef) -> bool:
+        if self.settings.checksum:
+            return source.path in self._same_content
+        return record.is_of(source) or (self.settings.in_place and record.is_result(source))
+
+    def _stands(self, record: Record, source: SourceRef, destination: str) -> bool:
+        """Whether what was published of a source is there, as it was published."""
+        if self.settings.in_place:
+            is_kept = record.outcome == Status.KEPT
+            return is_kept or source.size_bytes == record.written_bytes
+        if record.destination != destination:
+            return False
+        if self.settings.checksum:
+            return self.destination.holds_content(destination, record.written_digest)
+        return self.destination.holds(destination, record.written_bytes, record.mtime_ns)
+
+
+def _taken(groups: Iterator[list[Met]]) -> list[list[Met]]:
+    """Take groups of so many files together as are looked up at once, or all that are left."""
+    taken, files = [], 0
+    for group in groups:
+        taken.append(group)
+        files += len(group)
+        if files >= _LOOKUP_FILES:
+            break
+    return taken

@@ -1,0 +1,133 @@
+"""Files under a temporary name, on their way to a final one; and what is left of those that died.
+
+Must not know what is written nor where it ends up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pixmill.storage.folders import HAS_PROC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.storage.folders import Folder, Root
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows, where a temporary name is not swept while fresh
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Draft", "draft", "sweep_below"]
+
+_PREFIX = ".pixmill-"
+_SUFFIX = ".tmp"
+_O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_O_BINARY = getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file that has no final name yet.
+
+    Attributes:
+        folder: Where it is.
+        name: Its temporary name.
+        descriptor: Open for writing, and locked, so that no sweep takes it for abandoned.
+    """
+
+    folder: Folder
+    name: str
+    descriptor: int
+
+    @property
+    def readable(self) -> str:
+        """A path by which it can be opened for reading."""
+        if HAS_PROC:
+            return f"/proc/self/fd/{self.descriptor}"
+        return os.path.join(self.folder.path, self.name)
+
+    def set_times(self, atime_ns: int, mtime_ns: int) -> None:
+        """Set when it was read and written, in nanoseconds since the epoch."""
+        if os.utime in os.supports_fd:
+            os.utime(self.descriptor, ns=(atime_ns, mtime_ns))
+        else:
+            self.folder.utime(self.name, mtime_ns)
+
+
+@contextlib.contextmanager
+def draft(folder: Folder) -> Iterator[Draft]:
+    """Yield a new file in a folder, to be renamed inside the block; what raises there removes it.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    name, descriptor = _made(folder)
+    try:
+        try:
+            yield Draft(folder, name, descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.unlink(name)
+        raise
+
+
+def sweep_below(root: Root, relative: str) -> int:
+    """Remove the drafts in a folder that no living process holds; return how many.
+
+    A folder that is not there, or cannot be read, has none.
+    """
+    with contextlib.suppress(OSError), root.folder(relative, can_make=False) as folder:
+        return sum(_is_draft(name) and _is_swept(folder, name) for name in folder.names())
+    return 0
+
+
+def _made(folder: Folder) -> tuple[str, int]:
+    while True:
+        name = f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+        descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY)
+        if fcntl is None:
+            return name, descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # a sweep of another run was quicker: it removes this name
+            os.close(descriptor)
+        except OSError:  # no locks on this file system: sweeps there find every file abandoned
+            return name, descriptor
+        else:
+            if os.fstat(descriptor).st_nlink:
+                return name, descriptor
+            os.close(descriptor)  # a sweep removed it before it was locked
+
+
+def _is_draft(name: str) -> bool:
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
+def _is_swept(folder: Folder, name: str) -> bool:
+    """Remove a file unless a process holds the lock of `_made`, which dies with its process.
+
+    It is removed under that lock, so that its owner cannot take the lock in between.
+    """
+    if fcntl is None:
+        return False
+    try:
+        descriptor = folder.open(name, os.O_WRONLY | _O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.unlink(name)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
