@@ -53,7 +53,7 @@ def job(number: int, size_bytes: int = 100_000) -> Job:
 
 def done(one: Job) -> Outcome:
     """Return how a job ends well."""
-    return Outcome(path=one.source.path, status=Status.OPTIMIZED)
+    return _of(one, Outcome(path="", status=Status.OPTIMIZED))
 
 
 def failed(
@@ -61,7 +61,14 @@ def failed(
 ) -> Outcome:
     """Return how a job ends badly."""
     failure = Failed(kind, Stage.READ, "it did not work", is_retryable)
-    return Outcome(path=one.source.path, status=Status.FAILED, failure=failure)
+    return _of(one, Outcome(path="", status=Status.FAILED, failure=failure))
+
+
+def _of(one: Job, outcome: Outcome) -> Outcome:
+    source = one.source
+    return replace(
+        outcome, path=source.path, codec=source.codec, bytes_read=source.size_bytes, mtime_ns=0
+    )
 
 
 @dataclass(slots=True)

@@ -302,7 +302,7 @@ def test_a_file_that_ended_while_its_worker_was_killed_is_done() -> None:
     dispatcher = _dispatcher()
     _tell(dispatcher, *_found(*range(6), size_bytes=1000), WorkerReady(0))
     _tell(dispatcher, Tick(), now_s=5.0)
-    assert _tell(dispatcher, _ended(0), now_s=5.1) == [Record(done(job(0)))]
+    assert _tell(dispatcher, _ended(0), now_s=5.1) == [Record(done(job(0, 1000)))]
     commands = _tell(dispatcher, WorkerLost(0, 1, KILLED), now_s=5.1)
     assert commands == [StartWorker(0)]
     (sent,) = _of(Send, _tell(dispatcher, WorkerReady(0), now_s=5.2))

@@ -26,7 +26,7 @@ from pixmill.journal.store import opened, opened_to_read
 from pixmill.model import Job, Outcome, SkipReason, SourceRef, Status
 from pixmill.recipe import Recipe
 from pixmill.reporting import RunFacts
-from pixmill.settings import Durability, IfExists, Redo, Settings
+from pixmill.settings import Durability, IfExists, OnCollision, Redo, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,11 +210,21 @@ def test_an_older_schema_is_read_and_brought_up(archive: Path) -> None:
 
 
 def test_names_that_are_no_utf8_survive(archive: Path) -> None:
-    """A name of arbitrary bytes is found in the journal again."""
-    strange = os.fsdecode(b"caf\xe9 \n-x.jpg")
-    (archive / "0.jpg").rename(archive / strange)
-    made(archive)
-    assert words(made(archive))[strange] == "done"
+    """A name of arbitrary bytes is found in the journal again, in messages and as the root too."""
+    strange = os.fsdecode(b"caf\xe9 \n-x")
+    (archive / "0.jpg").rename(archive / f"{strange}.jpg")
+    (archive / f"{strange}.png").write_bytes((archive / "1.jpg").read_bytes())
+    archive = archive.rename(archive.with_name(f"{strange} in"))
+    how = Settings(parallel=1, on_collision=OnCollision.FAIL)
+    made(archive, settings=how)
+    again = made(archive, settings=how)
+    assert words(again)[f"{strange}.jpg"] == "done"
+    journal = api.history(archive.with_name("out"))
+    assert journal is not None
+    with closing(journal.connection):
+        told = {path: message for path, _, message, _ in journal.failures()}
+        assert strange in told[f"{strange}.png"]
+        assert journal.runs()[0].source == str(archive)
 
 
 FACTS = RunFacts(

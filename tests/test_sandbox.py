@@ -444,6 +444,21 @@ def test_what_workers_say_arrives(report: WorkerReady | CostKnown | JobEnded) ->
     assert heard(ours, 3) == report
 
 
+def malformed(**fields: object) -> Outcome:
+    """Return an outcome with values that its fields are not for."""
+    return Outcome(**{"path": "a.jpg", "status": Status.FAILED, **fields})  # type: ignore[arg-type]
+
+
+MALFORMED = {
+    "word": malformed(status="failed"),
+    "text": malformed(path=b"a.jpg"),
+    "endless": malformed(wall_s=float("inf")),
+    "vast": malformed(bytes_read=1 << 64),
+    "list": malformed(notes=["x"]),
+    "inner": malformed(failure=Failed(FailureKind.IO, Stage.READ, cast("str", 3))),
+}
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -455,8 +470,12 @@ def test_what_workers_say_arrives(report: WorkerReady | CostKnown | JobEnded) ->
         pickle.dumps(WorkerReady(3))[:-4],
         b"",
         b"\0" * (2 << 20),
+        *(pickle.dumps(JobEnded(3, 1, outcome)) for outcome in MALFORMED.values()),
     ],
-    ids=["call", "call within", "no outcome", "slot", "number", "cut", "empty", "long"],
+    ids=[
+        *("call", "call within", "no outcome", "slot", "number", "cut", "empty", "long"),
+        *MALFORMED,
+    ],
 )
 def test_what_no_worker_says_is_refused(content: bytes) -> None:
     """A message that names a function, another slot or nothing known is not unpickled further."""

@@ -15,6 +15,7 @@ from pixmill.units import (
     format_size,
     parse_duration,
     parse_geometry,
+    parse_savings,
     parse_size,
 )
 
@@ -168,3 +169,21 @@ def test_factors_survive_being_spelled(thousandths: int) -> None:
     """A factor that is spelled and parsed stays the same factor; the fingerprint relies on it."""
     geometry = parse_geometry(f"{thousandths / 1000}%")
     assert parse_geometry(str(geometry)) == geometry
+
+
+@pytest.mark.parametrize(
+    ("text", "source_bytes", "least_bytes"),
+    [("5%", 1000, 50), ("0.1%", 10, 1), ("10kb", 1000, 10_000), ("33.3%", 1000, 333), ("1", 9, 1)],
+)
+def test_savings_are_a_share_or_a_size(text: str, source_bytes: int, least_bytes: int) -> None:
+    """A share is taken of the source and rounded up, a size stands; spelled, both mean the same."""
+    savings = parse_savings(text)
+    assert savings.of(source_bytes) == least_bytes
+    assert parse_savings(str(savings)) == savings
+
+
+@pytest.mark.parametrize("text", ["", "0%", "100%", "-1%", "much", "5 %%", "0"])
+def test_what_is_no_saving_is_refused(text: str) -> None:
+    """Nothing, everything and more than that cannot be saved."""
+    with pytest.raises(OptionError, match="expected a share"):
+        parse_savings(text)

@@ -204,7 +204,11 @@ class Dispatcher:
             outcome,
             attempts=job.attempt,
             path=job.source.path,  # what a worker is told, it cannot rename
+            codec=job.source.codec,
+            bytes_read=job.source.size_bytes,
+            mtime_ns=job.source.mtime_ns,
             destination=None if outcome.destination is None else job.destination,
+            backup=job.backup if outcome.backup else "",
         )
         failure = outcome.failure
         if failure and failure.kind in _FATAL:

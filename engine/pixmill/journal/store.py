@@ -136,7 +136,7 @@ class Journal:
             (
                 facts.is_in_place,
                 os.fsencode(facts.backup),
-                facts.source,
+                _stored(facts.source),
                 json.dumps(facts.recipe),
                 facts.fingerprint,
                 version,
@@ -225,7 +225,7 @@ class Journal:
             (str(Status.FAILED),),
         )
         for path, kind, message, attempts in rows:
-            yield os.fsdecode(path), kind, message, attempts
+            yield os.fsdecode(path), kind, _told(message), attempts
 
     def runs(self) -> list[PastRun]:
         """Return every run, the oldest first."""
@@ -265,7 +265,7 @@ class Journal:
             None if outcome.destination is None else os.fsencode(outcome.destination),
             outcome.bytes_written,
             None if failure is None else str(failure.kind),
-            None if failure is None else failure.message,
+            None if failure is None else _stored(failure.message),
             outcome.attempts,
             self._run,
             time.time(),
@@ -303,6 +303,19 @@ class Journal:
         )
 
 
+def _stored(text: str) -> str | bytes:
+    """Return a text as SQLite takes it: one that names what is no UTF-8 as bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
+
+
+def _told(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
+
+
 def _lookup(keys: list[bytes]) -> tuple[str, list[bytes | None]]:
     """Return a statement that looks up all keys, and its parameters.
 
@@ -335,7 +348,7 @@ def _past_run(row: tuple[Any, ...]) -> PastRun:
     words = ("optimized", "kept", "skipped", "failed")
     return PastRun(
         number=row[0],
-        source=row[1],
+        source=_told(row[1]),
         fingerprint=row[2],
         version=row[3],
         pid=row[4],
