@@ -19,7 +19,7 @@ from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.sources import reading
-from pixmill.imaging.verify import Expected, duration_ms, is_transparent
+from pixmill.imaging.verify import Expected, duration_ms, is_still, is_transparent
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.planning import metadata_kept, planned, target_of
 from pixmill.recipe import Corrupt, IfLarger
@@ -397,13 +397,17 @@ def _kept(header: Header, target: str, encodes: int = 0, notes: tuple[str, ...] 
 
 def _expected(image: pyvips.Image, plan: Plan) -> Expected:
     """Return what a result must turn out to be, as the finished image says it."""
-    can_look = plan.is_pinned or not plan.has_alpha
+    if not plan.has_alpha:
+        shows_through: bool | None = False
+    else:
+        shows_through = is_transparent(image) if plan.is_pinned else None
     return Expected(
         width_px=plan.width_px,
         height_px=plan.height_px,
         pages=plan.pages,
         duration_ms=duration_ms(image, plan.pages) if plan.pages > 1 else 0,
-        is_transparent=(plan.has_alpha and is_transparent(image)) if can_look else None,
+        is_still=plan.pages > 1 and plan.is_pinned and is_still(image, plan.pages),
+        is_transparent=shows_through,
         profile=metadata.profile_of(image),
         orientation=metadata.orientation_of(image),
     )

@@ -55,14 +55,15 @@ def optimize(
 
     The folder tree is kept and the input is never written to. Formats are told by content.
     """
+    flags = given_options(given)
     read = _one_place(source, input_flag, option="input")
+    write = destination or output_flag
+    if write is not None or not (flags.in_place or config):
+        write = _one_place(destination, output_flag, option="output")
     if not read.exists():
         raise OptionError(f"there is no {read}", option="input")
-    flags = given_options(given)
     options, request = _understood(flags, config)
-    is_named = destination is not None or output_flag is not None
-    write = None
-    if is_named or not request.settings.in_place:
+    if write is None and not request.settings.in_place:
         write = _one_place(destination, output_flag, option="output")
     _remark_unused(flags, options)
     raise typer.Exit(_carried_out(read, write, options=options, request=request))

@@ -51,6 +51,12 @@ _ORIENTATION_IN_XMP: Final = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s
 _COMMENT: Final = re.compile(r"comment", re.IGNORECASE)
 _RAW_PROFILE: Final = re.compile(r"raw profile type|xml:com\.adobe", re.IGNORECASE)
 
+_PROFILE_SPACES: Final = {
+    **dict.fromkeys(("srgb", "rgb", "rgb16"), "RGB"),
+    **dict.fromkeys(("b-w", "grey16"), "GRAY"),
+    "cmyk": "CMYK",
+}
+
 _FLAG_EXIF, _FLAG_XMP, _FLAG_IPTC, _FLAG_ICC, _FLAG_OTHER = 1, 2, 4, 8, 16
 
 
@@ -116,8 +122,14 @@ def orientation_of(image: pyvips.Image) -> int:
 
 
 def profile_of(image: pyvips.Image) -> str:
-    """Return the description of the ICC profile that an image carries, empty for none."""
-    return icc.description(bytes(image.get(_ICC))) if image.get_typeof(_ICC) else ""
+    """Return the description of the profile under which an image's colours are to be read.
+
+    Empty where that is sRGB: for one that says so, for none, and for one of another colour space,
+    which every reader ignores.
+    """
+    profile = bytes(image.get(_ICC)) if image.get_typeof(_ICC) else b""
+    is_ignored = icc.colour_space(profile) != _PROFILE_SPACES.get(image.interpretation)
+    return "" if is_ignored or icc.is_srgb(profile) else icc.description(profile)
 
 
 def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pixmill.header import Header
     from pixmill.imaging.sources import Source
 
-__all__ = ["Expected", "difference", "duration_ms", "is_transparent"]
+__all__ = ["Expected", "difference", "duration_ms", "is_still", "is_transparent"]
 
-_OPAQUE = 1.0
+_OPAQUE, _FAINT = 1.0, 0.25
 _SHALLOW, _DEEP = 255, 65535
 _DELAY_MS = 100
 """What viewers take for a frame that names no delay."""
@@ -37,9 +37,11 @@ class Expected:
         height_px: Its stored height, of one page.
         pages: Its pages or frames.
         duration_ms: How long all frames last together, 0 for what does not move.
-        is_transparent: Whether any pixel shows what is behind it; `None` if nobody has looked.
-            Encoders drop alpha that hides nothing, and GIF's add some for their own use.
-        profile: Description of its ICC profile, empty for none.
+        is_still: Whether all frames are the same, so that one may stand for all of them.
+        is_transparent: Whether some pixel shows much of what is behind it, or none does at all;
+            `None` where it is neither, or nobody has looked. Encoders drop alpha that hides
+            nothing, and GIF's rounds it.
+        profile: Description of its ICC profile, empty for none or one that says sRGB.
         orientation: EXIF orientation that is left to its reader, 1 for none.
     """
 
@@ -47,6 +49,7 @@ class Expected:
     height_px: int
     pages: int = 1
     duration_ms: int = 0
+    is_still: bool = False
     is_transparent: bool | None = False
     profile: str = ""
     orientation: int = 1
@@ -75,10 +78,20 @@ def difference(source: Source, codec_name: str, expected: Expected) -> str:
         return f"it does not decode: {error.failure.message}"
 
 
-def is_transparent(image: pyvips.Image) -> bool:
-    """Return whether any pixel of an image shows what is behind it; decodes it."""
+def is_transparent(image: pyvips.Image) -> bool | None:
+    """Return whether some pixel shows much of what is behind it, or none any; else `None`."""
     lowest = _lowest_alpha(image)
-    return lowest is not None and lowest < _OPAQUE
+    if lowest is None or lowest >= _OPAQUE:
+        return False
+    return True if lowest < _FAINT else None
+
+
+def is_still(image: pyvips.Image, pages: int) -> bool:
+    """Return whether all frames of an animation, stacked in memory, are the same."""
+    height_px = image.height // pages
+    first = image.crop(0, 0, image.width, height_px)
+    frames = (image.crop(0, height_px * at, image.width, height_px) for at in range(1, pages))
+    return all((frame - first).abs().max() == 0 for frame in frames)
 
 
 def duration_ms(image: pyvips.Image, pages: int) -> int:
@@ -94,7 +107,7 @@ def _wrong_facts(header: Header, expected: Expected) -> str:
     wanted = (expected.width_px, expected.height_px)
     for name, found, meant in (
         ("pixels", _box(*size), _box(*wanted)),
-        ("profile", header.profile, expected.profile),
+        ("profile", "" if header.is_srgb else header.profile, expected.profile),
         ("orientation", header.orientation, expected.orientation),
     ):
         if found != meant:
@@ -123,8 +136,8 @@ def _wrong_frames(header: Header, image: pyvips.Image, expected: Expected) -> st
     if header.pages == expected.pages:
         return ""
     is_joined = header.pages < expected.pages and expected.duration_ms > 0
-    if is_joined and header.pages == 1:
-        return ""  # all were equal, and a still image keeps no time
+    if is_joined and header.pages == 1 and expected.is_still:  # such a file keeps no time
+        return ""
     if is_joined and duration_ms(image, header.pages) == expected.duration_ms:
         return ""
     return f"expected {expected.pages} pages, found {header.pages}"
