@@ -51,7 +51,7 @@ types: setup ## mypy --strict
 perf: setup ## performance checks that noise cannot fail
 	$(BIN)/python -m pytest bench -s
 
-soak: setup ## full-size stress runs: kills, 100,000 files, 2,000 photos (about half an hour)
+soak: setup ## full-size stress runs: kills, 100,000 files, a rerun, 2,000 photos (about half an hour)
 	$(BIN)/python bench/soak.py
 
 bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py is built on

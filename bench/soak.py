@@ -1,4 +1,4 @@
-"""Full-size stress runs: kills, 100,000 small files, 2,000 photos; `make soak` runs them all.
+"""Full-size stress runs: kills, 100,000 small files, nothing to do, 2,000 photos: `make soak`.
 
 Each part prints what it measured, keeps it with its seed under `soak-logs/`, and fails where a
 promise is broken. `python bench/soak.py --part kills --runs 20 --files 1000 --seed 7` runs one.
@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
@@ -25,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 import psutil
 from PIL import Image
 
+from done import write_done
 from memory import COMMAND, CORPORA, Sampler, pss_bytes
 from pixmill.api import optimize
 from pixmill.model import Outcome, Status
@@ -41,6 +43,8 @@ FLAT_BYTES: Final = 10_000_000
 FLAT_FROM: Final = 10_000
 FLAT_FOLDER_SHARE: Final = 0.3
 FOLDER_FILES: Final = 100
+NOTHING_FILES_PER_S: Final = 20_000
+NOTHING_ROUNDS: Final = 3
 _MB: Final = 1e6
 _PAUSES_S: Final = (0.02, 0.4)
 _FILES_BETWEEN_KILLS: Final = 10
@@ -214,6 +218,41 @@ def small(log: Log, args: argparse.Namespace, folder: Path) -> None:
     _run_watched(log, command, args.files, flat_from=FLAT_FROM)
 
 
+def nothing(log: Log, args: argparse.Namespace, folder: Path) -> None:
+    """Run the installed command over files that are all done, for a log and for a terminal."""
+    flat_files = int(args.files * FLAT_FOLDER_SHARE)
+    source, destination = write_done(folder, args.files, Recipe(), flat_files=flat_files)
+    report = folder / "report.json"
+    command = [COMMAND, "optimize", str(source), str(destination), "--report", str(report)]
+    log.say(f"$ {' '.join(command)}")
+    for is_terminal in (False, True):
+        name = "for a terminal" if is_terminal else "for a log"
+        seconds = []
+        for _ in range(NOTHING_ROUNDS):
+            seconds.append(_told_s(command, is_terminal=is_terminal))
+            ended = json.loads(report.read_text())
+            log.expect("everything is done", is_kept=ended["skips"] == {"done": args.files})
+            memory_mb = ended["peak_memory_bytes"] / _MB
+            log.say(f"{name}: {seconds[-1]:.2f} s, {ended['seconds']}, {memory_mb:.1f} MB")
+        files_per_s = args.files / min(seconds)  # what else the machine does only ever adds
+        log.say(f"{name}: {files_per_s:.0f} files/s with start-up")
+        is_fast = files_per_s >= NOTHING_FILES_PER_S
+        log.expect(f"it answers at {NOTHING_FILES_PER_S} files/s", is_kept=is_fast)
+
+
+def _told_s(command: list[str], *, is_terminal: bool) -> float:
+    """Return how many seconds a command takes that talks to a terminal, or to a pipe."""
+    ours, theirs = os.openpty() if is_terminal else os.pipe()
+    began_s = time.monotonic()
+    with subprocess.Popen(command, stderr=theirs):
+        os.close(theirs)
+        with suppress(OSError):  # how a terminal says that nobody is left to talk
+            while os.read(ours, 1 << 16):
+                pass
+    os.close(ours)
+    return time.monotonic() - began_s
+
+
 def photos(log: Log, args: argparse.Namespace, folder: Path) -> None:
     """Run the installed command over photos, by links to those of the corpora."""
     found = sorted([*(CORPORA / "photos").iterdir(), *(CORPORA / "kodak").iterdir()])
@@ -277,6 +316,7 @@ def _finished(lines: IO[bytes] | None) -> Iterator[int]:
 PARTS: Final[dict[str, Callable[[Log, argparse.Namespace, Path], None]]] = {
     "kills": kills,
     "small": small,
+    "nothing": nothing,
     "photos": photos,
 }
 
@@ -287,11 +327,11 @@ def main() -> int:
     parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--runs", type=int, default=20, help="runs of kills")
-    parser.add_argument("--files", type=int, default=0, help="files of kills or small")
+    parser.add_argument("--files", type=int, default=0, help="files of kills, small or nothing")
     parser.add_argument("--photos", type=int, default=2000)
     parser.add_argument("--edge", type=int, default=640, help="longest edge of kills' images")
     args = parser.parse_args()
-    defaults = {"kills": 1000, "small": 100_000, "photos": 0}
+    defaults = {"kills": 1000, "small": 100_000, "nothing": 100_000, "photos": 0}
     wanted = list(PARTS) if args.part == "all" else [args.part]
     asked_files = args.files
     results = []

@@ -14,10 +14,11 @@ import pyvips
 from PIL import Image
 
 import pixmill
+from done import write_done
 from pixmill.dispatch import Dispatcher, Rules
 from pixmill.feeding import Feeder
 from pixmill.milling import mill
-from pixmill.model import Job, Outcome, SourceRef, Status
+from pixmill.model import Job, Outcome, SkipReason, SourceRef, Status
 from pixmill.planning import Limits
 from pixmill.protocol import (
     Finish,
@@ -32,6 +33,7 @@ from pixmill.protocol import (
 )
 from pixmill.recall import Recall
 from pixmill.recipe import Effort, Operation, Recipe, StrategyName
+from pixmill.reporting import FanOut
 from pixmill.settings import Settings
 from pixmill.storage.local import Destination
 from pixmill.units import Geometry
@@ -186,3 +188,35 @@ def test_feeding_cpu(tmp_path: Path) -> None:
     print(f"feeding {per_file_us:.0f} us a file")
     assert met == files
     assert per_file_us <= THRESHOLDS["cpu"]["feed_us"]
+
+
+def test_done_cpu(tmp_path: Path) -> None:
+    """A run over what is done costs little more than to list and look at every file twice."""
+    files = 10_000
+    source, destination = write_done(tmp_path, files, Recipe(), flat_files=files // 2)
+
+    def bare() -> None:
+        for folder in os.scandir(source):
+            for entry in os.scandir(folder):
+                written = os.lstat(f"{destination}/{folder.name}/{entry.name}")
+                assert entry.stat().st_size == written.st_size
+
+    def run() -> None:
+        with pixmill.optimize(source, destination, Recipe(), reporter=FanOut()) as again:
+            assert all(outcome.reason is SkipReason.DONE for outcome in again)
+        assert again.summary.skipped == files
+
+    bare_us, run_us = (least_us(work, files) for work in (bare, run))
+    print(f"done {run_us:.0f} us a file, bare loop / run {bare_us / run_us:.2f}")
+    assert run_us <= THRESHOLDS["cpu"]["done_us"]
+    assert bare_us / run_us >= THRESHOLDS["ratio"]["done"]
+
+
+def least_us(work: Callable[[], None], files: int) -> float:
+    """Return the least microseconds of this process's CPU a file, of several rounds."""
+    spent = []
+    for _ in range(ROUNDS * 3):
+        before_s = time.process_time()
+        work()
+        spent.append(time.process_time() - before_s)
+    return min(spent) / files * 1e6

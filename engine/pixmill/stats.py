@@ -166,7 +166,9 @@ class Tally:
         )
 
     def _count_cost(self, outcome: Outcome) -> None:
-        spent = self._spent.setdefault(_claimed(outcome.path), _Spent())
+        name = _claimed(outcome.path)
+        if (spent := self._spent.get(name)) is None:
+            spent = self._spent[name] = _Spent()
         spent.done_bytes += outcome.bytes_read
         if outcome.wall_s > 0:
             spent.worker_s += outcome.wall_s

@@ -14,7 +14,7 @@ from pixmill.stats import Ahead
 from pixmill.walking import Sort
 
 if TYPE_CHECKING:
-    from pixmill.walking import Walker
+    from pixmill.walking import Met, Walker
 
 __all__ = ["Survey"]
 
@@ -50,11 +50,11 @@ class Survey:
                     if self._is_stopped:
                         return
                     is_file = met.sort is Sort.FILE
-                    self.ahead.count(met.path, self._size(met.path) if is_file else 0)
+                    self.ahead.count(met.path, self._size(met) if is_file else 0)
         self.ahead.has_ended = True
 
-    def _size(self, path: str) -> int:
+    def _size(self, met: Met) -> int:
         try:
-            return os.stat(os.path.join(self.walker.root, path)).st_size
+            return os.stat(self.walker.path(met)).st_size
         except OSError:  # the run itself will meet it and say so
             return 0

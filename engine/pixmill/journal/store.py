@@ -168,9 +168,9 @@ class Journal:
         """Return what is known of some sources, by path; many at once cost least."""
         known = {}
         for start in range(0, len(paths), _LOOKUP_ROWS):
-            keys = [os.fsencode(path) for path in paths[start : start + _LOOKUP_ROWS]]
-            for path, *columns in self.connection.execute(*_lookup(keys)):
-                known[os.fsdecode(path)] = _record(columns)
+            keys = {os.fsencode(path): path for path in paths[start : start + _LOOKUP_ROWS]}
+            for key, *columns in self.connection.execute(*_lookup([*keys])):
+                known[keys[key]] = _record(columns)
         return known
 
     def start(self, jobs: list[Job]) -> None:

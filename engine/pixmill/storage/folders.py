@@ -209,7 +209,7 @@ def lstat(path: str) -> os.stat_result:
     Raises:
         OSError: Nothing stands there, or a folder above it is not there.
     """
-    if len(path) < _LONG_PATH_CHARS:  # 1.4 us instead of 3 through `reachable`
+    if len(path) < _LONG_PATH_CHARS:  # 0.9 us instead of 2.0 through `reachable`
         return os.lstat(path)
     with reachable(path) as short:
         return os.lstat(short)
