@@ -24,6 +24,7 @@ from pixmill.protocol import (
     Record,
     RetireWorker,
     Send,
+    SourceFailed,
     StartWorker,
     StopAsked,
     StopMode,
@@ -147,6 +148,8 @@ class Coordinator:
                 has_ended = True
             elif isinstance(found, Job):
                 jobs.append(found)
+            elif found.failure is not None:
+                self._handle(SourceFailed(found))
             else:
                 self._record(found)
         if jobs and self.collector.journal is not None:

@@ -32,6 +32,7 @@ __all__ = [
     "RetireWorker",
     "Send",
     "Setup",
+    "SourceFailed",
     "StartWorker",
     "StopAsked",
     "StopMode",
@@ -92,6 +93,17 @@ class JobFound:
     """The walk met a job."""
 
     job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFailed:
+    """The walk met a source that failed before it was a job: it could not be read, or named.
+
+    Attributes:
+        outcome: How it failed; not tried again.
+    """
+
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +172,17 @@ class StopAsked:
     mode: StopMode
 
 
-Event = JobFound | WalkEnded | WorkerReady | CostKnown | JobEnded | WorkerLost | Tick | StopAsked
+Event = (
+    JobFound
+    | SourceFailed
+    | WalkEnded
+    | WorkerReady
+    | CostKnown
+    | JobEnded
+    | WorkerLost
+    | Tick
+    | StopAsked
+)
 
 
 @dataclass(frozen=True, slots=True)

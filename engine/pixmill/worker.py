@@ -33,7 +33,7 @@ from pixmill.protocol import (
 from pixmill.sandbox import Grants, confine, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
-from pixmill.storage.local import Destination, change_of, copy_into, write_all
+from pixmill.storage.local import Destination, UnreadError, change_of, copy_into, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +162,7 @@ class Worker:
             message = "the coordinator refused the memory it needs"
             outcome = _failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
         except OSError as error:
-            outcome = _failed(job, self._refused(error) or os_failure(error, Stage.PUBLISH))
+            outcome = self._broken_off(job, error, Stage.READ)
         except MemoryError:
             message = "an allocation failed beyond the memory that was planned for it"
             outcome = _failed(job, Failed(FailureKind.MEMORY, Stage.PROCESS, message))
@@ -171,6 +171,9 @@ class Worker:
             outcome = _failed(job, Failed(FailureKind.CORRUPT, Stage.PROCESS, message))
         wall_s = time.monotonic() - wall_s - self._waited_s
         return replace(outcome, wall_s=wall_s, cpu_s=time.process_time() - cpu_s)
+
+    def _broken_off(self, job: Job, error: OSError, stage: Stage) -> Outcome:
+        return _failed(job, self._refused(error) or os_failure(error, stage))
 
     def _refused(self, error: OSError) -> Failed | None:
         """Return the failure if it was the sandbox that refused a file."""
@@ -238,6 +241,10 @@ class Worker:
             except FileExistsError:
                 message = "a file appeared at its destination while it was made"
                 return _failed(job, Failed(FailureKind.EXISTS, Stage.PUBLISH, message))
+            except UnreadError:
+                raise
+            except OSError as error:
+                return self._broken_off(job, error, Stage.PUBLISH)
         return _ended(job, product, destination=job.destination, written_bytes=written_bytes)
 
     def _writer(self, job: Job, product: Product) -> Callable[[int], int]:
