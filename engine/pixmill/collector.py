@@ -69,7 +69,11 @@ class Collector:
         self.reporter.finished_file(outcome)
 
     def tick(self, in_hand: int) -> None:
-        """Measure memory and tell progress, each when it is due."""
+        """Measure memory and tell progress, each when it is due.
+
+        Raises:
+            RunError: The journal cannot be written.
+        """
         now_s = self.clock()
         if self.journal is not None:
             self.journal.tick()
@@ -84,6 +88,15 @@ class Collector:
                     now_s, self.ahead, in_hand=in_hand, memory_bytes=self._memory_bytes
                 )
             )
+
+    def settle(self) -> None:
+        """Have the journal keep all that it was told.
+
+        Raises:
+            RunError: It cannot.
+        """
+        if self.journal is not None:
+            self.journal.settle()
 
     def summary(self, *, is_interrupted: bool, fatal: str) -> Summary:
         """Close the books and tell reporters; every worker has ended, so CPU time is complete."""

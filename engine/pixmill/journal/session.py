@@ -43,6 +43,7 @@ class Session:
             place.lock.parent.mkdir(parents=True, exist_ok=True)
             lock.take()
         except OSError as error:
+            lock.release()
             raise RunError(
                 f"cannot write the state of the output to {place.lock.parent}: "
                 f"{error.strerror or error}; name another place with --journal"
