@@ -185,8 +185,11 @@ def interrupted_by(case: Case, words: str, durability: Durability = Durability.F
 
 
 def test_a_folder_that_cannot_be_flushed_ends_the_run(case: Case) -> None:
-    """A batch that may not be on the disc is never said to be done: it is made again."""
-    ended = interrupted_by(case, "fsync-folder:EIO:0:1")
+    """A batch that may not be on the disc is never said to be done: it is made again.
+
+    The first two folders hold the output and its state.
+    """
+    ended = interrupted_by(case, "fsync-folder:EIO:2:1")
     assert "results cannot be brought to the disc: input/output error" in ended.summary.fatal
     assert exit_code_of(ended.summary) is ExitCode.RUN_FAILED
     assert in_journal(case.out).get("optimized", 0) < len(ended.outcomes)

@@ -11,10 +11,10 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
+from pixmill.lasting import made
 from pixmill.storage.folders import Folder, Root, reachable
 
 if TYPE_CHECKING:
@@ -111,13 +111,13 @@ class Destination:
         self._held = Root(self.root)
 
     def prepare(self) -> None:
-        """Make the root.
+        """Make the root, to last.
 
         Raises:
             RunError: It cannot be made, or is no folder.
         """
         try:
-            Path(self.root).mkdir(parents=True, exist_ok=True)
+            made(self.root)
         except OSError as error:
             raise RunError(
                 f"cannot make the output folder {self.root}: {error.strerror or error}"
