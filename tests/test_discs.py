@@ -20,7 +20,7 @@ from faults.plugin import MARKERS
 from pixmill.journal.place import place_of
 from pixmill.journal.store import opened_to_read
 from pixmill.model import FailureKind, SkipReason, Stage, Status
-from pixmill.settings import Durability, Settings, Symlinks
+from pixmill.settings import Settings, Symlinks
 from pixmill_cli.exit_codes import ExitCode, exit_code_of
 from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, temporary_files
 
@@ -177,19 +177,16 @@ def test_the_walk_gives_up_on_a_failing_disc_as_well(count: int, tmp_path: Path)
     assert len(digests(tmp_path / "out")) == (0 if count == 8 else 2)
 
 
-def interrupted_by(case: Case, words: str, durability: Durability = Durability.FULL) -> Ended:
-    """Run while calls of the coordinator fail."""
-    settings = Settings(parallel=2, durability=durability)
-    with failing(words):
-        return ran(case.source, case.out, settings=settings)
-
-
-def test_a_folder_that_cannot_be_flushed_ends_the_run(case: Case) -> None:
+def test_a_folder_that_cannot_be_flushed_ends_the_run(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A batch that may not be on the disc is never said to be done: it is made again.
 
     The first two folders hold the output and its state.
     """
-    ended = interrupted_by(case, "fsync-folder:EIO:2:1")
+    monkeypatch.setattr("pixmill.journal.store._BATCH_ROWS", 2)  # so that it is flushed meanwhile
+    with failing("fsync-folder:EIO:2:1"):
+        ended = ran(case.source, case.out)
     assert "results cannot be brought to the disc: input/output error" in ended.summary.fatal
     assert exit_code_of(ended.summary) is ExitCode.RUN_FAILED
     assert in_journal(case.out).get("optimized", 0) < len(ended.outcomes)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.recording import LOG, Committed, deeds, recorded
+from faults.recording import LOG, Committed, FlushedFolder, Made, deeds, recorded
 from pixmill.executors.inline import InlineExecutor
 from pixmill.journal.place import place_of
 from pixmill.journal.store import opened_to_read
@@ -99,6 +99,20 @@ def lost_promises(place: Path) -> list[str]:
         or path.stat().st_size != size_bytes
         or path.stat().st_mtime_ns != mtime_ns
     ]
+
+
+def test_output_and_state_are_there_to_stay_before_anything_is_published(
+    source: Path, tmp_path: Path
+) -> None:
+    """Results without the state that knows them would be taken for somebody else's."""
+    run = record(source, tmp_path / "disc", settings_of(Durability.BATCH), is_again=False)
+    base = str(tmp_path / "disc")
+    made = [(at, deed.folder) for at, deed in enumerate(run.deeds) if isinstance(deed, Made)]
+    folders = [at for at, folder in made if folder == base]
+    (first, *_) = [at for at, folder in made if folder == f"{base}/out"]
+    assert len(folders) == 2
+    for at in folders:
+        assert FlushedFolder(base) in run.deeds[at:first]
 
 
 @pytest.mark.parametrize("is_again", [False, True], ids=["fresh", "again"])
