@@ -11,7 +11,7 @@ OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types perf soak bench bench-memory sample clean
+.PHONY: help setup run test check format lint types perf soak chaos bench bench-memory sample clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ perf: setup ## performance checks that noise cannot fail
 
 soak: setup ## full-size stress runs: kills, 100,000 files, a rerun, 2,000 photos (about half an hour)
 	$(BIN)/python bench/soak.py
+
+chaos: setup ## kills, faults and resumes for five minutes, or as ARGS="--seconds 60 --kills 50" says
+	PYTHONPATH=tests $(BIN)/python bench/chaos.py $(ARGS)
 
 bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py is built on
 	$(BIN)/python bench/memory.py

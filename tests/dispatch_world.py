@@ -25,6 +25,7 @@ from pixmill.protocol import (
     Record,
     RetireWorker,
     Send,
+    SourceFailed,
     StartWorker,
     StopAsked,
     StopMode,
@@ -57,10 +58,14 @@ def done(one: Job) -> Outcome:
 
 
 def failed(
-    one: Job, kind: FailureKind = FailureKind.CORRUPT, *, is_retryable: bool = False
+    one: Job,
+    kind: FailureKind = FailureKind.CORRUPT,
+    *,
+    is_retryable: bool = False,
+    is_fatal: bool = False,
 ) -> Outcome:
     """Return how a job ends badly."""
-    failure = Failed(kind, Stage.READ, "it did not work", is_retryable)
+    failure = Failed(kind, Stage.READ, "it did not work", is_retryable, is_fatal)
     return _of(one, Outcome(path="", status=Status.FAILED, failure=failure))
 
 
@@ -110,6 +115,8 @@ class Referee:
     workers: dict[int, _Known] = field(default_factory=dict)
     queue: list[CostKnown] = field(default_factory=list)
     awaited: int = 0
+    unread: dict[str, int] = field(default_factory=lambda: {"walk": 0, "work": 0})
+    despair: str = ""
     stop: StopMode | None = None
     has_walk_ended: bool = False
     is_finished: bool = False
@@ -118,11 +125,16 @@ class Referee:
     def handle(self, event: Event, now_s: float) -> list[Command]:
         """Pass an event to the dispatcher, check what it says, and return it."""
         self.now_s = now_s
+        self.despair = ""
         self._hear(event)
+        has_stopped = self.stop is not None
         commands = self.dispatcher.handle(event, now_s)
         if any(isinstance(command, GiveUp) for command in commands):
-            self.seen["give up"] += 1
+            assert self.despair or isinstance(event, WorkerLost), "gave up without a reason"
+            self.seen[self.despair or "barren"] += 1
             self._hear_stop(StopMode.DRAIN)
+        else:
+            assert has_stopped or not self.despair, "went on in spite of everything"
         for command in commands:
             self._check(command, event)
         self._check_books()
@@ -130,13 +142,20 @@ class Referee:
 
     # What events mean.
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: Event) -> None:  # noqa: C901 - a case an event
         match event:
             case JobFound(found):
                 self.fates[found.number] = _Fate()
                 self.awaited = max(0, self.awaited - 1)
                 if self.stop is None:
                     self.pending.add(found.number)
+                self.unread["walk"] = 0
+            case SourceFailed(outcome):
+                self.seen["source failed"] += 1
+                number = int(outcome.path)
+                self.fates[number] = _Fate(last=outcome)
+                self.expected.add(number)
+                self._hear_failure(outcome, "walk")
             case WalkEnded():
                 self.has_walk_ended, self.awaited = True, 0
             case WorkerReady(slot):
@@ -172,6 +191,18 @@ class Referee:
             fate.attempt += 1
         else:
             self.expected.add(number)
+            self._hear_failure(event.outcome, "work")
+
+    def _hear_failure(self, outcome: Outcome, where: str) -> None:
+        """Count what could not be read; `done` and `corrupt` are the ends that show reading."""
+        kind = outcome.failure.kind if outcome.failure else None
+        if outcome.failure and outcome.failure.is_fatal:
+            self.despair = "fatal"
+        elif kind is FailureKind.IO:
+            self.unread[where] += 1
+            self.despair = "unread" if self.unread[where] >= 8 else ""
+        else:
+            self.unread[where] = 0
 
     def _hear_loss(self, event: WorkerLost, worker: _Known) -> None:
         self.queue = [each for each in self.queue if each.slot != event.slot]
@@ -235,10 +266,10 @@ class Referee:
                 self._check_pull(count)
             case Record(outcome):
                 self._check_record(outcome)
-            case GiveUp():
-                assert isinstance(event, JobEnded | WorkerLost), "gave up without a reason"
             case Finish():
                 self._check_finish()
+            case GiveUp():
+                pass  # `handle` has looked at why
 
     def _check_send(self, worker: _Known, jobs: tuple[Job, ...]) -> None:
         assert worker.is_ready, "work for a worker that is not ready"
@@ -355,6 +386,8 @@ class _Weather:
     failure: float = 0.0
     retryable: float = 0.0
     fatal: float = 0.0
+    unread: float = 0.0
+    unfound: float = 0.0
     stop: float = 0.0
 
 
@@ -412,7 +445,7 @@ class World:
             resident_bytes=100,
         )
         self.referee = Referee(rules, Dispatcher(rules, rng))
-        self.jobs_left = rng.randint(0, rng.choice((6, 12, 30)))
+        self.jobs_left = rng.randint(0, rng.choice((6, 12, 30, 60)))
         self.weather = _Weather(
             death=rng.choice((0.0, 0.01, 0.05, 0.15)),
             breach=rng.choice((0.0, 0.3)),
@@ -420,7 +453,9 @@ class World:
             cost=rng.choice((0.1, 0.9)),
             failure=rng.choice((0.0, 0.2)),
             retryable=rng.choice((0.0, 0.2)),
-            fatal=rng.choice((0.0, 0.0, 0.0, 0.02)),
+            fatal=rng.choice((0.0, 0.0, 0.0, 0.1)),
+            unread=rng.choice((0.0, 0.0, 0.2, 0.95)),
+            unfound=rng.choice((0.0, 0.0, 0.2, 0.95)),
             stop=rng.choice((0.0, 0.0, 0.0, 0.005)),
         )
 
@@ -485,7 +520,11 @@ class World:
         self.jobs_left -= 1
         found = job(self.next_number, self.rng.choice(SIZES_BYTES))
         self.next_number += 1
-        self._tell(JobFound(found))
+        if self.rng.random() < self.weather.unfound:
+            self.wanted += 1  # it is no job, so the walk goes on for another
+            self._tell(SourceFailed(failed(found, FailureKind.IO)))
+        else:
+            self._tell(JobFound(found))
 
     def _deliver(self, worker: _Worker) -> None:
         if worker.pipe:
@@ -575,7 +614,9 @@ class World:
     def _outcome(self, ended: Job) -> Outcome:
         weather, rng = self.weather, self.rng
         if rng.random() < weather.fatal:
-            return failed(ended, FailureKind.NO_SPACE)
+            return failed(ended, FailureKind.NO_SPACE, is_fatal=True)
+        if rng.random() < weather.unread:
+            return failed(ended, FailureKind.IO)
         if rng.random() < weather.retryable:
             return failed(ended, FailureKind.IO, is_retryable=True)
         return failed(ended) if rng.random() < weather.failure else done(ended)

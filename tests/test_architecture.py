@@ -30,7 +30,7 @@ PURE = [
         "header",
         "plan",
     ),
-    *("protocol", "stats", "sizing", "content", "units", "registry", "reporting"),
+    *("protocol", "stats", "sizing", "content", "units", "registry", "reporting", "verdicts"),
     *(f"strategies/{path.stem}" for path in (ROOT / "strategies").glob("*.py")),
     *(f"operations/{path.stem}" for path in (ROOT / "operations").glob("*.py")),
     *(f"codecs/{path.stem}" for path in (ROOT / "codecs").glob("*.py")),

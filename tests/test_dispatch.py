@@ -28,6 +28,7 @@ from pixmill.protocol import (
     Record,
     RetireWorker,
     Send,
+    SourceFailed,
     StartWorker,
     StopAsked,
     StopMode,
@@ -38,6 +39,7 @@ from pixmill.protocol import (
 )
 
 if TYPE_CHECKING:
+    from pixmill.model import Outcome
     from pixmill.protocol import Command, Event
 
 _C = TypeVar("_C")
@@ -62,7 +64,7 @@ def test_random_runs_keep_every_promise(chunk: int) -> None:
             raise
     if SIMULATIONS >= 2000:
         rare = {"grant", "retry", "suspect", "crashed", "timeout", "returned", "batch", "killed"}
-        rare.add("sandbox")
+        rare |= {"sandbox", "source failed", "fatal", "unread"}
         assert rare <= {name for name, count in seen.items() if count > 5}, seen
 
 
@@ -381,7 +383,7 @@ def test_a_full_disc_ends_the_run_and_keeps_its_books() -> None:
     ready = [WorkerReady(0), WorkerReady(1), WorkerReady(2)]
     _tell(dispatcher, *_found(0, 1, 2), *ready, *_found(3, 4))
     _tell(dispatcher, _busy())
-    full = JobEnded(1, 1, failed(job(1), FailureKind.NO_SPACE))
+    full = JobEnded(1, 1, failed(job(1), FailureKind.NO_SPACE, is_fatal=True))
     commands = _tell(dispatcher, full)
     assert _of(GiveUp, commands) == [GiveUp("1: it did not work")]
     assert {record.outcome.path for record in _of(Record, commands)} == {"0", "1"}
@@ -389,6 +391,83 @@ def test_a_full_disc_ends_the_run_and_keeps_its_books() -> None:
     commands = _tell(dispatcher, _ended(3), _ended(2, slot=2))
     assert {record.outcome.path for record in _of(Record, commands)} == {"2", "3"}
     assert commands[-1] == Finish()
+
+
+def test_a_scratch_disc_that_is_full_costs_one_file() -> None:
+    """What has no room before it is published says nothing of the destination."""
+    dispatcher = _dispatcher()
+    _tell(dispatcher, *_found(0, 1), WorkerReady(0))
+    commands = _tell(dispatcher, _busy(FailureKind.NO_SPACE))
+    assert not _of(GiveUp, commands)
+    assert _of(Send, commands)
+
+
+def test_a_broken_destination_ends_the_run_once_retries_have_failed() -> None:
+    """An error that may pass is tried again first, though no other file could be published."""
+    dispatcher = _dispatcher(retries=1)
+    broken = failed(job(0), FailureKind.IO, is_retryable=True, is_fatal=True)
+    _tell(dispatcher, *_found(0), WorkerReady(0))
+    assert not _of(GiveUp, _tell(dispatcher, JobEnded(0, 0, broken)))
+    (sent,) = _of(Send, _tell(dispatcher, Tick(), now_s=1.0))
+    assert sent.jobs[0].attempt == 2
+    commands = _tell(dispatcher, JobEnded(0, 0, broken), now_s=1.0)
+    assert _of(GiveUp, commands) == [GiveUp("0: it did not work")]
+    assert commands[-1] == Finish()
+
+
+def _lost(number: int, kind: FailureKind = FailureKind.IO) -> JobEnded:
+    return JobEnded(0, number, failed(job(number), kind))
+
+
+def test_sources_in_a_row_that_cannot_be_read_end_the_run() -> None:
+    """Eight different ones with none read in between say that their disc is failing."""
+    dispatcher = _dispatcher()
+    _tell(dispatcher, *_found(*range(20)), WorkerReady(0))
+    for number in range(7):
+        assert not _of(GiveUp, _tell(dispatcher, _lost(number)))
+    (given_up,) = _of(GiveUp, _tell(dispatcher, _lost(7)))
+    assert given_up.reason == (
+        "8 sources in a row could not be read, the last of them 7: it did not work; look at the "
+        "disc that holds them, then run again"
+    )
+    assert dispatcher.is_finished
+
+
+@pytest.mark.parametrize("end", [done(job(7)), failed(job(7))], ids=["made", "corrupt"])
+def test_one_source_read_in_between_keeps_the_run_going(end: Outcome) -> None:
+    """Bad sectors here and there are those files' own; a damaged file was read as well."""
+    dispatcher = _dispatcher()
+    commands = _tell(dispatcher, *_found(*range(20)), WorkerReady(0))
+    for number in range(7):
+        commands += _tell(dispatcher, _lost(number))
+    commands += _tell(dispatcher, JobEnded(0, 7, end))
+    for number in range(8, 15):
+        commands += _tell(dispatcher, _lost(number))
+    assert not _of(GiveUp, commands)
+
+
+def test_what_says_nothing_of_the_disc_is_not_counted() -> None:
+    """Files that vanish or may not be read neither add to a row of unread sources nor break it."""
+    dispatcher = _dispatcher()
+    commands = _tell(dispatcher, *_found(*range(40)), WorkerReady(0))
+    for number in range(20):
+        commands += _tell(dispatcher, _lost(number, FailureKind.VANISHED))
+    for number in range(20, 27):
+        commands += _tell(dispatcher, _lost(number))
+    assert not _of(GiveUp, commands)
+    _tell(dispatcher, _lost(27, FailureKind.PERMISSION))
+    assert _of(GiveUp, _tell(dispatcher, _lost(28)))
+
+
+def test_the_walk_may_give_up_as_well() -> None:
+    """Sources whose first bytes cannot be read are counted and recorded; a job breaks the row."""
+    dispatcher = _dispatcher()
+    lost = [SourceFailed(failed(job(number), FailureKind.IO)) for number in range(15)]
+    commands = _tell(dispatcher, Tick(), *lost[:7], *_found(99), *lost[7:14])
+    assert not _of(GiveUp, commands)
+    commands += _tell(dispatcher, lost[14])
+    assert commands[-1] == Finish()
+    assert [record.outcome for record in _of(Record, commands)] == [each.outcome for each in lost]
 
 
 def test_draining_finishes_what_is_in_hand() -> None:

@@ -58,3 +58,28 @@ def test_a_missing_destination_is_no_vanished_source() -> None:
     """While publishing, a folder that is not there is the destination's trouble."""
     assert errno_failure(errno.ENOENT, Stage.PUBLISH).kind is FailureKind.IO
     assert errno_failure(errno.ENOENT, Stage.READ).kind is FailureKind.VANISHED
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "make room where the output is"),
+        (errno.EDQUOT, "ask for a larger quota"),
+        (errno.EROFS, "make the output writable"),
+        (errno.EIO, "look at it"),
+        (errno.ENOTCONN, "bring it back"),
+    ],
+)
+def test_a_disc_that_takes_nothing_is_every_files_trouble(number: int, advice: str) -> None:
+    """While publishing it is fatal and the message says what to do; elsewhere it is one file's."""
+    failure = errno_failure(number, Stage.PUBLISH)
+    assert failure.is_fatal
+    assert failure.message.startswith(os.strerror(number).lower())
+    assert failure.message.endswith(f"{advice}, then run again")
+    assert not errno_failure(number, Stage.READ).is_fatal
+
+
+def test_a_folder_that_refuses_is_not_every_files_trouble() -> None:
+    """One folder without permission, or with a file in its place, leaves the others."""
+    for number in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ESTALE):
+        assert not errno_failure(number, Stage.PUBLISH).is_fatal

@@ -154,7 +154,9 @@ def test_killed_workers_lose_no_file(seed: int, tmp_path: Path) -> None:
     assert 2 * len(failed) <= kills
     assert {outcome.attempts for outcome in failed} <= {2}
     published = {str(outcome.destination) for outcome in outcomes if outcome.destination}
-    assert set(digests(tmp_path / "out")) == published
+    there = set(digests(tmp_path / "out"))
+    # killed twice, the second time between the rename and the news of it
+    assert published <= there <= published | {outcome.path for outcome in failed}
 
 
 def test_a_killed_nursery_is_replaced(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ class Collector:
         ahead: What the scan ahead has counted.
         processes: Returns the process ids whose memory counts beside this one's.
         journal: Where outcomes are kept for the next run, or `None`.
-        settle: Returns how a file really ended, given how it seems to have. Default: as it seems.
+        corrected: Returns how a file really ended, given how it seems to have. Default: as it
+            seems.
         clock: Monotonic seconds.
     """
 
@@ -53,7 +54,7 @@ class Collector:
     ahead: Ahead
     processes: Callable[[], Iterable[int]]
     journal: Journal | None = None
-    settle: Callable[[Outcome], Outcome] = _as_it_seems
+    corrected: Callable[[Outcome], Outcome] = _as_it_seems
     clock: Callable[[], float] = time.monotonic
     tally: Tally = field(init=False)
     _memory_bytes: int = 0
@@ -69,7 +70,7 @@ class Collector:
 
     def record(self, outcome: Outcome) -> Outcome:
         """Take in one outcome for good, and return it as it really was."""
-        outcome = self.settle(outcome)
+        outcome = self.corrected(outcome)
         self.tally.fold(outcome)
         if self.journal is not None:
             self.journal.end(outcome)
@@ -77,7 +78,11 @@ class Collector:
         return outcome
 
     def tick(self, in_hand: int) -> None:
-        """Measure memory and tell progress, each when it is due."""
+        """Measure memory and tell progress, each when it is due.
+
+        Raises:
+            RunError: The journal cannot be written.
+        """
         now_s = self.clock()
         if self.journal is not None:
             self.journal.tick()
@@ -92,6 +97,15 @@ class Collector:
                     now_s, self.ahead, in_hand=in_hand, memory_bytes=self._memory_bytes
                 )
             )
+
+    def settle(self) -> None:
+        """Have the journal keep all that it was told.
+
+        Raises:
+            RunError: It cannot.
+        """
+        if self.journal is not None:
+            self.journal.settle()
 
     def summary(self, *, is_interrupted: bool, fatal: str) -> Summary:
         """Close the books and tell reporters; every worker has ended, so CPU time is complete."""

@@ -9,10 +9,12 @@ import posixpath
 import random
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from pixmill.dispatch import Dispatcher, Rules
+from pixmill.errors import RunError
 from pixmill.model import Job
 from pixmill.protocol import (
     Finish,
@@ -24,6 +26,7 @@ from pixmill.protocol import (
     Record,
     RetireWorker,
     Send,
+    SourceFailed,
     StartWorker,
     StopAsked,
     StopMode,
@@ -111,6 +114,8 @@ class Coordinator:
 
     def summary(self) -> Summary:
         """Close the books; to be called once the run has ended."""
+        with self._giving_up():
+            self.collector.settle()
         return self.collector.summary(is_interrupted=self.is_interrupted, fatal=self.fatal)
 
     def _turn(self) -> None:
@@ -125,9 +130,11 @@ class Coordinator:
                 self._has_told_gaps = True
                 self.collector.reporter.noticed(f"workers are not wholly confined: {report.gaps}")
             self._handle(report)
-        self._pull()
+        with self._giving_up():
+            self._pull()
         self._handle(Tick())
-        self.collector.tick(self._dispatcher.in_hand)
+        with self._giving_up():
+            self.collector.tick(self._dispatcher.in_hand)
 
     def _patience_s(self) -> float:
         if self._wanted:
@@ -147,6 +154,8 @@ class Coordinator:
                 has_ended = True
             elif isinstance(found, Job):
                 jobs.append(found)
+            elif found.failure is not None:
+                self._handle(SourceFailed(found))
             else:
                 self._record(found)
         if jobs and self.collector.journal is not None:
@@ -160,7 +169,23 @@ class Coordinator:
 
     def _handle(self, event: Event) -> None:
         for command in self._dispatcher.handle(event, time.monotonic()):
-            self._obey(command)
+            with self._giving_up():
+                self._obey(command)
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """End the run in good order where it is in trouble itself: what is in hand is finished."""
+        try:
+            yield
+        except RunError as error:
+            self._give_up(str(error))
+            self._stop = self._stop or StopMode.DRAIN
+
+    def _give_up(self, reason: str) -> None:
+        self._wanted = 0
+        if not self.fatal:
+            self.fatal = reason
+            self.collector.reporter.noticed(f"the run cannot go on: {reason}")
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -171,9 +196,7 @@ class Coordinator:
             case StartWorker() | Send() | Grant() | RetireWorker() | KillWorker():
                 self.executor.deliver(command)
             case GiveUp(reason):
-                self.fatal = reason
-                self._wanted = 0
-                self.collector.reporter.noticed(f"the run cannot go on: {reason}")
+                self._give_up(reason)
             case Finish():
                 self._wanted = 0
             case _:

@@ -8,7 +8,9 @@ Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it 
 - a lost worker costs at most the file in its hands: that one is tried once more, alone, in a
   fresh worker, and every other job it held goes back unblamed; one whose worker broke a rule of
   the sandbox is not tried again;
-- every job found ends in exactly one `Record`, unless the run is aborted.
+- every job found ends in exactly one `Record`, unless the run is aborted;
+- the run gives up, and finishes what is in hand, once trouble is no single file's: workers that
+  only die, a destination that takes nothing, a disc of sources that cannot be read.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
-from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
+from pixmill.model import FailureKind, Job, Outcome
 from pixmill.protocol import (
     CostKnown,
     Finish,
@@ -31,6 +33,7 @@ from pixmill.protocol import (
     Record,
     RetireWorker,
     Send,
+    SourceFailed,
     StartWorker,
     StopAsked,
     StopMode,
@@ -40,11 +43,13 @@ from pixmill.protocol import (
     WorkerReady,
 )
 from pixmill.slots import Retry, Slot, State
+from pixmill.verdicts import BREACH, Patience, failed
 
 if TYPE_CHECKING:
     import random
 
     from pixmill.protocol import Command, Event
+    from pixmill.verdicts import Unread
 
 __all__ = ["Dispatcher", "Rules"]
 
@@ -53,16 +58,8 @@ _BATCH_JOBS = 32
 _BATCH_BYTES = 1024 * 1024
 _START_TIMEOUT_S = 60.0
 _LEAVE_TIMEOUT_S = 10.0
-# Workers that die one after the other without one job ended between them: the machine cannot
-# run workers at all. Random kills never come near it.
-_MAX_BARREN_LOSSES = 12
 _BACKOFF_S = 0.25
 _MAX_BACKOFF_S = 30.0
-_FATAL = {FailureKind.NO_SPACE}
-_BREACH = (
-    "its worker broke a rule of the sandbox and was ended: it asked for what no image needs, such "
-    "as a program, a connection or another process"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +104,7 @@ class Dispatcher:
     _awaited: int = 0
     _has_walk_ended: bool = False
     _is_finished: bool = False
-    _barren_losses: int = 0
+    _patience: Patience = field(default_factory=Patience)
     _stop: StopMode | None = None
     _now_s: float = 0.0
     _out: list[Command] = field(default_factory=list)
@@ -150,6 +147,8 @@ class Dispatcher:
         match event:
             case JobFound():
                 self._found(event)
+            case SourceFailed():
+                self._record(event.outcome, self._patience.walk)
             case WalkEnded():
                 self._has_walk_ended, self._awaited = True, 0
             case WorkerReady():
@@ -171,6 +170,7 @@ class Dispatcher:
 
     def _found(self, event: JobFound) -> None:
         self._awaited = max(0, self._awaited - 1)
+        self._patience.walk.count = 0
         if self._stop is None:
             self._pending.append(event.job)
 
@@ -188,7 +188,7 @@ class Dispatcher:
         slot = self._slots[event.slot]
         if not slot.jobs or slot.jobs[0].number != event.number:
             return
-        self._barren_losses = 0
+        self._patience.losses = 0
         job = slot.jobs.popleft()
         slot.is_fresh = False
         slot.is_bloated = event.resident_bytes > self.rules.resident_bytes
@@ -211,8 +211,6 @@ class Dispatcher:
             backup=job.backup if outcome.backup else "",
         )
         failure = outcome.failure
-        if failure and failure.kind in _FATAL:
-            self._give_up(f"{outcome.path}: {failure.message}")
         may_pass = failure is not None and failure.is_retryable and self._stop is None
         if may_pass and job.attempt <= self.rules.retries:
             delay_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** (job.attempt - 1))
@@ -220,16 +218,21 @@ class Dispatcher:
             again = replace(job, attempt=job.attempt + 1)
             heapq.heappush(self._retries, Retry(due_s, job.number, again, outcome))
         else:
-            self._out.append(Record(outcome))
+            self._record(outcome, self._patience.work)
+
+    def _record(self, outcome: Outcome, unread: Unread) -> None:
+        self._out.append(Record(outcome))
+        if reason := unread.despair(outcome):
+            self._give_up(reason)
 
     def _worker_lost(self, event: WorkerLost) -> None:
         slot = self._slots[event.slot]
         self._slots[event.slot] = Slot(slot.number)
         self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
         was_wanted = slot.state is not State.LEAVING
-        self._barren_losses += was_wanted
-        if self._barren_losses >= _MAX_BARREN_LOSSES:
-            self._give_up(f"workers cannot work here: the last one ended with {event.reason}")
+        self._patience.losses += was_wanted
+        if reason := self._patience.despair(event.reason):
+            self._give_up(reason)
         if self._stop is StopMode.ABORT:
             return  # it was killed on purpose, so no job is to blame
         for job in reversed(slot.jobs):
@@ -239,7 +242,7 @@ class Dispatcher:
             elif slot.overdue is not None:
                 self._fail(job, FailureKind.TIMEOUT, f"took longer than {self.rules.timeout_s:g} s")
             elif event.is_breach:
-                self._fail(job, FailureKind.SANDBOX, _BREACH)
+                self._fail(job, FailureKind.SANDBOX, BREACH)
             else:
                 self._crashed(job, event.reason)
         if self._stop is not None:
@@ -250,7 +253,7 @@ class Dispatcher:
         (self._suspects if job.crashes else self._pending).appendleft(job)
 
     def _crashed(self, job: Job, reason: str) -> None:
-        self._barren_losses = 0
+        self._patience.losses = 0
         if job.crashes or self._stop is not None:
             times = "twice" if job.crashes else "once"
             self._fail(job, FailureKind.CRASHED, f"its worker died {times}, by {reason}")
@@ -258,8 +261,8 @@ class Dispatcher:
             self._suspects.append(replace(job, attempt=job.attempt + 1, crashes=1))
 
     def _fail(self, job: Job, kind: FailureKind, message: str) -> None:
-        self._barren_losses = 0
-        self._out.append(Record(_failed(job, kind, message)))
+        self._patience.losses = 0
+        self._out.append(Record(failed(job, kind, message)))
 
     def _kill_overdue(self) -> None:
         for slot in self._slots:
@@ -267,7 +270,7 @@ class Dispatcher:
                 slot.deadline_s = None
                 slot.overdue = slot.jobs[0].number if slot.jobs else None
                 # One that never got ready counts as lost now: leaving, its end no longer will.
-                self._barren_losses += slot.state is State.STARTING
+                self._patience.losses += slot.state is State.STARTING
                 slot.state = State.LEAVING if not slot.jobs else slot.state
                 self._out.append(KillWorker(slot.number, "it took too long"))
 
@@ -389,16 +392,3 @@ class Dispatcher:
         if not self._has_walk_ended and 2 * expected <= self.rules.pending_jobs:
             self._awaited += self.rules.pending_jobs - expected
             self._out.append(PullMore(self.rules.pending_jobs - expected))
-
-
-def _failed(job: Job, kind: FailureKind, message: str) -> Outcome:
-    return Outcome(
-        path=job.source.path,
-        status=Status.FAILED,
-        codec=job.source.codec,
-        bytes_read=job.source.size_bytes,
-        mtime_ns=job.source.mtime_ns,
-        failure=Failed(kind, Stage.PROCESS, message),
-        attempts=job.attempt,
-        notes=job.notes,
-    )

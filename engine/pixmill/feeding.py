@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixmill.failures import os_failure
+from pixmill.failures import RETRYABLE_ERRNOS, os_failure
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
 from pixmill.planning import target_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pixmill.recall import Recall
     from pixmill.recipe import Recipe
     from pixmill.settings import Settings
-    from pixmill.storage.local import Destination
+    from pixmill.storage.local import Destination, Head
     from pixmill.storage.originals import Backups
 
 __all__ = ["Feeder"]
@@ -115,7 +115,7 @@ class Feeder:
         if (known := self.recall.remembered(path, met)) is not None:
             return self._wanted(known)
         try:
-            head = read_head(path, can_follow=met.is_link)
+            head = self._head(path, met)
         except OSError as error:
             return _failed(SourceRef(met.path, 0, 0, ""), os_failure(error, Stage.READ))
         name = recognised(head.content)
@@ -123,6 +123,16 @@ class Feeder:
         if not head.is_regular:
             return _skipped(source, SkipReason.SPECIAL)
         return self._wanted(source)
+
+    def _head(self, path: str, met: Met) -> Head:
+        """Read the first bytes; what may pass is tried again at once: names wait for what it is."""
+        for _ in range(self.settings.retries):
+            try:
+                return read_head(path, can_follow=met.is_link)
+            except OSError as error:
+                if error.errno not in RETRYABLE_ERRNOS:
+                    raise
+        return read_head(path, can_follow=met.is_link)
 
     def _wanted(self, source: SourceRef) -> SourceRef | Outcome:
         wanted = self.settings.supported_formats

@@ -113,12 +113,14 @@ class Failed:
         stage: Where.
         message: What was expected, what arrived, what to try; lower case, no full stop.
         is_retryable: Whether another attempt may succeed (busy, `EIO`, `ESTALE`, `EMFILE`).
+        is_fatal: Whether no other file could be published either: the destination's trouble.
     """
 
     kind: FailureKind
     stage: Stage
     message: str
     is_retryable: bool = False
+    is_fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

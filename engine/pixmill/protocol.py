@@ -32,6 +32,7 @@ __all__ = [
     "RetireWorker",
     "Send",
     "Setup",
+    "SourceFailed",
     "StartWorker",
     "StopAsked",
     "StopMode",
@@ -103,6 +104,17 @@ class JobFound:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFailed:
+    """The walk met a source that failed before it was a job: it could not be read, or named.
+
+    Attributes:
+        outcome: How it failed; not tried again.
+    """
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class WalkEnded:
     """There is nothing more to find."""
 
@@ -168,7 +180,17 @@ class StopAsked:
     mode: StopMode
 
 
-Event = JobFound | WalkEnded | WorkerReady | CostKnown | JobEnded | WorkerLost | Tick | StopAsked
+Event = (
+    JobFound
+    | SourceFailed
+    | WalkEnded
+    | WorkerReady
+    | CostKnown
+    | JobEnded
+    | WorkerLost
+    | Tick
+    | StopAsked
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,13 @@ from pixmill.failures import os_failure
 from pixmill.imaging.verify import difference
 from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
 from pixmill.storage.folders import Root
-from pixmill.storage.local import Destination, change_of, copy_into, write_all
+from pixmill.storage.local import (
+    Destination,
+    UnreadError,
+    change_of,
+    copy_into,
+    write_all,
+)
 from pixmill.storage.originals import Backup, ChangedError, NoBackup, Original, digest_at
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from pixmill.model import Job
     from pixmill.protocol import Setup
 
-__all__ = ["InHand", "Publisher", "UnpublishableError", "failed"]
+__all__ = ["InHand", "Publisher", "PublishingError", "UnpublishableError", "failed"]
 
 _COPY_BYTES = 1024 * 1024
 
@@ -34,6 +40,14 @@ class UnpublishableError(Exception):
     def __init__(self, failure: Failed) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+class PublishingError(Exception):
+    """The destination does not take what was made."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,8 @@ class Publisher:
 
         Raises:
             UnpublishableError: It must not be published.
-            OSError: It cannot be.
+            PublishingError: It cannot be.
+            UnreadError: Its source cannot be read to the end.
         """
         _check_unchanged(hand, product)
         if isinstance(product, Failed):
@@ -118,6 +133,10 @@ class Publisher:
             place = f" as {hand.job.backup} among the backups" if hand.job.backup else ""
             message = f"a file appeared at its destination while it was made{place}"
             raise UnpublishableError(Failed(FailureKind.EXISTS, Stage.PUBLISH, message)) from error
+        except UnreadError:
+            raise
+        except OSError as error:
+            raise PublishingError(error) from error
 
     def _published(self, hand: InHand, product: Product) -> Outcome:
         job = hand.job

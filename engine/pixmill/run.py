@@ -185,7 +185,7 @@ def assembled(
         journal=session.journal if session else None,
     )
     if session is not None and settings.in_place:
-        collector.settle = partial(settled, session.journal.originals, roots.destination)
+        collector.corrected = partial(settled, session.journal.originals, roots.destination)
     coordinator = Coordinator(
         found=_surveyed(feeder.jobs(), survey) if survey else feeder.jobs(),
         rules=_rules(settings, sizing),

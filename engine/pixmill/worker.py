@@ -30,7 +30,7 @@ from pixmill.protocol import (
     Setup,
     WorkerReady,
 )
-from pixmill.publishing import Publisher, UnpublishableError, failed
+from pixmill.publishing import Publisher, PublishingError, UnpublishableError, failed
 from pixmill.sandbox import Grants, confine, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
@@ -146,7 +146,9 @@ class Worker:
             message = "the coordinator refused the memory it needs"
             outcome = failed(job, Failed(FailureKind.TOO_LARGE, Stage.PLAN, message))
         except OSError as error:
-            outcome = failed(job, self._refused(error) or os_failure(error, Stage.PUBLISH))
+            outcome = self._broken_off(job, error, Stage.READ)
+        except PublishingError as error:
+            outcome = self._broken_off(job, error.error, Stage.PUBLISH)
         except MemoryError:
             message = "an allocation failed beyond the memory that was planned for it"
             outcome = failed(job, Failed(FailureKind.MEMORY, Stage.PROCESS, message))
@@ -155,6 +157,9 @@ class Worker:
             outcome = failed(job, Failed(FailureKind.CORRUPT, Stage.PROCESS, message))
         wall_s = time.monotonic() - wall_s - self._waited_s
         return replace(outcome, wall_s=wall_s, cpu_s=time.process_time() - cpu_s)
+
+    def _broken_off(self, job: Job, error: OSError, stage: Stage) -> Outcome:
+        return failed(job, self._refused(error) or os_failure(error, stage))
 
     def _refused(self, error: OSError) -> Failed | None:
         """Return the failure if it was the sandbox that refused a file."""

@@ -37,6 +37,7 @@ class Lock:
 
         Raises:
             RunError: Another run holds it: says which, and since when.
+            OSError: It cannot be made or written.
         """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         if fcntl is not None:
@@ -50,9 +51,9 @@ class Lock:
                 ) from None
             except OSError:  # a file system without locks: nobody can be refused
                 pass
+        self._descriptor = descriptor
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({"pid": os.getpid(), "started_s": time.time()}).encode())
-        self._descriptor = descriptor
 
     def release(self) -> None:
         """Let go; may be called twice."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pixmill.errors import RunError
 from pixmill.journal.lock import Lock
 from pixmill.journal.store import Journal, opened
+from pixmill.lasting import made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,9 +55,11 @@ class Session:
         """
         lock = Lock(place.lock)
         try:
-            place.lock.parent.mkdir(parents=True, exist_ok=True)
+            # lost in a power cut, it would leave half-written results that nobody calls his own
+            made(str(place.lock.parent))
             lock.take()
         except OSError as error:
+            lock.release()
             raise RunError(
                 f"cannot write the state of the output to {place.lock.parent}: "
                 f"{error.strerror or error}; name another place with --journal"

@@ -2,7 +2,8 @@
 
 A commit comes after everything it speaks of is in place, so a crash between the two repeats work
 and never loses any. Before a job is sent its row says `started`: whatever is found at its
-destination afterwards is pixmill's own.
+destination afterwards is pixmill's own. A journal that cannot be written or read ends the run: it
+raises `RunError` and nothing else.
 """
 
 from __future__ import annotations
@@ -130,20 +131,21 @@ class Journal:
     def begin(self, facts: RunFacts, version: str) -> None:
         """Note that a run begins."""
         self._fingerprint, self._is_in_place = facts.fingerprint, facts.is_in_place
-        cursor = self.connection.execute(
-            "INSERT INTO runs (is_in_place, backup, source, recipe, fingerprint, version, pid, "
-            "started_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                facts.is_in_place,
-                os.fsencode(facts.backup),
-                _stored(facts.source),
-                json.dumps(facts.recipe),
-                facts.fingerprint,
-                version,
-                os.getpid(),
-                time.time(),
-            ),
-        )
+        with _telling("written"):
+            cursor = self.connection.execute(
+                "INSERT INTO runs (is_in_place, backup, source, recipe, fingerprint, version, "
+                "pid, started_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    facts.is_in_place,
+                    os.fsencode(facts.backup),
+                    _stored(facts.source),
+                    json.dumps(facts.recipe),
+                    facts.fingerprint,
+                    version,
+                    os.getpid(),
+                    time.time(),
+                ),
+            )
         self._run = cursor.lastrowid or 0
 
     @property
@@ -157,20 +159,22 @@ class Journal:
         To be called before a run begins.
         """
         marks = ", ".join("?" * len(numbers))
-        self.connection.execute(
-            f"UPDATE files SET downs = downs + 1 WHERE number IN ({marks}) AND outcome = ? "  # noqa: S608 - marks alone
-            "AND run = (SELECT MAX(id) FROM runs) "
-            "AND (SELECT ended_s FROM runs ORDER BY id DESC LIMIT 1) IS NULL",
-            (*numbers, STARTED),
-        )
+        with _telling("written"):
+            self.connection.execute(
+                f"UPDATE files SET downs = downs + 1 WHERE number IN ({marks}) AND outcome = ? "  # noqa: S608 - marks alone
+                "AND run = (SELECT MAX(id) FROM runs) "
+                "AND (SELECT ended_s FROM runs ORDER BY id DESC LIMIT 1) IS NULL",
+                (*numbers, STARTED),
+            )
 
     def records_of(self, paths: Sequence[str]) -> dict[str, Record]:
         """Return what is known of some sources, by path; many at once cost least."""
         known = {}
         for start in range(0, len(paths), _LOOKUP_ROWS):
             keys = {os.fsencode(path): path for path in paths[start : start + _LOOKUP_ROWS]}
-            for key, *columns in self.connection.execute(*_lookup([*keys])):
-                known[keys[key]] = _record(columns)
+            with _telling("read"):
+                for key, *columns in self.connection.execute(*_lookup([*keys])):
+                    known[keys[key]] = _record(columns)
         return known
 
     def start(self, jobs: list[Job]) -> None:
@@ -186,32 +190,44 @@ class Journal:
             self._replaced.append(replaced_row(replaced_in(outcome, self._run)))
         if outcome.destination is not None:
             self._folders.add(posixpath.dirname(outcome.destination))
-        if len(self._rows) >= _BATCH_ROWS:
-            self.flush()
 
     def tick(self) -> None:
-        """Commit what has waited long enough."""
-        if self._rows and time.monotonic() >= self._due_s:
+        """Commit what is enough for a batch, or has waited long enough."""
+        is_due = time.monotonic() >= self._due_s or len(self._rows) >= _BATCH_ROWS
+        if self._rows and is_due:
             self.flush()
 
     def flush(self) -> None:
-        """Commit what is noted, once it is all in place."""
-        if self._rows:
-            try:
-                self.sync(self._folders)
-            except OSError as error:
-                message = f"results cannot be brought to the disc: {error.strerror or error}"
-                raise RunError(message) from error
-            self._write(self._rows, self._replaced)
-        self._rows, self._replaced, self._folders = [], [], set()
+        """Commit what is noted, once it is all in place.
+
+        Raises:
+            RunError: The disc of the results or that of the journal does not take it.
+        """
         self._due_s = time.monotonic() + _BATCH_S
+        if self._rows:
+            self._sync()
+            self._write(self._rows, self._replaced)
+        self._forget()
+
+    def settle(self) -> None:
+        """Commit what is noted, for the last time: what cannot be is forgotten, and made again.
+
+        Raises:
+            RunError: It cannot be.
+        """
+        try:
+            self.flush()
+        finally:
+            self._forget()
 
     def close(self, summary: Summary | None) -> None:
         """Commit, note how the run ended, and close."""
         with contextlib.closing(self.connection):
-            self.flush()
+            self.settle()
+            # a run that cannot note its end looks like one that was killed, which resumes as well
             if summary is not None and self._run:
-                self._note_end(summary)
+                with contextlib.suppress(sqlite3.Error):
+                    self._note_end(summary)
 
     def counts(self) -> dict[str, int]:
         """Return how many sources ended in each way."""
@@ -275,14 +291,35 @@ class Journal:
             None,
         )
 
-    def _write(self, rows: Sequence[_Row], replaced: Sequence[_Row] = ()) -> None:
+    def _sync(self) -> None:
+        """Bring what is noted to the disc.
+
+        A batch whose sync has failed may never be committed: the kernel tells of a lost write once,
+        and the next sync would say that all is well.
+        """
         try:
+            self.sync(self._folders)
+        except OSError as error:
+            self._forget()
+            raise RunError(
+                f"results cannot be brought to the disc: {(error.strerror or str(error)).lower()}; "
+                f"look at the disc that holds the output, then run again"
+            ) from error
+
+    def _forget(self) -> None:
+        self._rows, self._replaced, self._folders = [], [], set()
+
+    def _write(self, rows: Sequence[_Row], replaced: Sequence[_Row] = ()) -> None:
+        with _telling("written"):
             self.connection.execute("BEGIN")
-            self.connection.executemany(_UPSERT, rows)
-            self.connection.executemany(ADD_REPLACED, replaced)
-            self.connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise RunError(f"the journal cannot be written: {error}") from error
+            try:
+                self.connection.executemany(_UPSERT, rows)
+                self.connection.executemany(ADD_REPLACED, replaced)
+                self.connection.execute("COMMIT")
+            except sqlite3.Error:
+                if self.connection.in_transaction:  # some errors have ended it already
+                    self.connection.execute("ROLLBACK")
+                raise
 
     def _note_end(self, summary: Summary) -> None:
         ending = "failed" if summary.fatal else "interrupted" if summary.is_interrupted else "done"
@@ -342,6 +379,18 @@ def _record(columns: Sequence[Any]) -> Record:
         written_digest=written_digest.hex() if written_digest else "",
         downs=downs,
     )
+
+
+@contextlib.contextmanager
+def _telling(deed: str) -> Iterator[None]:
+    """Turn what sqlite3 raises into trouble of the run, and say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RunError(
+            f"the journal cannot be {deed}: {error}; make room for it, look at its disc or name "
+            f"another with --journal, then run again"
+        ) from error
 
 
 def _past_run(row: tuple[Any, ...]) -> PastRun:

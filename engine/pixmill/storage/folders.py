@@ -11,6 +11,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixmill.lasting import flushed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -95,13 +97,7 @@ class Folder:
 
     def flush(self) -> None:
         """Bring the names in it to the disc, where the system can."""
-        if self.descriptor is None:
-            return
-        readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.descriptor)
-        try:
-            os.fsync(readable)
-        finally:
-            os.close(readable)
+        flushed("." if self.descriptor is not None else self.path, within=self.descriptor)
 
     def names(self) -> list[str]:
         """Return the names of what is in it."""

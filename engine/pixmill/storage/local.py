@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixmill import lasting
 from pixmill.errors import RunError
 from pixmill.storage.drafts import draft, sweep_below
 from pixmill.storage.folders import Folder, Root, lstat, reachable
 from pixmill.storage.originals import carry_attributes, digest_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pixmill.model import SourceRef
     from pixmill.storage.originals import Keeper, Original
@@ -27,6 +27,7 @@ __all__ = [
     "HEAD_BYTES",
     "Destination",
     "Head",
+    "UnreadError",
     "change_of",
     "copy_into",
     "read_head",
@@ -39,6 +40,10 @@ _O_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _O_BINARY = getattr(os, "O_BINARY", 0)
 _COPY_BYTES = 1024 * 1024
 _TIME_GRAIN_NS = 2_000_000_000  # FAT keeps times to two seconds
+
+
+class UnreadError(OSError):
+    """Say that a source failed while it was copied, not the destination it is copied to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +111,13 @@ class Destination:
         self._above = os.path.join(self.root, "")
 
     def prepare(self) -> None:
-        """Make the root.
+        """Make the root, to last.
 
         Raises:
             RunError: It cannot be made, or is no folder.
         """
         try:
-            Path(self.root).mkdir(parents=True, exist_ok=True)
+            lasting.made(self.root)
         except OSError as error:
             raise RunError(
                 f"cannot make the output folder {self.root}: {error.strerror or error}"
@@ -246,16 +251,24 @@ def change_of(path: str, source: SourceRef) -> str:
 
 
 def copy_into(source: str) -> Callable[[int], int]:
-    """Return a writer that copies a file's bytes, for `Destination.publish`."""
+    """Return a writer that copies a file's bytes, for `Destination.publish`.
+
+    The writer raises `UnreadError` where the source is at fault.
+    """
 
     def write(descriptor: int) -> int:
-        written_bytes = 0
-        with reachable(source) as short, open(short, "rb", buffering=0) as stream:
-            while chunk := stream.read(_COPY_BYTES):
-                written_bytes += write_all(descriptor, chunk)
-        return written_bytes
+        return sum(write_all(descriptor, chunk) for chunk in _chunks(source))
 
     return write
+
+
+def _chunks(source: str) -> Iterator[bytes]:
+    try:
+        with reachable(source) as short, open(short, "rb", buffering=0) as stream:
+            while chunk := stream.read(_COPY_BYTES):
+                yield chunk
+    except OSError as error:
+        raise UnreadError(error.errno, error.strerror, source) from error
 
 
 def write_all(descriptor: int, content: bytes | memoryview) -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from pixmill.errors import RunError
+from pixmill.lasting import made
 from pixmill.storage.drafts import draft, sweep_below
 from pixmill.storage.folders import Folder, Root, lstat, reachable
 
@@ -249,16 +250,13 @@ class Backups:
         self._held = Root(self.root)
 
     def prepare(self) -> None:
-        """Make the folder, and bring its name to the disc.
+        """Make the folder, to last.
 
         Raises:
             RunError: It cannot be made, or is no folder.
         """
         try:
-            with self._held.folder("", can_make=True) as folder:
-                folder.flush()
-            with Root(os.path.dirname(self.root)).folder("", can_make=False) as above:
-                above.flush()
+            made(self.root)
         except OSError as error:
             raise RunError(
                 f"cannot make the folder of backups {self.root}: {error.strerror or error}"
@@ -326,21 +324,21 @@ def _copied(
     source = folder.open(name, os.O_RDONLY)
     try:
         status = os.fstat(source)
-        with draft(other) as made:
+        with draft(other) as copy:
             hashed = hashlib.sha256()
             while chunk := os.read(source, _COPY_BYTES):
                 hashed.update(chunk)
                 rest = memoryview(chunk)
                 while rest:
-                    rest = rest[os.write(made.descriptor, rest) :]
+                    rest = rest[os.write(copy.descriptor, rest) :]
             if original is not None and hashed.hexdigest() != original.digest:
                 raise ChangedError("its content changed")
-            carry_attributes(source, made.descriptor)
-            made.set_times(status.st_atime_ns, status.st_mtime_ns)
-            os.fsync(made.descriptor)
+            carry_attributes(source, copy.descriptor)
+            copy.set_times(status.st_atime_ns, status.st_mtime_ns)
+            os.fsync(copy.descriptor)
             if original is not None and other.has(final):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), final)
-            other.replace(made.name, final)
+            other.replace(copy.name, final)
     finally:
         os.close(source)
 
