@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
+FUZZ   := $(VENV)/.set-up-fuzz
 
 IN   ?= tests/sample
 OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types perf soak bench bench-memory sample clean
+.PHONY: help setup run test check format lint types perf soak fuzz bench bench-memory sample clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +55,13 @@ perf: setup ## performance checks that noise cannot fail
 soak: setup ## full-size stress runs: kills, 100,000 files, 2,000 photos (about half an hour)
 	$(BIN)/python bench/soak.py
 
+fuzz: $(FUZZ) ## hostile bytes for the parsers and for whole runs, five minutes; ARGS="--seconds 60 --seed 7"
+	$(BIN)/python bench/fuzz.py $(ARGS)
+
+$(FUZZ): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
+	@touch $(FUZZ)
+
 bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py is built on
 	$(BIN)/python bench/memory.py
 
@@ -61,5 +69,5 @@ sample: setup ## make the bundled sample anew from ../shared/corpora
 	$(BIN)/python bench/make_sample.py
 
 clean: ## remove what make made
-	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
