@@ -194,6 +194,17 @@ def test_tiff_directories_may_not_run_in_a_circle() -> None:
     assert "once more" in scan.defect
 
 
+@pytest.mark.parametrize("offset", [1 << 32, 1 << 62, (1 << 64) - 1])
+def test_tiff_directories_beyond_any_file_are_named(tmp_path: Path, offset: int) -> None:
+    """A BigTIFF may point where no file system can seek to."""
+    path = tmp_path / "far.tiff"
+    path.write_bytes(b"II+\0\x08\0\0\0" + offset.to_bytes(8, "little"))
+    scan = codec("tiff").scan
+    assert scan is not None
+    with path.open("rb") as file, pytest.raises(ValueError, match="cut off"):
+        scan(file, path.stat().st_size)
+
+
 def test_a_scan_reads_a_bounded_part_of_a_bomb() -> None:
     """Blocks, chunks and segments without end are given up on, each within seconds."""
     bombs = {
