@@ -61,7 +61,7 @@ _UNSUPPORTED: Final = re.compile(
     re.IGNORECASE,
 )
 _SAVER: Final = re.compile(r"^(\w*save\w*|cgifsave|vips2\w+|wbuffer\w*|target)\b", re.IGNORECASE)
-_DOMAIN: Final = re.compile(r"^[\w \-.]{1,40}: (?=\S)")
+_DOMAIN: Final = re.compile(r"^[\w\-.]{1,40}: (?=\S)")
 _NOISE: Final = re.compile(r"0x[0-9a-fA-F]{4,}|<_io\.[^>]*>|<[\w.]+ object[^>]*>")
 _UNTELLING: Final = re.compile(
     r"bad seek to|unable to write to target|unable to call|is not read from file"
@@ -141,7 +141,9 @@ def _from_vips(error: pyvips.Error, stage: Stage) -> Failed:
         message = _SILENT_MESSAGES.get(stage, _SILENT_MESSAGES[Stage.DECODE])
         where = Stage.READ if stage is Stage.READ else Stage.DECODE
         return Failed(FailureKind.CORRUPT, where, message)
-    return _from_text(told[-1], stage)  # the last: warnings that were survived stand before it
+    opened = [line for line in told if _DOMAIN.match(line)]  # the others go on with one of these
+    # the last: warnings that were survived stand before it
+    return _from_text((opened or told)[-1], stage)
 
 
 def _from_text(line: str, stage: Stage) -> Failed:

@@ -1,0 +1,73 @@
+"""What `make fuzz` has found stays mended."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+import pyvips
+
+from pixmill.imaging import icc
+from pixmill.imaging.errors import translated
+from pixmill.milling import mill
+from pixmill.model import Failed, FailureKind, Stage
+from pixmill.planning import Limits
+from pixmill.recipe import Operation, Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TO_PNG = Recipe(operations=frozenset({Operation.CONVERT}), target_format="png", lossless=True)
+
+
+def test_a_curve_without_a_real_value_is_not_srgb() -> None:
+    """A parametric curve that takes a root of a negative number is one that cannot be read."""
+    curve = b"para" + bytes(4) + struct.pack(">HH7i", 4, 0, 1 << 15, -(1 << 16), *(0,) * 5)
+    tag = struct.pack(">I4sII", 1, b"kTRC", 144, len(curve))
+    profile = bytes(16) + b"GRAY" + bytes(108) + tag + curve
+    assert not icc.is_srgb(profile)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("jp2", b"\0\0\0\x0cjP  \r\n\x87\n" + b"\xff\xff\xff\xffjp2h" + bytes(8)),
+        ("dds", b"DDS \x7c\0\0\0" + bytes(4) + b"\x30\0\0\0" * 2 + b"\xff" * 108 + b"pixels"),
+    ],
+    ids=["jp2", "dds"],
+)
+def test_a_length_beyond_the_file_takes_no_memory(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    """A few bytes that announce gigabytes are damage, not a want of memory."""
+    path = tmp_path / "lying"
+    path.write_bytes(content)
+    failure = mill(str(path), name, _TO_PNG, Limits(10**8), lease=lambda _cost: None)
+    assert isinstance(failure, Failed)
+    assert failure.kind is FailureKind.CORRUPT
+
+
+@pytest.mark.parametrize(
+    ("detail", "message"),
+    [
+        (
+            "source: bad seek to 9\nheif: Invalid input: Extent is outside of the file\n (2.1)\n",
+            "invalid input: Extent is outside of the file",
+        ),
+        (
+            "glib: XML parse error: Double hyphen within comment: <!-- a-\n<!\n\n\n",
+            "XML parse error: Double hyphen within comment: <!-- a-",
+        ),
+    ],
+    ids=["heif", "svg"],
+)
+def test_a_message_of_several_lines_is_told_by_its_first(detail: str, message: str) -> None:
+    """What goes on with a line before says nothing alone."""
+    assert translated(pyvips.Error("unable to call", detail), Stage.READ).message == message
+
+
+def test_a_message_is_told_whole() -> None:
+    """Only the name of who speaks is left out, no part of what is said."""
+    failure = translated(OSError("Incomplete header: 7 bytes"), Stage.READ)
+    assert failure.message == "incomplete header: 7 bytes"
