@@ -117,7 +117,8 @@ def _guided(findings: Findings, folder: Path, seconds: int, seed: int) -> bool:
     command = [sys.executable, "-m", "fuzzing.guided", findings.target, *_LIBFUZZER]
     command += [f"-max_total_time={seconds}", f"-seed={seed % 2**32 or 1}"]
     command += [f"-artifact_prefix={folder}/", str(folder / "corpus")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "TMPDIR": str(folder)}
+    paths = os.pathsep.join(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(folder)}
     ended = subprocess.run(
         command, capture_output=True, text=True, errors="replace", check=False, env=environment
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 from typing import TYPE_CHECKING
 
@@ -71,3 +73,10 @@ def test_a_message_is_told_whole() -> None:
     """Only the name of who speaks is left out, no part of what is said."""
     failure = translated(OSError("Incomplete header: 7 bytes"), Stage.READ)
     assert failure.message == "incomplete header: 7 bytes"
+
+
+def test_an_offset_that_cannot_be_is_told_in_words() -> None:
+    """Where a file points before its own start, the system's answer is no message."""
+    failure = translated(OSError(errno.EINVAL, os.strerror(errno.EINVAL)), Stage.READ)
+    assert failure.kind is FailureKind.CORRUPT
+    assert failure.message == "it points to a place that no file has"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING, Final
 
 from PIL import ImageCms
 
+from pixmill.executors.hearing import spoken
 from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
 from pixmill.options import entries, starter_config
 from pixmill.options.schema import Syntax
@@ -74,5 +74,5 @@ _WORDS: Final[dict[str, Callable[[], Sequence[bytes]]]] = {
     "config": _configs,
     "icc": lambda: [ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()],
     "naming": lambda: [text.encode("utf-8", "surrogateescape") for text in _NAMES],
-    "hearing": lambda: [pickle.dumps(report) for report in _reports()],
+    "hearing": lambda: [spoken(report) for report in _reports()],
 }

@@ -96,6 +96,8 @@ def translated(error: BaseException, stage: Stage) -> Failed:  # noqa: PLR0911 -
             )
         case pyvips.Error():
             return _from_vips(error, stage)
+        case OSError(errno=errno.EINVAL):  # a file's answer to where a number in it points
+            return Failed(FailureKind.CORRUPT, stage, "it points to a place that no file has")
         case OSError(errno=int() as number) if number in _SYSTEM_ERRORS:
             return errno_failure(number, stage)
         case UnidentifiedImageError():
