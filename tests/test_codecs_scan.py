@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -219,6 +220,23 @@ def test_a_scan_reads_a_bounded_part_of_a_bomb() -> None:
         except ValueError as error:
             defect = str(error)
         assert name == "avif" or defect
+
+
+def test_many_chunks_of_a_webp_take_no_memory() -> None:
+    """Chunks are looked at one after the other, however many there are."""
+    body = b"WEBP" + b"VP8X\x0a\0\0\0" + bytes(10) + b"JUNK\0\0\0\0" * 50_000 + b"ANMF\x08\0\0\0"
+    data = b"RIFF" + len(body).to_bytes(4, "little") + body + bytes(8)
+    spec = codec("webp")
+    assert spec.scan is not None
+    assert spec.rewrapped is not None
+    assert spec.mended is not None
+    tracemalloc.start()
+    spec.scan(io.BytesIO(data), len(data))
+    spec.rewrapped(data, frozenset())
+    spec.mended(data[:-1])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 4 * len(data)  # 18 times as much when they were listed
 
 
 def test_formats_read_with_pillow_tell_losslessness() -> None:
