@@ -490,6 +490,7 @@ HEARD = JobEnded(3, 1, Outcome(path="a.jpg", status=Status.KEPT, wall_s=0.5), 5)
         b'["WorkerReady", 3, "\\ud800"]',
         b"[" * 100_000,
         spoken(HEARD)[:-4],
+        spoken(HEARD).decode().encode("utf-16"),
         spoken(HEARD).replace(b"0.5", b"Infinity"),
         spoken(HEARD).replace(b"0.5", b"true"),
         spoken(HEARD).replace(b'"kept"', b'"gone"'),

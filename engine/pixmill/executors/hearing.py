@@ -78,7 +78,7 @@ def heard(connection: Connection[Any, Any], slot: int) -> Report:
             raise UntrustedError("it is too long") from None
         raise
     try:
-        name, *values = json.loads(content)
+        name, *values = json.loads(content.decode("ascii"))
         report: Report = _built(_REPORTS[name], values)
     except Exception as error:  # whatever it is, it was no worker of ours that sent it
         raise UntrustedError(f"it cannot be read: {type(error).__name__}") from error
