@@ -50,6 +50,18 @@ def test_a_length_beyond_the_file_takes_no_memory(
     assert failure.kind is FailureKind.CORRUPT
 
 
+def test_a_header_that_takes_all_memory_is_too_large(tmp_path: Path) -> None:
+    """A TIFF whose compression is a list of 268 million numbers is no want of memory."""
+    fields = [(256, 3, 1, 8), (257, 3, 1, 8), (259, 3, 1 << 28, 8), (262, 3, 1, 1)]
+    entries = b"".join(struct.pack("<HHII", *one) for one in fields)
+    path = tmp_path / "lying.tiff"
+    path.write_bytes(b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + entries + bytes(99))
+    failure = mill(str(path), "tiff", _TO_PNG, Limits(10**8), lease=lambda _cost: None)
+    assert isinstance(failure, Failed)
+    assert failure.kind is FailureKind.TOO_LARGE
+    assert "header" in failure.message
+
+
 @pytest.mark.parametrize(
     ("detail", "message"),
     [

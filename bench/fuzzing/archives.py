@@ -57,8 +57,8 @@ _UNWANTED: Final = frozenset(
 )
 _UNDECODED: Final = _UNWANTED | {FailureKind.CORRUPT, FailureKind.UNSUPPORTED}
 _UNTELLING: Final = re.compile(
-    r"^unexpected [A-Z]|^unreadable|^[A-Z][a-z]|^.{0,7}$|[.]$|\n|Traceback|\[Errno|0x[0-9a-f]{6}"
-    r"|<[\w.]+ object|has no attribute|not callable|index out of range|unpack|NoneType"
+    r"^unexpected [A-Z]|^unreadable|^[A-Z][a-z]+[ :,]|^.{0,7}$|[.]$|\n|Traceback|\[Errno"
+    r"|0x[0-9a-f]{6}|<[\w.]+ object|has no attribute|not callable|index out of range|NoneType"
 )
 """What a message says that was left as some library or Python put it, or says nothing."""
 
