@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
+FUZZ   := $(VENV)/.set-up-fuzz
 
 IN   ?= tests/sample
 OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types perf soak chaos bench bench-memory sample clean
+.PHONY: help setup run test check format lint types perf soak chaos fuzz bench bench-memory sample clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,6 +58,13 @@ soak: setup ## full-size stress runs: kills, 100,000 files, a rerun, 2,000 photo
 chaos: setup ## kills, faults and resumes for five minutes, or as ARGS="--seconds 60 --kills 50" says
 	PYTHONPATH=tests $(BIN)/python bench/chaos.py $(ARGS)
 
+fuzz: $(FUZZ) ## hostile bytes for the parsers and for whole runs, five minutes; ARGS="--seconds 60 --seed 7"
+	$(BIN)/python bench/fuzz.py $(ARGS)
+
+$(FUZZ): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
+	@touch $(FUZZ)
+
 bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py is built on
 	$(BIN)/python bench/memory.py
 
@@ -64,5 +72,5 @@ sample: setup ## make the bundled sample anew from ../shared/corpora
 	$(BIN)/python bench/make_sample.py
 
 clean: ## remove what make made
-	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

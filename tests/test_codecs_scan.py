@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -194,6 +195,17 @@ def test_tiff_directories_may_not_run_in_a_circle() -> None:
     assert "once more" in scan.defect
 
 
+@pytest.mark.parametrize("offset", [1 << 32, 1 << 62, (1 << 64) - 1])
+def test_tiff_directories_beyond_any_file_are_named(tmp_path: Path, offset: int) -> None:
+    """A BigTIFF may point where no file system can seek to."""
+    path = tmp_path / "far.tiff"
+    path.write_bytes(b"II+\0\x08\0\0\0" + offset.to_bytes(8, "little"))
+    scan = codec("tiff").scan
+    assert scan is not None
+    with path.open("rb") as file, pytest.raises(ValueError, match="cut off"):
+        scan(file, path.stat().st_size)
+
+
 def test_a_scan_reads_a_bounded_part_of_a_bomb() -> None:
     """Blocks, chunks and segments without end are given up on, each within seconds."""
     bombs = {
@@ -208,6 +220,23 @@ def test_a_scan_reads_a_bounded_part_of_a_bomb() -> None:
         except ValueError as error:
             defect = str(error)
         assert name == "avif" or defect
+
+
+def test_many_chunks_of_a_webp_take_no_memory() -> None:
+    """Chunks are looked at one after the other, however many there are."""
+    body = b"WEBP" + b"VP8X\x0a\0\0\0" + bytes(10) + b"JUNK\0\0\0\0" * 50_000 + b"ANMF\x08\0\0\0"
+    data = b"RIFF" + len(body).to_bytes(4, "little") + body + bytes(8)
+    spec = codec("webp")
+    assert spec.scan is not None
+    assert spec.rewrapped is not None
+    assert spec.mended is not None
+    tracemalloc.start()
+    spec.scan(io.BytesIO(data), len(data))
+    spec.rewrapped(data, frozenset())
+    spec.mended(data[:-1])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 4 * len(data)  # 18 times as much when they were listed
 
 
 def test_formats_read_with_pillow_tell_losslessness() -> None:

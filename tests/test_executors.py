@@ -12,6 +12,7 @@ from pixmill.coordinator import Coordinator
 from pixmill.dispatch import Rules
 from pixmill.errors import RunError
 from pixmill.executors.hatchery import Hatchery, NurseryHatchery, SpawnHatchery
+from pixmill.executors.hearing import heard
 from pixmill.executors.inline import InlineExecutor
 from pixmill.executors.local import LocalExecutor
 from pixmill.feeding import Feeder
@@ -77,7 +78,8 @@ def ready(hatchery: Hatchery, setup: Setup) -> Hatchling:
     """Start a worker and hear that it is ready."""
     worker = hatchery.hatch()
     worker.connection.send(setup)
-    assert worker.connection.recv() == WorkerReady(0)
+    assert worker.connection.poll(60)  # the nursery has codecs to load first
+    assert heard(worker.connection, 0) == WorkerReady(0)
     return worker
 
 
@@ -93,7 +95,7 @@ def test_a_worker_makes_a_job_and_retires(hatchery: Hatchery, photos: Path, tmp_
     worker = ready(hatchery, setup_of(photos, tmp_path / "out"))
     assert worker.pid in {each.pid for each in left_running()}
     worker.connection.send(Send(0, (job(photos, "a.jpg", number=7),)))
-    ended = worker.connection.recv()
+    ended = heard(worker.connection, 0)
     assert isinstance(ended, JobEnded)
     assert (ended.number, ended.outcome.status) == (7, Status.OPTIMIZED)
     assert ended.resident_bytes > 0
@@ -127,7 +129,7 @@ def test_workers_do_not_depend_on_each_other(
     first.kill()
     assert has_hung_up(first)
     second.connection.send(Send(0, (job(photos, "a.jpg"),)))
-    assert isinstance(second.connection.recv(), JobEnded)
+    assert isinstance(heard(second.connection, 0), JobEnded)
 
 
 def test_closing_ends_even_what_hangs(hatchery: Hatchery, photos: Path, tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_dead_nursery_is_replaced_at_once(photos: Path, tmp_path: Path) -> Non
     assert old.reason() == "an unknown end"
     old.kill()  # whoever has its number now is spared
     new.connection.send(Send(0, (job(photos, "a.jpg"),)))
-    assert isinstance(new.connection.recv(), JobEnded)
+    assert isinstance(heard(new.connection, 0), JobEnded)
     assert hatchery.processes() != [nursery]
     hatchery.close()
     assert not left_running()

@@ -149,7 +149,7 @@ def _made(  # noqa: PLR0913 - as `mill`
                 return _kept(header, header.codec)
             plan = planned(header, recipe, limits)
     except ImagingError as error:
-        return error.failure
+        return _bombed(error.failure) if limits.is_enforced else error.failure
     if isinstance(plan, Failed):
         return plan
     lease.take(plan.cost_bytes)
@@ -163,6 +163,15 @@ def _made(  # noqa: PLR0913 - as `mill`
 def _contained(limits: Limits, extra_bytes: int) -> AbstractContextManager[None]:
     """Hold the process to a cost, where the process is pixmill's own."""
     return limited_memory(extra_bytes) if limits.is_enforced else nullcontext()
+
+
+def _bombed(failure: Failed) -> Failed:
+    """Tell a header that takes all the memory a header may have from a want of memory."""
+    if failure.kind is not FailureKind.MEMORY:
+        return failure
+    most = format_size(_HEADER_BYTES)
+    message = f"expected a header that takes at most {most} of memory to read, got one beyond it"
+    return Failed(FailureKind.TOO_LARGE, Stage.READ, message)
 
 
 def _left(failure: Failed, plan: Plan) -> Product | Failed:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from faults.plugin import faulty, is_named
+from pixmill.executors.hearing import spoken
+from pixmill.protocol import WorkerReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +39,31 @@ class _Escape:
 def _escape(source: str) -> None:
     """Speak in the worker's place: send down its pipe what no worker sends."""
     content = pickle.dumps(_Escape(Path(source).parents[1] / "stray"))
-    message = struct.pack("!i", len(content)) + content
+    _say(struct.pack("!i", len(content)) + content)
+    _wait()
+
+
+def _mumble(_source: str) -> None:
+    """Begin a message and never end it."""
+    _say(struct.pack("!i", 1000) + b"[")
+    _wait()
+
+
+def _chatter(_source: str) -> None:
+    """Say without end what the worker of the first slot may say."""
+    content = spoken(WorkerReady(0))
+    while True:
+        _say(struct.pack("!i", len(content)) + content)
+
+
+def _say(message: bytes) -> None:
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, not files
         with contextlib.suppress(OSError):
             if stat.S_ISSOCK(os.fstat(int(name)).st_mode) and int(name) > _STDERR:
                 os.write(int(name), message)
+
+
+def _wait() -> None:
     while True:
         signal.pause()
 
@@ -60,6 +82,8 @@ DEEDS: Final[dict[str, Callable[[str], object]]] = {
     "connect": lambda _source: socket.create_connection(("127.0.0.1", 9)),
     "ptrace": _trace,
     "escape": _escape,
+    "mumble": _mumble,
+    "chatter": _chatter,
 }
 
 

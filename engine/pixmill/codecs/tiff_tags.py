@@ -5,6 +5,7 @@ Must not decode strips or follow sub-directories.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -21,7 +22,6 @@ _MAX_DIRECTORIES = 10_000
 _MAX_FIELDS = 4096  # a directory has a few dozen
 _TYPE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 _SHORTEST = 8
-_MAX_OFFSET: Final = (1 << 63) - 1  # what a file can be asked to seek to
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ def directories(file: BinaryIO) -> Iterator[Mapping[int, Field]]:
         ValueError: The file does not begin as a TIFF, its chain of directories runs in a circle or
             out of the file, or a directory has more fields than any real one.
     """
+    end = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = read_exact(file, _SHORTEST, what="a tiff header")
     if not head.startswith(SIGNATURES):
@@ -71,7 +72,7 @@ def directories(file: BinaryIO) -> Iterator[Mapping[int, Field]]:
         if offset in met or len(met) > _MAX_DIRECTORIES:
             raise ValueError(f"expected the chain of directories to end, got {offset} once more")
         met.add(offset)
-        file.seek(min(offset, _MAX_OFFSET))
+        file.seek(min(offset, end))  # file systems refuse offsets beyond their largest file
         yield _read_directory(file, layout)
         link = read_up_to(file, file.tell(), 8 if layout.is_large else 4)
         offset = layout.number(link)  # a file cut off right here has no further directory

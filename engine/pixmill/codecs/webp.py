@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, whole
@@ -39,21 +41,29 @@ def _recognises(head: bytes) -> bool:
 
 def _scan(file: BinaryIO, size_bytes: int) -> Scan:
     end = riff_end(file)
-    walked = list(chunks(file, end))
-    if not walked:
+    walk = chunks(file, end)
+    first = last = next(walk, None)
+    if first is None or last is None:
         raise ValueError("expected a webp to hold a chunk, found none")
-    frames = [chunk.opening[_FRAME_HEADER_BYTES:] for chunk in walked if chunk.kind == b"ANMF"]
-    coded = frames or [chunk.kind for chunk in walked if chunk.kind in {b"VP8 ", b"VP8L"}]
-    is_lossless = bool(coded) and all(kind.startswith(b"VP8L") for kind in coded)
+    frames, stills, metadata = Counter[bool](), Counter[bool](), set[Metadata]()
+    for last in chain((first,), walk):
+        if last.kind == b"ANMF":
+            frames[last.opening[_FRAME_HEADER_BYTES:].startswith(b"VP8L")] += 1
+        elif last.kind in {b"VP8 ", b"VP8L"}:
+            stills[last.kind == b"VP8L"] += 1
+        elif kind := metadata_kind(last):
+            metadata.add(kind)
+    coded = frames or stills
+    is_lossless = bool(coded) and not coded[False]
     return replace(
-        _described(walked[0]),
-        pages=max(1, len(frames)),
+        _described(first),
+        pages=max(1, frames.total()),
         is_lossless=is_lossless,
         is_progressive=False,
         is_subsampled=not is_lossless,
-        is_animated=len(frames) > 1,
-        metadata=frozenset(kind for chunk in walked if (kind := metadata_kind(chunk))),
-        defect=_defect(walked[-1], end=end, size_bytes=size_bytes) if coded else _NO_PIXELS,
+        is_animated=frames.total() > 1,
+        metadata=frozenset(metadata),
+        defect=_defect(last, end=end, size_bytes=size_bytes) if coded else _NO_PIXELS,
     )
 
 

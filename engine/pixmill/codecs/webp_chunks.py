@@ -13,7 +13,7 @@ from pixmill.codecs.fields import MAX_STEPS, little, read_exact
 from pixmill.header import Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
 __all__ = ["RIFF_BYTES", "Chunk", "chunks", "mended", "metadata_kind", "rewrapped", "riff_end"]
@@ -48,6 +48,11 @@ class Chunk:
         """Offset of the first byte after its body, padding left out."""
         return self.offset + 8 + self.size_bytes
 
+    @property
+    def padded_end(self) -> int:
+        """Offset of the chunk after it."""
+        return self.end + (self.size_bytes & 1)
+
 
 def riff_end(file: BinaryIO) -> int:
     """Return where the RIFF header at the start of the file says that the file ends.
@@ -79,7 +84,7 @@ def chunks(file: BinaryIO, end: int) -> Iterator[Chunk]:
         size_bytes = little(frame, 4, 4)
         chunk = Chunk(frame[:4], offset, size_bytes, frame[8 : 8 + size_bytes])
         yield chunk
-        offset = chunk.end + (size_bytes & 1)
+        offset = chunk.padded_end
     raise ValueError(f"expected fewer than {MAX_STEPS} chunks")
 
 
@@ -101,7 +106,7 @@ def rewrapped(data: bytes, kinds: frozenset[Metadata]) -> bytes | None:
         end = riff_end(file)
         if end > len(data):
             return None
-        body = b"".join(_retained(data, list(chunks(file, end)), kinds))
+        body = b"".join(_retained(data, chunks(file, end), kinds))
     except ValueError:
         return None
     return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
@@ -121,19 +126,22 @@ def mended(data: bytes) -> bytes | None:
         end = riff_end(file)
         if not len(data) < end <= min(_MAX_MENDED_BYTES, _LEAST_SHARE * len(data)):
             return None
-        walked = list(chunks(file, end))
+        frames = whole_frames = whole_end = 0
+        for chunk in chunks(file, end):
+            frames += chunk.kind == b"ANMF"
+            if chunk.padded_end <= len(data):
+                whole_frames, whole_end = frames, chunk.padded_end
     except ValueError:
         return None
-    if not any(chunk.kind == b"ANMF" for chunk in walked):
+    if not frames:
         return data + bytes(end - len(data))
-    whole = [chunk for chunk in walked if chunk.end + (chunk.size_bytes & 1) <= len(data)]
-    if not any(chunk.kind == b"ANMF" for chunk in whole):
+    if not whole_frames:
         return None
-    body = data[RIFF_BYTES : whole[-1].end + (whole[-1].size_bytes & 1)]
+    body = data[RIFF_BYTES:whole_end]
     return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
 
 
-def _retained(data: bytes, walked: list[Chunk], kinds: frozenset[Metadata]) -> Iterator[bytes]:
+def _retained(data: bytes, walked: Iterable[Chunk], kinds: frozenset[Metadata]) -> Iterator[bytes]:
     cleared = sum(bit for kind, bit in _VP8X_FLAGS.items() if kind not in kinds)
     for chunk in walked:
         if chunk.end > len(data):

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pixmill.errors import RunError
+from pixmill.executors.hearing import Voice
 from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
 
@@ -27,6 +29,7 @@ __all__ = ["Hatchery", "Hatchling", "NurseryHatchery", "SpawnHatchery", "default
 _HATCH_TIMEOUT_S = 60.0
 _END_TIMEOUT_S = 5.0
 _DYING_S = 1.0
+_STALL_S = 10  # a message takes microseconds; one that stands still for this long never ends
 _MESSAGE_BYTES = 4096
 
 
@@ -123,6 +126,8 @@ class NurseryHatchery:
             self.close()
             self._open()
         ours, theirs = socket.socketpair()
+        for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", _STALL_S, 0))
         note = os.memfd_create("pixmill-note") if named is None else os.dup(named)
         try:
             os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
@@ -307,7 +312,7 @@ def _spawned(connection: Connection[Any, Any], shared: Any, scratch: str) -> Non
 
     prepare_process()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        serve(connection, SharedNote(memoryview(shared).cast("B")))
+        serve(Voice(connection), SharedNote(memoryview(shared).cast("B")))
 
 
 def _spelled(code: int | None) -> str:

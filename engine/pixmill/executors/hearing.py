@@ -1,52 +1,67 @@
-"""What a worker says, read as if the worker were an intruder's.
+"""What workers say and how it is heard: as if every worker were an intruder's.
 
-A pickle can name any function; here it can name what workers speak of, and nothing else, so that a
-decoder that was taken over cannot leave its sandbox through the pipe.
+A worker speaks JSON, one list a report. A pickle, even one that may name nothing, can take what
+the coordinator has: 14 bytes of it set 2 GB aside, and a dictionary with a nested key never ended.
+What arrives is made of the types that a report has, or refused.
 """
 
 from __future__ import annotations
 
-import io
+import json
 import math
-import pickle
-from dataclasses import is_dataclass
-from operator import attrgetter
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Final, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from enum import StrEnum
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
-from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
+from pixmill.model import Failed, Outcome
 from pixmill.protocol import CostKnown, JobEnded, WorkerReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from typing import Any
 
-__all__ = ["UntrustedError", "heard"]
+__all__ = ["UntrustedError", "Voice", "heard", "spoken"]
 
 _MESSAGE_BYTES: Final = 1 << 20
 """Far above the longest path with its notes."""
-_REPORTS: Final = (WorkerReady, CostKnown, JobEnded)
-_LIMIT: Final = 1 << 63
-_WORDS: Final = {
-    (word.__module__, word.__qualname__): word
-    for word in (*_REPORTS, Outcome, Failed, Status, FailureKind, SkipReason, Stage)
-}
+_LARGEST: Final = (1 << 63) - 1
+"""What the journal's numbers can be."""
+_REPORTS: Final = {kind.__name__: kind for kind in (WorkerReady, CostKnown, JobEnded)}
+_KINDS: Final = (*_REPORTS.values(), Outcome, Failed)
+
+Report = WorkerReady | CostKnown | JobEnded
 
 
 class UntrustedError(Exception):
     """Say that a worker sent what no worker of ours would."""
 
 
-class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type:
-        try:
-            return _WORDS[module, name]
-        except KeyError:
-            raise UntrustedError(f"it named {module}.{name}") from None
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A worker's end of its pipe.
+
+    Args:
+        connection: The pipe; the coordinator's words, which are trusted, come down it as pickles.
+    """
+
+    connection: Connection[Any, Any]
+
+    def send(self, message: object) -> None:
+        """Send a report whole."""
+        self.connection.send_bytes(spoken(message))
+
+    def recv(self) -> object:
+        """Wait for a message; `EOFError` once the coordinator has gone."""
+        return self.connection.recv()
 
 
-def heard(connection: Connection[Any, Any], slot: int) -> WorkerReady | CostKnown | JobEnded:
+def spoken(report: object) -> bytes:
+    """Return a report as a worker sends it; names that are not UTF-8 stay as they are."""
+    return json.dumps([type(report).__name__, *_flat(report)]).encode()
+
+
+def heard(connection: Connection[Any, Any], slot: int) -> Report:
     """Receive one message of a slot's worker.
 
     Raises:
@@ -56,50 +71,94 @@ def heard(connection: Connection[Any, Any], slot: int) -> WorkerReady | CostKnow
     """
     try:
         content = connection.recv_bytes(_MESSAGE_BYTES)
+    except BlockingIOError:
+        raise UntrustedError("it does not end") from None
     except OSError:
         if not connection.readable:  # which is how a message beyond the limit is told from an end
             raise UntrustedError("it is too long") from None
         raise
     try:
-        report: object = _Reader(io.BytesIO(content)).load()
-    except UntrustedError:
-        raise
-    except Exception as error:  # a pickle can raise anything
+        name, *values = json.loads(content.decode("ascii"))
+        report: Report = _built(_REPORTS[name], values)
+    except Exception as error:  # whatever it is, it was no worker of ours that sent it
         raise UntrustedError(f"it cannot be read: {type(error).__name__}") from error
-    if not isinstance(report, _REPORTS) or report.slot != slot:
+    if report.slot != slot:
         raise UntrustedError("it is no report of this slot")
-    if not _is_sound(report):
-        raise UntrustedError("it holds what its fields are not for")
     return report
 
 
-def _is_sound(report: WorkerReady | CostKnown | JobEnded) -> bool:
-    try:
-        return _IS_SOUND[type(report)](report)
-    except AttributeError:  # a field was left out
-        return False
+def _flat(value: object) -> list[object]:
+    found = (getattr(value, name) for name in _READERS[type(value)])
+    return [_flat(each) if type(each) in _READERS else each for each in found]
 
 
-def _sound(shape: object) -> Callable[[object], bool]:
-    """Return what tells whether a value is of a shape, as the fields of a message declare it.
-
-    Numbers stay finite and within 64 bits, which is what statistics and the journal take.
-    """
-    if get_origin(shape) is tuple:
-        member = _sound(get_args(shape)[0])
-        return lambda value: type(value) is tuple and all(map(member, value))
-    if get_origin(shape) is UnionType:
-        inner = _sound(next(each for each in get_args(shape) if each is not NoneType))
-        return lambda value: value is None or inner(value)
-    if shape is int:
-        return lambda value: type(value) is int and abs(value) < _LIMIT
-    if shape is float:
-        return lambda value: type(value) in {float, int} and math.isfinite(value)  # type: ignore[arg-type]
-    if isinstance(shape, type) and is_dataclass(shape):
-        hints = get_type_hints(shape, localns={"Outcome": Outcome, "Failed": Failed})
-        parts = [(attrgetter(name), _sound(hint)) for name, hint in hints.items()]
-        return lambda value: type(value) is shape and all(part(get(value)) for get, part in parts)
-    return lambda value: type(value) is shape
+def _built(kind: type[Any], values: object) -> Any:
+    """Make a value of its fields, each of which must have the type that it is declared with."""
+    if not isinstance(values, list):
+        raise TypeError("expected a list of fields")
+    pairs = zip(_READERS[kind].items(), values, strict=True)
+    return kind(**{name: read(value) for (name, read), value in pairs})
 
 
-_IS_SOUND: Final = {shape: _sound(shape) for shape in _REPORTS}
+def _number(value: object) -> int:
+    if type(value) is not int or abs(value) > _LARGEST:
+        raise TypeError("expected a number")
+    return value
+
+
+def _fraction(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError("expected a finite number")
+    return float(value)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected true or false")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("expected a text")
+    if not value.isascii():
+        value.encode("utf-8", "surrogateescape")  # raises for what could not be written anywhere
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("expected a list of texts")
+    return tuple(map(_text, value))
+
+
+_PLAIN: Final[dict[object, Callable[[object], object]]] = {
+    int: _number,
+    float: _fraction,
+    bool: _truth,
+    str: _text,
+    tuple[str, ...]: _texts,
+}
+
+
+def _reader(kind: Any) -> Callable[[object], object]:
+    """Return what makes a value of a field's type, or raises."""
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if NoneType in get_args(kind):
+        read = _reader(next(each for each in get_args(kind) if each is not NoneType))
+        return lambda value: None if value is None else read(value)
+    if issubclass(kind, StrEnum):
+        word: Callable[[object], object] = kind
+        return word
+    return lambda values: _built(kind, values)
+
+
+_READERS: Final[dict[type[Any], dict[str, Callable[[object], object]]]] = {
+    kind: {
+        name: _reader(hint)
+        for name, hint in get_type_hints(kind, localns={"Outcome": Outcome}).items()
+    }
+    for kind in _KINDS
+}
+"""By report and field, in the order in which they are sent."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pixmill.executors.hatchery import Hatchery, default_hatchery
 from pixmill.executors.hearing import UntrustedError, heard
 from pixmill.protocol import (
+    CostKnown,
     Grant,
     KillWorker,
     RetireWorker,
@@ -34,6 +35,9 @@ __all__ = ["LocalExecutor"]
 
 _BREACH = -getattr(signal, "SIGSYS", 0)
 """How a worker ends that makes a system call which `pixmill.sandbox` refuses."""
+
+_MOST_REPORTS = 64
+"""Heard of one worker at a time; one that chatters without end must not be the only one heard."""
 
 
 @dataclass(slots=True)
@@ -66,8 +70,12 @@ class LocalExecutor:
             case KillWorker():
                 worker_or_none.kill()
             case Send() | Grant() | RetireWorker():
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                try:
                     worker_or_none.connection.send(command)
+                except BlockingIOError:  # it does not listen, and has said that it would
+                    worker_or_none.kill()
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
 
     def _hatched(self, slot: int) -> Hatchling:
         if self.hands is None:
@@ -103,14 +111,20 @@ class LocalExecutor:
         self._workers.clear()
         self.hatchery.close()
 
+    def _allowed(self, report: Report) -> Report:
+        """Refuse a cost that no plan may have: it would never be granted, nor anything after it."""
+        if isinstance(report, CostKnown) and report.cost_bytes > self.setup.lease_bytes:
+            raise UntrustedError("it asks for more than one image may cost")
+        return report
+
     def _heard(self, slot: int) -> list[Report]:
         reports: list[Report] = []
         worker = self._workers.get(slot)
         if worker is None:  # closed meanwhile, by a signal handler
             return reports
         try:
-            while worker.connection.poll():
-                reports.append(heard(worker.connection, slot))
+            while len(reports) < _MOST_REPORTS and worker.connection.poll():
+                reports.append(self._allowed(heard(worker.connection, slot)))
         except UntrustedError as error:
             worker.kill()
             del self._workers[slot]

@@ -26,6 +26,7 @@ import traceback
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from pixmill.executors.hearing import Voice
 from pixmill.executors.note import mapped
 from pixmill.executors.scratch import Scratch
 
@@ -119,7 +120,7 @@ def _work(pipe: int, note: int) -> int:
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
         score.write(_OOM_SCORE)  # out of memory, the kernel takes a worker, never the coordinator
     try:
-        serve(Connection(pipe), mapped(note))
+        serve(Voice(Connection(pipe)), mapped(note))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 0  # the coordinator has gone
     except BaseException:  # noqa: BLE001 - the process's edge: told, then seen as a lost worker

@@ -61,7 +61,7 @@ _UNSUPPORTED: Final = re.compile(
     re.IGNORECASE,
 )
 _SAVER: Final = re.compile(r"^(\w*save\w*|cgifsave|vips2\w+|wbuffer\w*|target)\b", re.IGNORECASE)
-_DOMAIN: Final = re.compile(r"^[\w \-.]{1,40}: (?=\S)")
+_DOMAIN: Final = re.compile(r"^[\w\-.]{1,40}: (?=\S)")
 _NOISE: Final = re.compile(r"0x[0-9a-fA-F]{4,}|<_io\.[^>]*>|<[\w.]+ object[^>]*>")
 _UNTELLING: Final = re.compile(
     r"bad seek to|unable to write to target|unable to call|is not read from file"
@@ -96,6 +96,8 @@ def translated(error: BaseException, stage: Stage) -> Failed:  # noqa: PLR0911 -
             )
         case pyvips.Error():
             return _from_vips(error, stage)
+        case OSError(errno=errno.EINVAL):  # a file's answer to where a number in it points
+            return Failed(FailureKind.CORRUPT, stage, "it points to a place that no file has")
         case OSError(errno=int() as number) if number in _SYSTEM_ERRORS:
             return errno_failure(number, stage)
         case UnidentifiedImageError():
@@ -141,7 +143,9 @@ def _from_vips(error: pyvips.Error, stage: Stage) -> Failed:
         message = _SILENT_MESSAGES.get(stage, _SILENT_MESSAGES[Stage.DECODE])
         where = Stage.READ if stage is Stage.READ else Stage.DECODE
         return Failed(FailureKind.CORRUPT, where, message)
-    return _from_text(told[-1], stage)  # the last: warnings that were survived stand before it
+    opened = [line for line in told if _DOMAIN.match(line)]  # the others go on with one of these
+    # the last: warnings that were survived stand before it
+    return _from_text((opened or told)[-1], stage)
 
 
 def _from_text(line: str, stage: Stage) -> Failed:

@@ -100,8 +100,8 @@ def _is_srgb_curve(tag: bytes) -> bool:
             abs(_curve_at(tag, x) - _srgb_to_linear(x)) <= _CURVE_TOLERANCE
             for x in (0.1, 0.25, 0.5, 0.75, 0.9)
         )
-    except (struct.error, ValueError, OverflowError, ZeroDivisionError):
-        return False
+    except (struct.error, ValueError, TypeError, OverflowError, ZeroDivisionError):
+        return False  # TypeError: a power of a negative number, which is complex
 
 
 def _srgb_to_linear(x: float) -> float:

@@ -28,13 +28,26 @@ _STREAMED_BYTES: Final = 20_000_000
 _STREAMABLE: Final = frozenset({"jpegload"})
 
 
+class _Bounded(io.BufferedReader):
+    """A file that sets no more memory aside than it has bytes, however many it is asked for.
+
+    Pillow reads as many as a header says: 15 bytes of a DDS or JPEG 2000 asked for 4 GB, failed as
+    `memory`, and said nothing of the damage.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _INHALED_BYTES:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
 @contextmanager
 def reading(source: Source) -> Iterator[BinaryIO]:
     """Open a source for reading from its start."""
     if isinstance(source, bytes):
         yield io.BytesIO(source)
         return
-    with open(source, "rb") as file:  # noqa: PTH123 - surrogate-escaped names pass through as told
+    with _Bounded(io.FileIO(source)) as file:
         yield file
 
 

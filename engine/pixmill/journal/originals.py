@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from pixmill.model import Outcome
 
-__all__ = ["ADD_REPLACED", "Doubt", "Originals", "Replaced", "replaced_in", "replaced_row"]
+__all__ = [
+    "ADD_REPLACED",
+    "Doubt",
+    "Originals",
+    "Replaced",
+    "digest_bytes",
+    "replaced_in",
+    "replaced_row",
+]
 
 ADD_REPLACED: Final = """INSERT OR REPLACE INTO originals (path, run, backup, size_bytes, mtime_ns,
     digest, written_bytes, written_digest, replaced_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -107,8 +115,8 @@ class Originals:
                 (
                     str(Status.OPTIMIZED),
                     replaced.written_bytes,
-                    bytes.fromhex(replaced.digest) or None,
-                    bytes.fromhex(replaced.written_digest),
+                    digest_bytes(replaced.digest) or None,
+                    digest_bytes(replaced.written_digest),
                     os.fsencode(replaced.path),
                 ),
             )
@@ -158,11 +166,19 @@ def replaced_row(replaced: Replaced) -> tuple[object, ...]:
         os.fsencode(replaced.backup),
         replaced.size_bytes,
         replaced.mtime_ns,
-        bytes.fromhex(replaced.digest),
+        digest_bytes(replaced.digest),
         replaced.written_bytes,
-        bytes.fromhex(replaced.written_digest),
+        digest_bytes(replaced.written_digest),
         time.time(),
     )
+
+
+def digest_bytes(digest: str) -> bytes:
+    """Return a digest as it is kept; nothing for what is none, for it is a worker's word."""
+    try:
+        return bytes.fromhex(digest)
+    except ValueError:
+        return b""
 
 
 def _replaced(row: tuple[Any, ...]) -> Replaced:

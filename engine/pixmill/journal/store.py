@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pixmill.errors import RunError
-from pixmill.journal.originals import ADD_REPLACED, Originals, replaced_in, replaced_row
+from pixmill.journal.originals import (
+    ADD_REPLACED,
+    Originals,
+    digest_bytes,
+    replaced_in,
+    replaced_row,
+)
 from pixmill.journal.place import is_network
 from pixmill.journal.schema import is_older, migrate
 from pixmill.model import SkipReason, Status
@@ -285,8 +291,8 @@ class Journal:
             outcome.attempts,
             self._run,
             time.time(),
-            bytes.fromhex(outcome.digest) or None,
-            bytes.fromhex(outcome.written_digest) or None,
+            digest_bytes(outcome.digest) or None,
+            digest_bytes(outcome.written_digest) or None,
             os.fsencode(outcome.backup),
             None,
         )
