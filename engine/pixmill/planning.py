@@ -35,6 +35,7 @@ _LINES_IN_FLIGHT = 256
 # `bench/memory.py` on RGBA PNGs: 950 (2,000 and 4,000 px wide), 780 (8,000 px).
 _PREMULTIPLIED_LINES = 1000
 _FLOAT_BYTES = 4
+_HIGHEST_QUALITY = 100
 _MIN_SCALE_ON_LOAD_SHRINK = 4
 _WHOLE_KINDS = {
     Keep.EXIF: Metadata.EXIF,
@@ -256,22 +257,34 @@ def _rewrap_bytes(context: Context) -> int:
 
 
 def _costliest(context: Context, plan: Plan) -> Encoding:
-    """Return the candidate that holds most: lossless wherever the strategy may try it."""
+    """Return the candidate that holds most: lossless wherever the strategy may try it.
+
+    Else with chroma at full resolution where only the pixels can tell whether they are drawn.
+    """
     recipe, target = context.recipe, context.target
     may_be_lossless = target.supports_lossless and (
         not target.supports_lossy
         or recipe.is_lossless
         or (recipe.strategy is StrategyName.ADAPTIVE and context.header.is_lossless)
     )
-    quality = None if may_be_lossless else recipe.quality or target.default_quality
+    quality = None if may_be_lossless else _highest_quality(context)
     is_palette = target.supports_palette and not recipe.is_lossless and plan.is_pinned
     return Encoding(
         codec=target.name,
         quality=quality,
         effort=recipe.effort,
         is_palette=is_palette,
+        is_full_chroma=recipe.strategy is StrategyName.ADAPTIVE and plan.is_pinned,
         is_lean=plan.is_lean,
     )
+
+
+def _highest_quality(context: Context) -> int:
+    """Return the most that a strategy may ask for: without compression, the source's own or 100."""
+    recipe = context.recipe
+    if recipe.has_compression:
+        return recipe.quality or context.target.default_quality
+    return context.header.quality or _HIGHEST_QUALITY
 
 
 def _notes(context: Context, load: Load) -> tuple[str, ...]:
