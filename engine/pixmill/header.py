@@ -63,6 +63,7 @@ class Header:
         is_subsampled: Whether chroma is stored at less than full resolution.
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached.
+        is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
         damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
     """
 
@@ -87,6 +88,7 @@ class Header:
     is_subsampled: bool = False
     palette_bits: int = 0
     has_gain_map: bool = False
+    is_beyond_loader: bool = False
     damage: str = ""
 
     @property

@@ -87,7 +87,8 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
             return
         kind = frame[4:8]
         if not kind.isalpha():
-            raise ValueError(f"expected a chunk type at offset {offset}, got {kind!r}")
+            message = f"expected a chunk type at offset {offset}, got bytes {kind.hex()}: damaged"
+            raise ValueError(message)
         size_bytes = int.from_bytes(frame[:4], "big")
         chunk = Chunk(kind, offset, size_bytes, frame[8 : 8 + size_bytes])
         yield chunk

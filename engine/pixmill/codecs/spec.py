@@ -73,6 +73,7 @@ class Scan:
         has_alpha: Whether there is an alpha channel.
         metadata: Kinds of metadata found.
         has_gain_map: Whether an Ultra HDR gain map is attached.
+        is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
         defect: Why the structure shows the file to be damaged, or empty.
     """
 
@@ -87,6 +88,7 @@ class Scan:
     has_alpha: bool | None = None
     metadata: frozenset[Metadata] | None = None
     has_gain_map: bool = False
+    is_beyond_loader: bool = False
     defect: str = ""
 
 

@@ -62,7 +62,8 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
     spec = codec(plan.header.codec)
     with translating(Stage.DECODE):
         is_salvaged = bool(plan.header.damage)
-        if is_through_pillow(spec, is_animated=plan.header.is_animated):
+        header = plan.header
+        if header.is_beyond_loader or is_through_pillow(spec, is_animated=header.is_animated):
             with lenient() if is_salvaged else contextlib.nullcontext():
                 return _through_pillow(source, spec, plan.load.pages)
         options: dict[str, int | float | str] = {"fail_on": "none"} if is_salvaged else {}

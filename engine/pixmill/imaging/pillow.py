@@ -28,6 +28,8 @@ __all__ = ["Form", "form_of", "lenient", "loaded", "opened_by_pillow"]
 
 _STRIP_BYTES: Final = 4 << 20
 _FULL_16: Final = 65535.0
+_BITS_PER_SAMPLE: Final = 258
+_PACKED_BITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +203,20 @@ def _frame(image: Image.Image, form: Form) -> pyvips.Image:
             shown: Image.Image = image if image.mode == "I" else image.convert("I")
             wide = pyvips.Image.new_from_memory(shown.tobytes(), *shown.size, 1, "int")
             return wide.cast("ushort").copy(interpretation="grey16")
+        case "I;16" if _stored_bits(image) == _PACKED_BITS:
+            packed = _copied(image, form)
+            return (packed * (_FULL_16 / 4095)).rint().cast("ushort").copy(interpretation="grey16")
         case "LAB":
             shown = _lab_to_rgb(image)
         case mode:
             shown = image if mode == form.mode else image.convert(form.mode)
     return _copied(shown, form)
+
+
+def _stored_bits(image: Image.Image) -> int:
+    """Return the bits a band of a TIFF, which Pillow does not spread over its own depth, else 0."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(_BITS_PER_SAMPLE, (0,))[0])
 
 
 def _copied(image: Image.Image, form: Form) -> pyvips.Image:
