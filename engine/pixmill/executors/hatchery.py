@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pixmill.errors import RunError
-from pixmill.executors.note import SharedNote, mapped
+from pixmill.executors.note import SharedNote, made, mapped
 from pixmill.executors.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -119,9 +119,8 @@ class NurseryHatchery:
             self.close()
             self._open()
         ours, theirs = socket.socketpair()
-        note = os.memfd_create("pixmill-note")
+        note = made()
         try:
-            os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
             pid = self._hatched(theirs.fileno(), note)
             shared = mapped(note)
         except OSError:

@@ -105,5 +105,11 @@ class LocalExecutor:
             del self._workers[slot]
             worker.connection.close()
             is_breach = worker.exit_code() == _BREACH
-            reports.append(WorkerLost(slot, worker.note.in_hand, worker.reason(), is_breach))
+            reason = _explained(worker)
+            reports.append(WorkerLost(slot, worker.note.in_hand, reason, is_breach))
         return reports
+
+
+def _explained(worker: Hatchling) -> str:
+    words = worker.note.last_words
+    return f"{worker.reason()}; it last said: {words}" if words else worker.reason()

@@ -26,7 +26,7 @@ import traceback
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from pixmill.executors.note import mapped
+from pixmill.executors.note import WORDS_AT, mapped
 from pixmill.executors.scratch import Scratch
 
 __all__ = ["main"]
@@ -111,7 +111,8 @@ class _Nursery:
 
 def _work(pipe: int, note: int) -> int:
     """Be a worker until told to retire; return the exit status."""
-    from pixmill.worker import serve  # noqa: PLC0415 - loaded long ago, by `main`
+    from pixmill.imaging.complaints import Ear  # noqa: PLC0415 - loaded long ago, by `main`
+    from pixmill.worker import serve  # noqa: PLC0415 - likewise
 
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -119,7 +120,7 @@ def _work(pipe: int, note: int) -> int:
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
         score.write(_OOM_SCORE)  # out of memory, the kernel takes a worker, never the coordinator
     try:
-        serve(Connection(pipe), mapped(note))
+        serve(Connection(pipe), mapped(note), Ear(note, WORDS_AT))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 0  # the coordinator has gone
     except BaseException:  # noqa: BLE001 - the process's edge: told, then seen as a lost worker

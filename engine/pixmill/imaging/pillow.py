@@ -5,7 +5,6 @@ Must not resize, convert colours or decide anything: it yields what the file hol
 
 from __future__ import annotations
 
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -88,14 +87,15 @@ _FORMS: Final = {
 
 @contextmanager
 def opened_by_pillow(file: BinaryIO, spec: CodecSpec) -> Iterator[Image.Image]:
-    """Open an image's header with Pillow or pi-heif; pixels are decoded when they are asked for."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a warning is not the user's concern, an exception is
-        if spec.reader is Library.PI_HEIF:
-            yield _heif(file, spec)
-            return
-        with Image.open(file, formats=[spec.pillow_format]) as image:
-            yield image
+    """Open an image's header with Pillow or pi-heif; pixels are decoded when they are asked for.
+
+    Warnings are shown, unless `complaints_of_pillow` is around it.
+    """
+    if spec.reader is Library.PI_HEIF:
+        yield _heif(file, spec)
+        return
+    with Image.open(file, formats=[spec.pillow_format]) as image:
+        yield image
 
 
 @contextmanager

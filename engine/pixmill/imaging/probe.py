@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pixmill.codecs.spec import Scan
 from pixmill.header import Header, Metadata, Space
 from pixmill.imaging import icc
+from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import ImagingError, imaging_error, parsing_failure, translating
 from pixmill.imaging.exif import exif_bytes, exif_orientation
 from pixmill.imaging.load import (
@@ -152,7 +153,11 @@ def _from_vips(
 
 
 def _from_pillow(source: Source, spec: CodecSpec, scan: Scan, file_bytes: int) -> Header:
-    with reading(source) as file, opened_by_pillow(file, spec) as image:
+    with (
+        complaints_of_pillow(),
+        reading(source) as file,
+        opened_by_pillow(file, spec) as image,
+    ):
         form = form_of(image)
         width_px, height_px = image.size
         pages = _pillow_pages(image, scan)
