@@ -63,6 +63,7 @@ class Setup:
         sandbox: How the worker confines itself before its first file.
         readable: The only file or folder of the user's that it may read; empty for the source root.
         caps: How large an image may be.
+        timeout_s: Seconds an image may take, which bounds its CPU time behind the coordinator.
     """
 
     slot: int
@@ -78,6 +79,7 @@ class Setup:
     sandbox: Sandbox = Sandbox.AUTO
     readable: str = ""
     caps: Caps = DEFAULT_CAPS
+    timeout_s: float = 300.0
 
 
 class StopMode(StrEnum):
@@ -140,12 +142,14 @@ class WorkerLost:
         in_hand: Number of the job it had taken up, or `None` if it was between files.
         reason: How it ended, for a person: `signal 9 (SIGKILL)`.
         is_breach: Whether the kernel ended it for breaking a rule of the sandbox.
+        is_spent: Whether the kernel ended it for its CPU time.
     """
 
     slot: int
     in_hand: int | None
     reason: str
     is_breach: bool = False
+    is_spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from pixmill.protocol import (
     Setup,
     WorkerReady,
 )
-from pixmill.sandbox import Grants, confine, limit_file
+from pixmill.sandbox import Grants, confine, limit_cpu, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
 from pixmill.storage.local import Destination, change_of, copy_into, write_all
@@ -151,6 +151,7 @@ class Worker:
         self._waited_s, self.has_grown = 0.0, False
         if self.grants:
             limit_file(job.source.size_bytes)
+            limit_cpu(self.setup.timeout_s)
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
             with reachable(self._named(job)) as self._source:

@@ -32,6 +32,8 @@ __all__ = ["LocalExecutor"]
 
 _BREACH = -getattr(signal, "SIGSYS", 0)
 """How a worker ends that makes a system call which `pixmill.sandbox` refuses."""
+_SPENT = -getattr(signal, "SIGXCPU", 0)
+"""How one ends that has used more CPU than its image's time could give."""
 
 
 @dataclass(slots=True)
@@ -104,12 +106,13 @@ class LocalExecutor:
         except (EOFError, OSError):
             del self._workers[slot]
             worker.connection.close()
-            is_breach = worker.exit_code() == _BREACH
-            reason = _explained(worker)
-            reports.append(WorkerLost(slot, worker.note.in_hand, reason, is_breach))
+            reports.append(_lost(worker, slot))
         return reports
 
 
-def _explained(worker: Hatchling) -> str:
-    words = worker.note.last_words
-    return f"{worker.reason()}; it last said: {words}" if words else worker.reason()
+def _lost(worker: Hatchling, slot: int) -> WorkerLost:
+    code, words = worker.exit_code(), worker.note.last_words
+    reason = f"{worker.reason()}; it last said: {words}" if words else worker.reason()
+    return WorkerLost(
+        slot, worker.note.in_hand, reason, is_breach=code == _BREACH, is_spent=code == _SPENT
+    )
