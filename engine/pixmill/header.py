@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Header", "Metadata", "Space"]
+__all__ = ["MAX_METADATA_BYTES", "Header", "Metadata", "Space"]
+
+MAX_METADATA_BYTES = 1_000_000
+"""Most of one kind that is kept, profiles apart: the corpora's largest XMP has 43 kB."""
 
 
 class Space(StrEnum):
@@ -54,6 +57,7 @@ class Header:
         orientation: EXIF orientation, 1 to 8, that is still to be applied to decoded pixels.
         file_bytes: Size of the encoded file.
         metadata: Kinds of metadata found.
+        oversized: Those of them that are larger than `MAX_METADATA_BYTES`, where a parser told.
         is_srgb: Whether its colours are sRGB: no profile, or an sRGB one.
         has_profile: Whether an ICC profile is embedded.
         profile: Description of that profile, or empty.
@@ -79,6 +83,7 @@ class Header:
     orientation: int = 1
     file_bytes: int = 0
     metadata: frozenset[Metadata] = frozenset()
+    oversized: frozenset[Metadata] = frozenset()
     is_srgb: bool = True
     has_profile: bool = False
     profile: str = ""

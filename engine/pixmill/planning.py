@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size, shrink_on_load
-from pixmill.header import Metadata
+from pixmill.header import MAX_METADATA_BYTES, Metadata
 from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
@@ -42,6 +42,8 @@ _WHOLE_KINDS = {
     Keep.XMP: Metadata.XMP,
     Keep.IPTC: Metadata.IPTC,
 }
+_PRIVATE = frozenset({Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
+"""What `no-gps` keeps where it tells no place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,19 @@ def metadata_kept(header: Header, recipe: Recipe) -> frozenset[Metadata]:
     `no-gps` keep parts of a kind, which needs a rewrite, so they allow none.
     """
     if Keep.ALL in recipe.keep:
-        return frozenset(Metadata)
+        return frozenset(Metadata) - header.oversized
     whole = {_WHOLE_KINDS[keep] for keep in recipe.keep if keep in _WHOLE_KINDS}
-    return frozenset(whole) if header.is_srgb else frozenset({*whole, Metadata.ICC})
+    kept = whole if header.is_srgb else {*whole, Metadata.ICC}
+    return frozenset(kept) - header.oversized
+
+
+def _missed(header: Header, recipe: Recipe) -> frozenset[Metadata]:
+    """Return the kinds that are too large, of those that would be kept, in part or whole."""
+    in_part = {Metadata.EXIF} if recipe.keep & {Keep.COPYRIGHT, Keep.NO_GPS} else set()
+    whole = metadata_kept(replace(header, oversized=frozenset()), recipe)
+    return header.oversized & (
+        whole | in_part | (_PRIVATE if Keep.NO_GPS in recipe.keep else set())
+    )
 
 
 def _unwanted(header: Header, recipe: Recipe) -> frozenset[Metadata]:
@@ -295,6 +307,10 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
         notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
     if header.damage:
         notes.append(f"salvaged: {header.damage}")
+    if missed := _missed(header, context.recipe):
+        kinds = ", ".join(sorted(missed))
+        most = format_size(MAX_METADATA_BYTES)
+        notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
     if header.has_gain_map:
         notes.append("the Ultra HDR gain map was dropped")
     if context.placement != context.asked:

@@ -164,6 +164,7 @@ SPEC: Final = CodecSpec(
     supports_metadata=frozenset(
         {Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.ICC, Metadata.COMMENT, Metadata.OTHER}
     ),
+    max_xmp_bytes=60_000,  # what libvips 8.18 puts into the one segment that it writes
     max_edge_px=65_500,  # JPEG_MAX_DIMENSION of libjpeg
     default_quality=_DEFAULT_QUALITY,
     has_shrink_on_load=True,

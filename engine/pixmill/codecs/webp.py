@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import little
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, oversized
 from pixmill.codecs.webp_chunks import Chunk, chunks, mended, metadata_kind, rewrapped, riff_end
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
@@ -45,6 +46,10 @@ def _scan(file: BinaryIO, size_bytes: int) -> Scan:
     frames = [chunk.opening[_FRAME_HEADER_BYTES:] for chunk in walked if chunk.kind == b"ANMF"]
     coded = frames or [chunk.kind for chunk in walked if chunk.kind in {b"VP8 ", b"VP8L"}]
     is_lossless = bool(coded) and all(kind.startswith(b"VP8L") for kind in coded)
+    metadata: Counter[Metadata] = Counter()
+    for chunk in walked:
+        if kind := metadata_kind(chunk):
+            metadata[kind] += chunk.size_bytes
     return replace(
         _described(walked[0]),
         pages=max(1, len(frames)),
@@ -52,7 +57,8 @@ def _scan(file: BinaryIO, size_bytes: int) -> Scan:
         is_progressive=False,
         is_subsampled=not is_lossless,
         is_animated=len(frames) > 1,
-        metadata=frozenset(kind for chunk in walked if (kind := metadata_kind(chunk))),
+        metadata=frozenset(metadata),
+        oversized=oversized(metadata),
         defect=_defect(walked[-1], end=end, size_bytes=size_bytes) if coded else _NO_PIXELS,
     )
 

@@ -23,6 +23,7 @@ from pixmill.imaging.load import (
 )
 from pixmill.imaging.pillow import form_of, opened_by_pillow
 from pixmill.imaging.sources import Source, reading, size_of
+from pixmill.imaging.trim import trimmed
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
 
@@ -85,6 +86,7 @@ def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
         with reading(source) as file:
             file_bytes = size_of(file)
             scan = _scanned(spec, file, file_bytes, can_fail=not damage)
+        source = trimmed(source, spec, scan.oversized)
         is_beyond = scan.is_beyond_loader
         if is_beyond or is_through_pillow(spec, is_animated=bool(scan.is_animated)):
             header = _from_pillow(source, spec, scan, file_bytes)
@@ -92,7 +94,7 @@ def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
             fail_on = "none" if damage else "error"
             header = _from_vips(source, spec, scan, file_bytes, fail_on=fail_on)
     _check_size(header)
-    return replace(header, damage=damage)
+    return replace(header, damage=damage, oversized=scan.oversized)
 
 
 def _scanned(spec: CodecSpec, file: object, file_bytes: int, *, can_fail: bool) -> Scan:
