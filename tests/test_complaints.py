@@ -15,7 +15,7 @@ from PIL import Image
 import pixmill
 from corpora import CORPORA, needs_corpora
 from imaging_cases import plan_for
-from pixmill.executors.note import WORDS_AT, made, mapped
+from pixmill.executors.words import Words
 from pixmill.imaging.complaints import Complaints
 from pixmill.imaging.load import opened
 from pixmill.imaging.notes import notes_of
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _LISTENING = """
 import os
-from pixmill.executors.note import WORDS_AT, made, mapped
+from pixmill.executors.words import mapped_words, words_made
 from pixmill.imaging.complaints import Ear
-descriptor = made()
-ear = Ear(descriptor, WORDS_AT)
+descriptor = words_made()
+ear = Ear(descriptor)
 def said(words):
     with ear.image() as complaints:
         os.write(2, words)
@@ -82,7 +82,7 @@ def test_what_is_no_complaint_goes_on() -> None:
     """Other words reach standard error, the complaint alone becomes a note, and none stays."""
     code = f"""
 print(said({_WARNING + b"a word from C" + _WARNING!r}))
-print(said(b""), mapped(descriptor).last_words == "")
+print(said(b""), mapped_words(descriptor).last == "")
 """
     result = _listened(code)
     assert result.stdout.splitlines() == ["('libvips: all is lost',)", "() True"]
@@ -114,16 +114,10 @@ def test_last_words_are_told(tmp_path: Path) -> None:
     assert failure.message.endswith("(SIGABRT); it last said: free(): invalid pointer [31m")
 
 
-def test_the_note_itself_is_no_word() -> None:
-    """The number in hand and the words share memory, and not a byte of it."""
-    descriptor = made()
-    try:
-        note = mapped(descriptor)
-        note.take(7)
-        os.pwrite(descriptor, b"one\ntwo\n\n", WORDS_AT)
-        assert (note.in_hand, note.last_words) == (7, "two")
-    finally:
-        os.close(descriptor)
+def test_the_last_line_is_the_last_word() -> None:
+    """Blank lines after it and what follows a zero byte are none."""
+    assert Words(b"one\ntwo\n\n\0three\n").last == "two"
+    assert Words().last == ""
 
 
 def _icon_that_lies() -> bytes:

@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pixmill.errors import RunError
-from pixmill.executors.note import SharedNote, made, mapped
+from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
+from pixmill.executors.words import Words, mapped_words, words_made
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -76,6 +77,7 @@ class Hatchery(Protocol):
 class _Fork:
     connection: Connection[Any, Any]
     note: SharedNote
+    words: Words
     pid: int
     hatchery: NurseryHatchery
     nursery: subprocess.Popen[bytes] | None
@@ -91,7 +93,8 @@ class _Fork:
         return self._code
 
     def reason(self) -> str:
-        return _spelled(self.exit_code())
+        reason, last = _spelled(self.exit_code()), self.words.last
+        return f"{reason}; it last said: {last}" if last else reason
 
 
 @dataclass(slots=True)
@@ -119,17 +122,22 @@ class NurseryHatchery:
             self.close()
             self._open()
         ours, theirs = socket.socketpair()
-        note = made()
+        note = os.memfd_create("pixmill-note")
+        words = -1
         try:
-            pid = self._hatched(theirs.fileno(), note)
-            shared = mapped(note)
+            os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
+            words = words_made()
+            pid = self._hatched(theirs.fileno(), note, words)
+            shared, said = mapped(note), mapped_words(words)
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
             os.close(note)
-        return _Fork(Connection(ours.detach()), shared, pid, self, self._process)
+            if words >= 0:
+                os.close(words)
+        return _Fork(Connection(ours.detach()), shared, said, pid, self, self._process)
 
     def _has_ended(self) -> bool:
         """Whether the nursery has died, which its closed socket may tell before its status does."""
@@ -191,12 +199,12 @@ class NurseryHatchery:
             )
         self._control = ours
 
-    def _hatched(self, pipe: int, note: int) -> int:
+    def _hatched(self, pipe: int, note: int, words: int) -> int:
         if self._control is None:
             raise ConnectionResetError("the nursery is closed")
         self._token += 1
         request = json.dumps({"hatch": self._token}).encode()
-        socket.send_fds(self._control, [request], [pipe, note])
+        socket.send_fds(self._control, [request], [pipe, note, words])
         deadline_s = time.monotonic() + _HATCH_TIMEOUT_S
         while message := self._listen(deadline_s):
             if message.get("hatched") == self._token and "errno" in message:

@@ -111,8 +111,11 @@ class LocalExecutor:
 
 
 def _lost(worker: Hatchling, slot: int) -> WorkerLost:
-    code, words = worker.exit_code(), worker.note.last_words
-    reason = f"{worker.reason()}; it last said: {words}" if words else worker.reason()
+    code = worker.exit_code()
     return WorkerLost(
-        slot, worker.note.in_hand, reason, is_breach=code == _BREACH, is_spent=code == _SPENT
+        slot,
+        worker.note.in_hand,
+        worker.reason(),
+        is_breach=code == _BREACH,
+        is_spent=code == _SPENT,
     )
