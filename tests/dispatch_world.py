@@ -213,7 +213,7 @@ class Referee:
             if number != event.in_hand or worker.overdue not in {None, number}:
                 self.seen["returned"] += 1
                 self._hear_return(number, fate)
-            elif worker.overdue == number:
+            elif worker.overdue == number or event.is_spent:
                 fate.is_timed_out = True
                 self.expected.add(number)
             elif event.is_breach:
@@ -532,7 +532,9 @@ class World:
         else:
             del self.workers[worker.slot]
             is_breach = self.rng.random() < self.weather.breach
-            self._tell(WorkerLost(worker.slot, worker.note, "signal 9 (SIGKILL)", is_breach))
+            is_spent = not is_breach and self.rng.random() < self.weather.breach
+            reason = "signal 9 (SIGKILL)"
+            self._tell(WorkerLost(worker.slot, worker.note, reason, is_breach, is_spent))
 
     def _tell(self, event: Event) -> None:
         self._obey(self.referee.handle(event, self.now_s))

@@ -18,6 +18,10 @@ def _header(name: str, width_px: int, height_px: int) -> Header:
     return Header(codec=name, width_px=width_px, height_px=height_px)
 
 
+def _full_chroma(name: str, quality: int) -> Encoding:
+    return Encoding(codec=name, quality=quality, effort=Effort.BALANCED, is_full_chroma=True)
+
+
 @pytest.mark.parametrize(
     ("header", "shrink", "measured_mb"),
     [
@@ -34,6 +38,7 @@ def _header(name: str, width_px: int, height_px: int) -> Header:
         (_header("tiff", 12_000, 12_000), 1, 68),
         (_header("avif", 6000, 6000), 1, 527),
         (replace(_header("gif", 800, 600), pages=60, bands=4), 1, 7),
+        (_header("jp2", 7000, 7000), 1, 810),
     ],
 )
 def test_decoding_covers_what_was_measured(header: Header, shrink: int, measured_mb: int) -> None:
@@ -47,8 +52,12 @@ def test_decoding_covers_what_was_measured(header: Header, shrink: int, measured
     ("encoding", "pixels", "measured_mb"),
     [
         (Encoding(codec="jpg", quality=80, effort=Effort.BALANCED), 144_000_000, 850),
+        (Encoding(codec="jpg", quality=92, effort=Effort.FAST), 16_000_000, 211),
+        (_full_chroma("jpg", 80), 16_000_000, 211),
         (Encoding(codec="webp", quality=80, effort=Effort.BALANCED), 144_000_000, 893),
-        (Encoding(codec="avif", quality=80, effort=Effort.BALANCED), 16_000_000, 331),
+        (_full_chroma("webp", 92), 16_000_000, 267),
+        (Encoding(codec="avif", quality=80, effort=Effort.BALANCED), 16_000_000, 422),
+        (_full_chroma("avif", 50), 16_000_000, 681),
         (Encoding(codec="png", quality=80, effort=Effort.FAST, is_palette=True), 16_000_000, 107),
     ],
 )

@@ -131,6 +131,19 @@ def test_jpeg_coding_is_told(mode: str, *, is_progressive: bool) -> None:
     assert scan.metadata == frozenset()
 
 
+def test_a_tiff_without_the_values_of_a_field_is_cut_off() -> None:
+    """A field that points beyond the end of the file is a defect; one at its end is none."""
+    data = _photo().tiffsave_buffer(keep="none")
+    lies = max(data.rfind(number) for number in (b"\x1a\x01\x05\0", b"\x1b\x01\x05\0"))
+    assert lies > 0
+    assert _scan(data, "tiff").defect == ""
+    moved = bytearray(data)
+    moved[lies + 8 : lies + 12] = (len(data) - 8).to_bytes(4, "little")
+    assert _scan(bytes(moved), "tiff").defect == ""
+    moved[lies + 8 : lies + 12] = (len(data) - 7).to_bytes(4, "little")
+    assert "cut off" in _scan(bytes(moved), "tiff").defect
+
+
 def test_jpeg_may_carry_anything_after_its_end() -> None:
     """Padding or another file after the end of a JPEG is no defect; a lost end is."""
     data = _photo().jpegsave_buffer(keep="none")

@@ -273,6 +273,17 @@ def test_a_breach_of_the_sandbox_is_recorded_at_once() -> None:
     assert {(one.attempt, one.crashes) for one in sent.jobs} == {(1, 0)}
 
 
+def test_spent_cpu_time_is_a_timeout() -> None:
+    """A file whose worker the kernel ended for its CPU time has failed as timeout, at once."""
+    dispatcher = _dispatcher()
+    _tell(dispatcher, *_found(0), WorkerReady(0))
+    commands = _tell(dispatcher, WorkerLost(0, 0, "signal 24 (SIGXCPU)", is_spent=True))
+    (record,) = _of(Record, commands)
+    assert record.outcome.failure is not None
+    assert record.outcome.failure.kind is FailureKind.TIMEOUT
+    assert record.outcome.attempts == 1
+
+
 def test_a_second_crash_is_recorded() -> None:
     """A file that kills two workers has failed as crashed, with both attempts counted."""
     dispatcher = _dispatcher()

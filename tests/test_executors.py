@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,7 @@ from pixmill.executors.hearing import heard
 from pixmill.executors.inline import InlineExecutor
 from pixmill.executors.local import LocalExecutor
 from pixmill.feeding import Feeder
-from pixmill.model import Job, SourceRef, Status
+from pixmill.model import FailureKind, Job, SourceRef, Status
 from pixmill.protocol import JobEnded, RetireWorker, Send, Setup, WorkerReady
 from pixmill.recall import Recall
 from pixmill.reporting import FanOut, RunFacts
@@ -230,6 +232,19 @@ def test_every_executor_ends_a_run_alike(name: str, photos: Path, tmp_path: Path
     reference = tmp_path / "reference"
     list(run_with(photos, reference, InlineExecutor(setup_of(photos, reference))))
     assert digests(out) == digests(reference)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only a confined worker has limits")
+def test_the_kernel_ends_what_spins(tmp_path: Path) -> None:
+    """Behind a clock that never strikes, CPU time ends a worker, and its file is a timeout."""
+    photos = archive(tmp_path / "in", "a.jpg", "spin.jpg", "z.jpg")
+    setup = replace(setup_of(photos, tmp_path / "out", "faults.spinning:mill"), timeout_s=0.01)
+    outcomes = by_path(list(run_with(photos, tmp_path / "out", LocalExecutor(setup))))
+    failure = outcomes["spin.jpg"].failure
+    assert failure is not None
+    assert (failure.kind, outcomes["spin.jpg"].attempts) == (FailureKind.TIMEOUT, 1)
+    assert "CPU" in failure.message
+    assert all(outcomes[name].status is Status.OPTIMIZED for name in ("a.jpg", "z.jpg"))
 
 
 def test_a_worker_grown_too_large_is_replaced(tmp_path: Path) -> None:

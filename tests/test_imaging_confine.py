@@ -16,7 +16,7 @@ from PIL import Image
 from corpora import CORPORA, needs_corpora
 from imaging_cases import encoding_for, plan_for
 from pixmill.imaging.encode import encode_to_file, encoded
-from pixmill.imaging.errors import translated
+from pixmill.imaging.errors import parsing_failure, translated
 from pixmill.imaging.load import opened
 from pixmill.imaging.probe import probe
 from pixmill.imaging.sources import vips_source
@@ -139,6 +139,39 @@ def test_library_errors_are_told_apart(error: Exception, kind: FailureKind, stag
     """A decoder's complaint during encoding is put down to decoding."""
     failure = translated(error, Stage.ENCODE)
     assert (failure.kind, failure.stage) == (kind, stage)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            pyvips.Error("x", "tiff2vips: Seek error at scanline 4294967295, strip 0"),
+            "expected more of the image, got the end of the file: it is cut off",
+        ),
+        (
+            pyvips.Error("x", "unable to copy to memory"),
+            "expected sound pixels, found damaged ones",
+        ),
+        (
+            OSError("broken data stream when reading image file"),
+            "expected sound pixels, found damaged ones: broken data stream when reading image file",
+        ),
+        (
+            pyvips.Error("x", "tiff2vips: samples_per_pixel not a whole number of bytes"),
+            "its decoder does not take it: samples_per_pixel not a whole number of bytes",
+        ),
+    ],
+)
+def test_damage_is_told_in_plain_words(error: Exception, message: str) -> None:
+    """What a library says of its innards comes after what it means for the file."""
+    assert translated(error, Stage.DECODE).message == message
+
+
+def test_a_parsers_own_words_stay_whole() -> None:
+    """What comes before a colon is a library's name in its messages, and not in ours."""
+    words = "expected 4 bytes at offset 1 of 3: it is cut off"
+    failure = parsing_failure(ValueError(words))
+    assert (failure.kind, failure.message) == (FailureKind.CORRUPT, words)
 
 
 def test_every_codec_has_its_library_here() -> None:

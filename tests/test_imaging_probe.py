@@ -122,7 +122,7 @@ def test_one_image_is_not_told_the_troubles_of_another() -> None:
     for path in corpus_files("formats/jpeg_odd", "*adobe*"):
         probe(path, "jpg")
     with pytest.raises(ImagingError) as odd:
-        probe(tiff / "12bit.cropped.tif", "tiff")
+        probe(tiff / "minisblack-1c-7b.tiff", "tiff")
     assert odd.value.failure.kind is FailureKind.UNSUPPORTED
     assert "bytes" in odd.value.failure.message
 

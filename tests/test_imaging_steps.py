@@ -263,6 +263,31 @@ def test_avif_sequence_is_decoded_whole() -> None:
     assert reread(encoded(image, encoding_for("webp"))).n_frames == header.pages  # type: ignore[attr-defined]  # WebP has it
 
 
+@needs_corpora
+def test_grey_of_twelve_bits_is_spread_over_sixteen() -> None:
+    """A TIFF that libvips refuses comes through Pillow as bright as it is."""
+    path = CORPORA / "formats/tiff/12bit.cropped.tif"
+    header = probe(path, "tiff")
+    image = pinned(opened(path, plan_for(header, "png")))
+    with Image.open(path) as stored:
+        darkest_and_brightest = stored.getextrema()
+    assert header.bits == 16
+    assert [image.min() * 4095 / 65535, image.max() * 4095 / 65535] == pytest.approx(
+        darkest_and_brightest, abs=0.1
+    )
+
+
+@needs_corpora
+def test_lab_of_eight_bits_shows_its_colours() -> None:
+    """The same picture as another file holds in RGB, within what Lab of 8 bits rounds."""
+    path = CORPORA / "formats/tiff/hopper.Lab.tif"
+    plan = plan_for(probe(path, "tiff"), "png", ToSrgb())
+    image = pinned(run_steps(opened(path, plan), plan))
+    with Image.open(CORPORA / "formats/ppm/hopper.ppm") as same:
+        expected = pyvips.Image.new_from_array(same.convert("RGB"))
+    assert (image - expected).abs().avg() < 3
+
+
 def test_a_broken_promise_is_refused() -> None:
     """An image that is not of the planned size does not leave."""
     with pytest.raises(ImagingError):

@@ -12,7 +12,7 @@ from pixmill.header import Header, Metadata, Space
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.plan import Crop, Flatten, Load, Orient, Pad, Plan, Scale, SmartCrop, ToSrgb
 from pixmill.planning import Limits, planned, target_of
-from pixmill.recipe import Colour, Fit, Gravity, Keep, Kernel, Operation, Recipe
+from pixmill.recipe import Colour, Fit, Gravity, Keep, Kernel, Operation, Recipe, StrategyName
 from pixmill.registry import codec_names, codecs, writable_names
 from pixmill.units import Geometry
 
@@ -249,6 +249,22 @@ def test_memory_decides_how_much_is_held() -> None:
     assert failure.kind is FailureKind.TOO_LARGE
     assert "may hold 1.0 MB" in failure.message
     assert "raise --memory to" in failure.message
+
+
+@pytest.mark.parametrize("target", ["jpg", "webp", "avif"])
+def test_drawn_content_has_room_for_its_chroma(target: str) -> None:
+    """Where only the pixels can tell that chroma must stay whole, its memory is planned for."""
+    drawn = _plan(PHOTO, _recipe(target=target, strategy=StrategyName.ADAPTIVE, quality=80))
+    fixed = _plan(PHOTO, _recipe(target=target, strategy=StrategyName.FIXED, quality=80))
+    assert drawn.cost_bytes > 1.3 * fixed.cost_bytes
+
+
+@pytest.mark.parametrize("target", ["jpg", "avif"])
+def test_unspent_fidelity_has_room(target: str) -> None:
+    """A conversion alone asks for a high quality, and its memory is planned for."""
+    recipe = _recipe(target=target, strategy=StrategyName.FIXED)
+    unspent = replace(recipe, operations=frozenset({Operation.CONVERT}))
+    assert _plan(PHOTO, unspent).cost_bytes > 1.3 * _plan(PHOTO, recipe).cost_bytes
 
 
 @given(HEADERS, TARGETS, st.integers(min_value=10**6, max_value=10**10))

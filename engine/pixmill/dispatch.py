@@ -241,6 +241,9 @@ class Dispatcher:
                 self._return(job)
             elif slot.overdue is not None:
                 self._fail(job, FailureKind.TIMEOUT, f"took longer than {self.rules.timeout_s:g} s")
+            elif event.is_spent:
+                message = f"used all the CPU that {self.rules.timeout_s:g} s can give"
+                self._fail(job, FailureKind.TIMEOUT, message)
             elif event.is_breach:
                 self._fail(job, FailureKind.SANDBOX, BREACH)
             else:

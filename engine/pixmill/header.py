@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Header", "Metadata", "Space"]
+__all__ = ["MAX_METADATA_BYTES", "Header", "Metadata", "Space"]
+
+MAX_METADATA_BYTES = 1_000_000
+"""Most of one kind that is kept, profiles apart: the corpora's largest XMP has 43 kB."""
 
 
 class Space(StrEnum):
@@ -54,6 +57,7 @@ class Header:
         orientation: EXIF orientation, 1 to 8, that is still to be applied to decoded pixels.
         file_bytes: Size of the encoded file.
         metadata: Kinds of metadata found.
+        oversized: Those of them that are larger than `MAX_METADATA_BYTES`, where a parser told.
         is_srgb: Whether its colours are sRGB: no profile, or an sRGB one.
         has_profile: Whether an ICC profile is embedded.
         profile: Description of that profile, or empty.
@@ -63,6 +67,7 @@ class Header:
         is_subsampled: Whether chroma is stored at less than full resolution.
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached.
+        is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
         damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
     """
 
@@ -78,6 +83,7 @@ class Header:
     orientation: int = 1
     file_bytes: int = 0
     metadata: frozenset[Metadata] = frozenset()
+    oversized: frozenset[Metadata] = frozenset()
     is_srgb: bool = True
     has_profile: bool = False
     profile: str = ""
@@ -87,6 +93,7 @@ class Header:
     is_subsampled: bool = False
     palette_bits: int = 0
     has_gain_map: bool = False
+    is_beyond_loader: bool = False
     damage: str = ""
 
     @property

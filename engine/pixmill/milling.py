@@ -360,8 +360,9 @@ class _Mill:
         if self.pixels is not None:
             return self.pixels
         image = steps.run_steps(load.opened(self.source, self.plan), self.plan)
+        most_bytes = codec(self.plan.target).max_xmp_bytes
+        image = metadata.with_metadata(image, self.recipe.keep, max_xmp_bytes=most_bytes)
         self.notes += [note for note in notes_of(image) if note not in self.notes]
-        image = metadata.with_metadata(image, self.recipe.keep)
         if self.plan.is_pinned:
             self.pixels = image = load.pinned(image)
         self.expected = self.expected or _expected(image, self.plan)

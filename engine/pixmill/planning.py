@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size, shrink_on_load
-from pixmill.header import Metadata
+from pixmill.header import MAX_METADATA_BYTES, Metadata
 from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
@@ -35,12 +35,15 @@ _LINES_IN_FLIGHT = 256
 # `bench/memory.py` on RGBA PNGs: 950 (2,000 and 4,000 px wide), 780 (8,000 px).
 _PREMULTIPLIED_LINES = 1000
 _FLOAT_BYTES = 4
+_HIGHEST_QUALITY = 100
 _MIN_SCALE_ON_LOAD_SHRINK = 4
 _WHOLE_KINDS = {
     Keep.EXIF: Metadata.EXIF,
     Keep.XMP: Metadata.XMP,
     Keep.IPTC: Metadata.IPTC,
 }
+_PRIVATE = frozenset({Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
+"""What `no-gps` keeps where it tells no place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,19 @@ def metadata_kept(header: Header, recipe: Recipe) -> frozenset[Metadata]:
     `no-gps` keep parts of a kind, which needs a rewrite, so they allow none.
     """
     if Keep.ALL in recipe.keep:
-        return frozenset(Metadata)
+        return frozenset(Metadata) - header.oversized
     whole = {_WHOLE_KINDS[keep] for keep in recipe.keep if keep in _WHOLE_KINDS}
-    return frozenset(whole) if header.is_srgb else frozenset({*whole, Metadata.ICC})
+    kept = whole if header.is_srgb else {*whole, Metadata.ICC}
+    return frozenset(kept) - header.oversized
+
+
+def _missed(header: Header, recipe: Recipe) -> frozenset[Metadata]:
+    """Return the kinds that are too large, of those that would be kept, in part or whole."""
+    in_part = {Metadata.EXIF} if recipe.keep & {Keep.COPYRIGHT, Keep.NO_GPS} else set()
+    whole = metadata_kept(replace(header, oversized=frozenset()), recipe)
+    return header.oversized & (
+        whole | in_part | (_PRIVATE if Keep.NO_GPS in recipe.keep else set())
+    )
 
 
 def _unwanted(header: Header, recipe: Recipe) -> frozenset[Metadata]:
@@ -256,22 +269,34 @@ def _rewrap_bytes(context: Context) -> int:
 
 
 def _costliest(context: Context, plan: Plan) -> Encoding:
-    """Return the candidate that holds most: lossless wherever the strategy may try it."""
+    """Return the candidate that holds most: lossless wherever the strategy may try it.
+
+    Else with chroma at full resolution where only the pixels can tell whether they are drawn.
+    """
     recipe, target = context.recipe, context.target
     may_be_lossless = target.supports_lossless and (
         not target.supports_lossy
         or recipe.is_lossless
         or (recipe.strategy is StrategyName.ADAPTIVE and context.header.is_lossless)
     )
-    quality = None if may_be_lossless else recipe.quality or target.default_quality
+    quality = None if may_be_lossless else _highest_quality(context)
     is_palette = target.supports_palette and not recipe.is_lossless and plan.is_pinned
     return Encoding(
         codec=target.name,
         quality=quality,
         effort=recipe.effort,
         is_palette=is_palette,
+        is_full_chroma=recipe.strategy is StrategyName.ADAPTIVE and plan.is_pinned,
         is_lean=plan.is_lean,
     )
+
+
+def _highest_quality(context: Context) -> int:
+    """Return the most that a strategy may ask for: without compression, the source's own or 100."""
+    recipe = context.recipe
+    if recipe.has_compression:
+        return recipe.quality or context.target.default_quality
+    return context.header.quality or _HIGHEST_QUALITY
 
 
 def _notes(context: Context, load: Load) -> tuple[str, ...]:
@@ -282,6 +307,10 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
         notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
     if header.damage:
         notes.append(f"salvaged: {header.damage}")
+    if missed := _missed(header, context.recipe):
+        kinds = ", ".join(sorted(missed))
+        most = format_size(MAX_METADATA_BYTES)
+        notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
     if header.has_gain_map:
         notes.append("the Ultra HDR gain map was dropped")
     if context.placement != context.asked:

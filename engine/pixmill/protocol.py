@@ -68,6 +68,7 @@ class Setup:
         backup_root: Absolute path that backups are relative to; empty where none are kept.
         is_verified: Whether results are decoded again before they have their names.
         is_hashed: Whether the SHA-256 of sources and results is wanted.
+        timeout_s: Seconds an image may take, which bounds its CPU time behind the coordinator.
     """
 
     slot: int
@@ -87,6 +88,7 @@ class Setup:
     backup_root: str = ""
     is_verified: bool = False
     is_hashed: bool = False
+    timeout_s: float = 300.0
 
 
 class StopMode(StrEnum):
@@ -160,12 +162,14 @@ class WorkerLost:
         in_hand: Number of the job it had taken up, or `None` if it was between files.
         reason: How it ended, for a person: `signal 9 (SIGKILL)`.
         is_breach: Whether the kernel ended it for breaking a rule of the sandbox.
+        is_spent: Whether the kernel ended it for its CPU time.
     """
 
     slot: int
     in_hand: int | None
     reason: str
     is_breach: bool = False
+    is_spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

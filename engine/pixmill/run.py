@@ -242,6 +242,7 @@ def _setup(roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mi
         is_flushed=settings.durability is Durability.FULL,
         mill=mill,
         caps=settings.caps,
+        timeout_s=settings.timeout_s,
         sandbox=settings.sandbox,
         readable=readable(settings, roots.source, roots.only),
         is_in_place=settings.in_place,

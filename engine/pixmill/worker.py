@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from pixmill.errors import RunError
 from pixmill.failures import os_failure
-from pixmill.imaging.confine import trim
+from pixmill.imaging.confine import let_libraries_speak, trim
 from pixmill.milling import Product
 from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
 from pixmill.planning import Limits
@@ -31,13 +31,14 @@ from pixmill.protocol import (
     WorkerReady,
 )
 from pixmill.publishing import Publisher, PublishingError, UnpublishableError, failed
-from pixmill.sandbox import Grants, confine, limit_file
+from pixmill.sandbox import Grants, confine, limit_cpu, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pixmill.imaging.complaints import Ear
     from pixmill.publishing import InHand
     from pixmill.recipe import Recipe
 
@@ -135,6 +136,7 @@ class Worker:
         self._waited_s, self.has_grown = 0.0, False
         if self.grants:
             limit_file(job.source.size_bytes)
+            limit_cpu(self.setup.timeout_s)
         wall_s, cpu_s = time.monotonic(), time.process_time()
         try:
             with reachable(f"{self.setup.source_root}/{job.source.path}") as path:
@@ -194,14 +196,22 @@ class Worker:
         )
 
 
-def serve(channel: Channel, note: Note) -> None:
-    """Take a `Setup`, then jobs, until told to retire or left alone."""
+def serve(channel: Channel, note: Note, ear: Ear | None = None) -> None:
+    """Take a `Setup`, then jobs, until told to retire or left alone.
+
+    Args:
+        channel: To the coordinator.
+        note: Where the job in hand is noted.
+        ear: Hears what libraries complain of, where standard error is this process's own.
+    """
     setup = cast("Setup", channel.recv())
 
     def ask(number: int, cost_bytes: int) -> bool:
         channel.send(CostKnown(setup.slot, number, cost_bytes))
         return isinstance(channel.recv(), Grant)
 
+    if ear is not None:
+        let_libraries_speak()
     worker = Worker(setup, ask)
     channel.send(WorkerReady(setup.slot, worker.confine()))
     while True:
@@ -209,7 +219,7 @@ def serve(channel: Channel, note: Note) -> None:
             case Send(jobs=jobs):
                 for job in jobs:
                     note.take(job.number)
-                    outcome = worker.outcome(job)
+                    outcome = _overheard(worker, job, ear)
                     if worker.has_grown:
                         trim()  # measured: 7 to 17 MB less between two files, for 1 to 6 ms
                     channel.send(JobEnded(setup.slot, job.number, outcome, _resident_bytes()))
@@ -218,6 +228,14 @@ def serve(channel: Channel, note: Note) -> None:
                 return
             case unexpected:
                 raise AssertionError(f"unexpected message {unexpected!r}")
+
+
+def _overheard(worker: Worker, job: Job, ear: Ear | None) -> Outcome:
+    if ear is None:
+        return worker.outcome(job)
+    with ear.image() as complaints:
+        outcome = worker.outcome(job)
+    return replace(outcome, notes=(*outcome.notes, *complaints.notes))
 
 
 def _scratch() -> str:

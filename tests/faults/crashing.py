@@ -1,4 +1,4 @@
-"""Die at names with `segv` or `abort`; at names with `once`, only the first time."""
+"""Die at names with `segv` or `abort`; with `once`, only the first time; with `last`, speaking."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ __all__ = ["mill"]
 def _crash(source: str) -> None:
     if is_named(source, "once") and attempts_before(source):
         return
+    if is_named(source, "last"):
+        os.write(2, b"free(): invalid pointer\x1b[31m\n")
     if is_named(source, "segv"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if is_named(source, "abort"):

@@ -94,7 +94,9 @@ def _has_more(file: BinaryIO, found: _Found) -> bool:
         case b"":
             found.defect = _CUT_OFF
         case _:
-            found.defect = f"expected a block, got byte {introducer.hex()}"
+            found.defect = (
+                f"expected an image, an extension or the trailer, got byte {introducer.hex()}"
+            )
     if found.steps > MAX_STEPS:
         found.defect = f"expected fewer than {MAX_STEPS} blocks"
     return True

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from pixmill.codecs.costs import FIXED_BYTES
 from pixmill.codecs.pillow_read import pillow_codec
+
+if TYPE_CHECKING:
+    from pixmill.header import Header
 
 __all__ = ["SPEC"]
 
@@ -13,6 +17,12 @@ _OPENINGS: Final = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 
 def _recognises(head: bytes) -> bool:
     return head.startswith(_OPENINGS)
+
+
+def _decode_cost(header: Header, _shrink: int) -> int:
+    # Measured 17.5 B/px for RGB, 21.6 for RGBA: OpenJPEG holds four bytes a sample beside Pillow's
+    # pixels; in tiles half of that.
+    return FIXED_BYTES + header.pixels * (6 + 4 * header.bands)
 
 
 SPEC: Final = pillow_codec(
@@ -30,4 +40,5 @@ SPEC: Final = pillow_codec(
     recognises=_recognises,
     is_lossless=None,
     fallback="webp",
+    decode_cost=_decode_cost,
 )

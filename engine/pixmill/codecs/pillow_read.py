@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
+    from pixmill.header import Header
+
 __all__ = ["pillow_codec"]
 
 
@@ -25,6 +27,7 @@ def pillow_codec(  # noqa: PLR0913 - a record's fields, all by keyword
     scan: Callable[[BinaryIO, int], Scan] | None = None,
     fallback: str = "png",
     supports_alpha: bool = True,
+    decode_cost: Callable[[Header, int], int] = pillow_cost,
 ) -> CodecSpec:
     """Return the record of a format that Pillow decodes.
 
@@ -38,6 +41,7 @@ def pillow_codec(  # noqa: PLR0913 - a record's fields, all by keyword
         scan: Its own parser, where it has one.
         fallback: Codec that `keep` writes instead.
         supports_alpha: Whether it stores alpha.
+        decode_cost: As in the record.
     """
 
     def told(_file: BinaryIO, _size_bytes: int) -> Scan:
@@ -55,5 +59,5 @@ def pillow_codec(  # noqa: PLR0913 - a record's fields, all by keyword
         supports_lossy=not is_lossless,
         supports_lossless=is_lossless is not False,
         scan=scan or told,
-        decode_cost=pillow_cost,
+        decode_cost=decode_cost,
     )

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, streamed, whole
 from pixmill.codecs.fields import big
-from pixmill.codecs.png_chunks import SIGNATURE, Chunk, chunks, metadata_kind, rewrapped
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
-from pixmill.header import Header, Metadata
+from pixmill.codecs.png_chunks import (
+    SIGNATURE,
+    Chunk,
+    chunks,
+    held_bytes,
+    metadata_kind,
+    rewrapped,
+)
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, oversized
+from pixmill.header import MAX_METADATA_BYTES, Header, Metadata
 from pixmill.recipe import Effort
 
 if TYPE_CHECKING:
@@ -47,21 +56,22 @@ def _scan(file: BinaryIO, size_bytes: int) -> Scan:
         arrived = header.kind.decode("ascii", "replace") if header else "nothing"
         raise ValueError(f"expected a png to open with IHDR, got {arrived}")
     frames, has_pixels, has_transparency, last = 1, False, False, header
-    metadata: set[Metadata] = set()
+    metadata: Counter[Metadata] = Counter()
     for last in walk:
         has_pixels |= last.kind == b"IDAT"
         has_transparency |= last.kind == b"tRNS"
         if last.kind == b"acTL" and not has_pixels:
             frames = max(1, big(last.opening, 0, 4))
-        if kind := metadata_kind(last):
-            metadata.add(kind)
-    return _described(
+        if (kind := metadata_kind(last)) and metadata[kind] <= MAX_METADATA_BYTES:
+            metadata[kind] += held_bytes(file, last)
+    described = _described(
         header,
         frames=frames,
         has_transparency=has_transparency,
         metadata=frozenset(metadata),
         defect=_defect(last, has_pixels=has_pixels, size_bytes=size_bytes),
     )
+    return replace(described, oversized=oversized(metadata))
 
 
 def _described(

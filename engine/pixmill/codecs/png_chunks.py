@@ -6,17 +6,18 @@ Must not look at compressed pixels.
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pixmill.codecs.fields import MAX_STEPS, read_exact
-from pixmill.header import Metadata
+from pixmill.codecs.fields import MAX_STEPS, read_exact, read_up_to
+from pixmill.header import MAX_METADATA_BYTES, Metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-__all__ = ["SIGNATURE", "Chunk", "chunks", "metadata_kind", "rewrapped"]
+__all__ = ["SIGNATURE", "Chunk", "chunks", "held_bytes", "metadata_kind", "rewrapped"]
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _KEYWORD_BYTES = 64  # a keyword has at most 79, those asked for here fewer
@@ -87,7 +88,8 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
             return
         kind = frame[4:8]
         if not kind.isalpha():
-            raise ValueError(f"expected a chunk type at offset {offset}, got {kind!r}")
+            message = f"expected a chunk type at offset {offset}, got bytes {kind.hex()}: damaged"
+            raise ValueError(message)
         size_bytes = int.from_bytes(frame[:4], "big")
         chunk = Chunk(kind, offset, size_bytes, frame[8 : 8 + size_bytes])
         yield chunk
@@ -105,6 +107,27 @@ def metadata_kind(chunk: Chunk) -> Metadata | None:
     if chunk.kind in {b"tEXt", b"zTXt", b"iTXt"}:
         return _KEYWORDS.get(chunk.opening.partition(b"\0")[0], Metadata.COMMENT)
     return _KINDS.get(chunk.kind, Metadata.OTHER)
+
+
+def held_bytes(file: BinaryIO, chunk: Chunk) -> int:
+    """Return how large a chunk of text is once inflated, counted to just above the most kept.
+
+    A megabyte of text can be a gigabyte inflated, and libpng inflates what it meets.
+    """
+    if chunk.kind not in {b"zTXt", b"iTXt"} or chunk.size_bytes > MAX_METADATA_BYTES:
+        return chunk.size_bytes
+    body = read_up_to(file, chunk.offset + 8, chunk.size_bytes)
+    rest = body.partition(b"\0")[2]
+    if chunk.kind == b"zTXt":
+        packed = rest[1:]
+    elif rest[:1] == b"\1":
+        packed = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    else:
+        return chunk.size_bytes
+    try:
+        return len(zlib.decompressobj().decompress(packed, MAX_METADATA_BYTES + 1))
+    except zlib.error:
+        return chunk.size_bytes
 
 
 def rewrapped(data: bytes, kinds: frozenset[Metadata]) -> bytes | None:

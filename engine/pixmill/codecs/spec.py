@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO
 
+from pixmill.header import MAX_METADATA_BYTES, Metadata
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pixmill.header import Header, Metadata
+    from pixmill.header import Header
     from pixmill.recipe import Effort
 
-__all__ = ["CodecSpec", "Encoding", "Library", "SaveValue", "Scan"]
+__all__ = ["CodecSpec", "Encoding", "Library", "SaveValue", "Scan", "oversized"]
 
 SaveValue = int | float | bool | str
+_BOUNDED = frozenset({Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
+"""What decoders read and pixels do not depend on."""
 
 
 class Library(StrEnum):
@@ -72,7 +76,9 @@ class Scan:
         is_animated: Whether frames are an animation.
         has_alpha: Whether there is an alpha channel.
         metadata: Kinds of metadata found.
+        oversized: Those that are too large, inflated, to be read.
         has_gain_map: Whether an Ultra HDR gain map is attached.
+        is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
         defect: Why the structure shows the file to be damaged, or empty.
     """
 
@@ -86,7 +92,9 @@ class Scan:
     is_animated: bool | None = None
     has_alpha: bool | None = None
     metadata: frozenset[Metadata] | None = None
+    oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
+    is_beyond_loader: bool = False
     defect: str = ""
 
 
@@ -115,6 +123,7 @@ class CodecSpec:
         supports_palette: Whether its lossless form may also reduce colours to a palette.
         supports_cmyk: Whether it stores CMYK.
         supports_metadata: Kinds of metadata that it stores.
+        max_xmp_bytes: Most XMP that its saver writes.
         max_bits: Deepest band it stores when pixmill writes it.
         max_edge_px: Longest edge it stores.
         default_quality: Quality where the user named none.
@@ -155,6 +164,7 @@ class CodecSpec:
     supports_palette: bool = False
     supports_cmyk: bool = False
     supports_metadata: frozenset[Metadata] = frozenset()
+    max_xmp_bytes: int = MAX_METADATA_BYTES
     max_bits: int = 8
     max_edge_px: int = 1_000_000
     default_quality: int = 80
@@ -178,3 +188,8 @@ class CodecSpec:
     def can_read(self) -> bool:
         """Whether pixmill reads this format once its library is installed."""
         return self.reader is not Library.NONE
+
+
+def oversized(held_bytes: Mapping[Metadata, int]) -> frozenset[Metadata]:
+    """Return the kinds of metadata that are too large to be read, by the bytes that each holds."""
+    return _BOUNDED & {kind for kind, held in held_bytes.items() if held > MAX_METADATA_BYTES}

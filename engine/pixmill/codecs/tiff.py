@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from pixmill.codecs.costs import FIXED_BYTES, streamed
+from pixmill.codecs.costs import FIXED_BYTES, pillow_cost, streamed
+from pixmill.codecs.fields import read_up_to
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
-from pixmill.codecs.tiff_tags import SIGNATURES, directories
+from pixmill.codecs.tiff_tags import SIGNATURES, directories, first_short
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pixmill.codecs.tiff_tags import Field
+
 __all__ = ["SPEC"]
 
-_WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _EXTRA_SAMPLES = 256, 257, 259, 277, 338
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
+_BLACK_IS_ZERO, _CIELAB = 1, 8
+_LAB_BITS, _PACKED_BITS = 8, 12
 _LOSSY_COMPRESSIONS: Final = frozenset({6, 7, 33003, 33005, 34712, 34892, 50001})
 _KINDS: Final = {
     700: Metadata.XMP,
@@ -32,30 +37,52 @@ def _recognises(head: bytes) -> bool:
     return head.startswith(SIGNATURES)
 
 
-def _scan(file: BinaryIO, _size_bytes: int) -> Scan:
+def _scan(file: BinaryIO, size_bytes: int) -> Scan:
     chain = directories(file)
     first = next(chain, None)
     if first is None:
         raise ValueError("expected a tiff to hold a directory, found none")
-    pages, defect = 1, ""
+    pages, defect = 1, _cut_off(first, size_bytes)
     try:
         pages += sum(1 for _ in chain)
     except ValueError as error:
-        defect = str(error)
-    compression = first[_COMPRESSION].number if _COMPRESSION in first else 1
+        defect = defect or str(error)
+    compression = _number(first, _COMPRESSION, 1)
     return Scan(
-        width_px=(first[_WIDTH].number if _WIDTH in first else 0) or None,
-        height_px=(first[_HEIGHT].number if _HEIGHT in first else 0) or None,
+        width_px=_number(first, _WIDTH, 0) or None,
+        height_px=_number(first, _HEIGHT, 0) or None,
         pages=None if defect else pages,
         is_lossless=compression not in _LOSSY_COMPRESSIONS,
         is_progressive=False,
         is_animated=False,
         metadata=frozenset(kind for tag, kind in _KINDS.items() if tag in first),
+        is_beyond_loader=pages == 1 and _is_beyond_loader(file, first),
         defect=defect,
     )
 
 
-def _decode_cost(header: Header, _shrink: int) -> int:
+def _cut_off(directory: Mapping[int, Field], size_bytes: int) -> str:
+    lost = [tag for tag, field in directory.items() if field.end > size_bytes]
+    return f"expected the values of field {lost[0]}, got none: the file is cut off" if lost else ""
+
+
+def _number(directory: Mapping[int, Field], tag: int, otherwise: int) -> int:
+    return directory[tag].number if tag in directory else otherwise
+
+
+def _is_beyond_loader(file: BinaryIO, first: Mapping[int, Field]) -> bool:
+    """Whether it is Lab of 8 bits or little-endian grey of 12, which libvips 8.18 refuses."""
+    bits = first_short(file, first[_BITS]) if _BITS in first else 1
+    photometric, samples = _number(first, _PHOTOMETRIC, 0), _number(first, _SAMPLES, 1)
+    if photometric == _CIELAB:
+        return bits == _LAB_BITS
+    is_grey = photometric == _BLACK_IS_ZERO and samples == 1
+    return is_grey and bits == _PACKED_BITS and read_up_to(file, 0, 1) == b"I"
+
+
+def _decode_cost(header: Header, shrink: int) -> int:
+    if header.is_beyond_loader:
+        return pillow_cost(header, shrink)
     # Strips and tiles stream: measured 76 MB for 12000 px resized, 1900 lines.
     return streamed(header, lines=2000)
 
@@ -89,7 +116,7 @@ SPEC: Final = CodecSpec(
     max_bits=32,
     max_edge_px=1_000_000,
     scan=_scan,
-    can_stream=lambda _header: True,
+    can_stream=lambda header: not header.is_beyond_loader,
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,

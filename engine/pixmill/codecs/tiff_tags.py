@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
-__all__ = ["SIGNATURES", "Directory", "Field", "directories"]
+__all__ = ["SIGNATURES", "Directory", "Field", "directories", "first_short"]
 
 SIGNATURES: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAX_DIRECTORIES = 10_000
 _MAX_FIELDS = 4096  # a directory has a few dozen
-_TYPE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
+_TYPES_OF_WIDTH: Final = {1: (1, 2, 6, 7), 2: (3, 8), 4: (4, 9, 11, 13), 8: (5, 10, 12, 16, 17, 18)}
+_TYPE_BYTES: Final = {kind: width for width, kinds in _TYPES_OF_WIDTH.items() for kind in kinds}
+_FRACTIONS: Final = frozenset({5, 10, 11, 12})
 _SHORTEST = 8
 
 
@@ -33,12 +35,14 @@ class Field:
         count: How many values it has.
         number: Its first value where that is an unsigned number held in place, else 0.
         offset: Where its values lie if they are not held in place.
+        end: Where they end; 0 if they are held in place, or of a type unknown here.
     """
 
     type: int
     count: int
     number: int
     offset: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,14 @@ def directories(file: BinaryIO) -> Iterator[Mapping[int, Field]]:
         offset = layout.number(link)  # a file cut off right here has no further directory
 
 
+def first_short(file: BinaryIO, field: Field) -> int:
+    """Return the first of a field's 16-bit numbers, wherever they lie; 0 where the file ends."""
+    if field.number:
+        return field.number
+    order: Literal["little", "big"] = "little" if read_up_to(file, 0, 1) == b"I" else "big"
+    return int.from_bytes(read_up_to(file, min(field.offset, _MAX_OFFSET), 2), order)
+
+
 def _read_directory(file: BinaryIO, layout: _Layout) -> Directory:
     count = layout.number(read_exact(file, 8 if layout.is_large else 2, what="a field count"))
     if not 0 < count <= _MAX_FIELDS:
@@ -95,5 +107,8 @@ def _field(entry: bytes, layout: _Layout) -> Field:
     count, value = layout.number(entry[4:middle]), entry[middle:]
     width = _TYPE_BYTES.get(kind, 0)
     is_in_place = 0 < width * count <= len(value)
-    number = layout.number(value[:width]) if is_in_place else 0
-    return Field(kind, count, number, layout.number(value))
+    is_number = is_in_place and kind not in _FRACTIONS
+    number = layout.number(value[:width]) if is_number else 0
+    offset = layout.number(value)
+    end = 0 if is_in_place or not width else offset + width * count
+    return Field(kind, count, number, offset, end)

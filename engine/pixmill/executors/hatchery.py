@@ -20,6 +20,7 @@ from pixmill.errors import RunError
 from pixmill.executors.hearing import Voice
 from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
+from pixmill.executors.words import Words, mapped_words, words_made
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -83,6 +84,7 @@ class Hatchery(Protocol):
 class _Fork:
     connection: Connection[Any, Any]
     note: SharedNote
+    words: Words
     pid: int
     hatchery: NurseryHatchery
     nursery: subprocess.Popen[bytes] | None
@@ -98,7 +100,8 @@ class _Fork:
         return self._code
 
     def reason(self) -> str:
-        return _spelled(self.exit_code())
+        reason, last = _spelled(self.exit_code()), self.words.last
+        return f"{reason}; it last said: {last}" if last else reason
 
 
 @dataclass(slots=True)
@@ -129,17 +132,21 @@ class NurseryHatchery:
         for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", _STALL_S, 0))
         note = os.memfd_create("pixmill-note") if named is None else os.dup(named)
+        words = -1
         try:
             os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
-            pid = self._hatched(theirs.fileno(), note)
-            shared = mapped(note)
+            words = words_made()
+            pid = self._hatched(theirs.fileno(), note, words)
+            shared, said = mapped(note), mapped_words(words)
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
             os.close(note)
-        return _Fork(Connection(ours.detach()), shared, pid, self, self._process)
+            if words >= 0:
+                os.close(words)
+        return _Fork(Connection(ours.detach()), shared, said, pid, self, self._process)
 
     def _has_ended(self) -> bool:
         """Whether the nursery has died, which its closed socket may tell before its status does."""
@@ -201,12 +208,12 @@ class NurseryHatchery:
             )
         self._control = ours
 
-    def _hatched(self, pipe: int, note: int) -> int:
+    def _hatched(self, pipe: int, note: int, words: int) -> int:
         if self._control is None:
             raise ConnectionResetError("the nursery is closed")
         self._token += 1
         request = json.dumps({"hatch": self._token}).encode()
-        socket.send_fds(self._control, [request], [pipe, note])
+        socket.send_fds(self._control, [request], [pipe, note, words])
         deadline_s = time.monotonic() + _HATCH_TIMEOUT_S
         while message := self._listen(deadline_s):
             if message.get("hatched") == self._token and "errno" in message:

@@ -35,6 +35,8 @@ __all__ = ["LocalExecutor"]
 
 _BREACH = -getattr(signal, "SIGSYS", 0)
 """How a worker ends that makes a system call which `pixmill.sandbox` refuses."""
+_SPENT = -getattr(signal, "SIGXCPU", 0)
+"""How one ends that has used more CPU than its image's time could give."""
 
 _MOST_REPORTS = 64
 """Heard of one worker at a time; one that chatters without end must not be the only one heard."""
@@ -134,6 +136,16 @@ class LocalExecutor:
         except (EOFError, OSError):
             del self._workers[slot]
             worker.connection.close()
-            is_breach = worker.exit_code() == _BREACH
-            reports.append(WorkerLost(slot, worker.note.in_hand, worker.reason(), is_breach))
+            reports.append(_lost(worker, slot))
         return reports
+
+
+def _lost(worker: Hatchling, slot: int) -> WorkerLost:
+    code = worker.exit_code()
+    return WorkerLost(
+        slot,
+        worker.note.in_hand,
+        worker.reason(),
+        is_breach=code == _BREACH,
+        is_spent=code == _SPENT,
+    )

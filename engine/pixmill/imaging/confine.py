@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import platform
@@ -26,7 +27,7 @@ except ImportError:  # pragma: no cover - Windows has no such limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LOADER_CLASSES", "limited_memory", "prepare_process", "trim"]
+__all__ = ["LOADER_CLASSES", "let_libraries_speak", "limited_memory", "prepare_process", "trim"]
 
 LOADER_CLASSES: Final = (
     "VipsForeignLoadJpeg",
@@ -92,6 +93,12 @@ def limited_memory(extra_bytes: int) -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
 
 
+def let_libraries_speak() -> None:
+    """Let libvips warn on standard error from now on, for a process that listens to itself."""
+    with contextlib.suppress(AttributeError, OSError):
+        pyvips.glib_lib.g_log_remove_handler(b"VIPS", _silencer())
+
+
 def trim() -> None:
     """Hand freed memory back to the system, where the C library can."""
     if _is_glibc():
@@ -115,16 +122,23 @@ def _silence_libraries() -> None:
 
     pyvips' own handler calls Python for every message, from any thread, and can swallow an
     exception that is raised meanwhile; without it GLib writes to stderr. So a C function that
-    ignores its arguments takes the messages; failures still arrive as exceptions.
+    ignores its arguments takes the messages, until `let_libraries_speak`; failures still arrive as
+    exceptions.
     """
     pyvips._remove_log_handler()  # noqa: SLF001 - pyvips has no public way
     with contextlib.suppress(AttributeError, OSError):
-        silent = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p).value
-        set_handler = pyvips.glib_lib.g_log_set_handler
-        handler_type = pyvips.ffi.typeof(set_handler).args[2]
-        handler = pyvips.ffi.cast(handler_type, silent)
-        set_handler(b"VIPS", _EVERY_LEVEL, handler, pyvips.ffi.NULL)
+        _silencer()
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+@functools.cache
+def _silencer() -> int:
+    """Have libvips' log come to nothing, and return the number of what does it."""
+    silent = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p).value
+    set_handler = pyvips.glib_lib.g_log_set_handler
+    handler_type = pyvips.ffi.typeof(set_handler).args[2]
+    handler = pyvips.ffi.cast(handler_type, silent)
+    return int(set_handler(b"VIPS", _EVERY_LEVEL, handler, pyvips.ffi.NULL))
 
 
 def _block_loaders() -> None:

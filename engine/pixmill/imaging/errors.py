@@ -21,7 +21,7 @@ from pixmill.model import Failed, FailureKind, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ImagingError", "imaging_error", "translated", "translating"]
+__all__ = ["ImagingError", "imaging_error", "parsing_failure", "translated", "translating"]
 
 
 class ImagingError(PixmillError):
@@ -65,11 +65,17 @@ _DOMAIN: Final = re.compile(r"^[\w\-.]{1,40}: (?=\S)")
 _NOISE: Final = re.compile(r"0x[0-9a-fA-F]{4,}|<_io\.[^>]*>|<[\w.]+ object[^>]*>")
 _UNTELLING: Final = re.compile(
     r"bad seek to|unable to write to target|unable to call|is not read from file"
-    r"|unable to open source for input",
+    r"|unable to open source for input|unable to copy to memory|unable to read pixels"
+    r"|^\w*: ?((tiff)?load error|read error|libpng read error|zlib error:?)$",
     re.IGNORECASE,
 )
 _OVERFLOWN: Final = re.compile(r" at (scanline|row) 4294967295.*")
 _MAX_CHARS: Final = 200
+_CUT_OFF: Final = re.compile(
+    r"image file is truncated|not enough (image )?data|seek error|unexpected end of|premature end"
+    r"|truncated file read",
+    re.IGNORECASE,
+)
 _SILENT_MESSAGES: Final = {
     Stage.READ: "expected a sound header, found a damaged one",
     Stage.DECODE: "expected sound pixels, found damaged ones",
@@ -128,6 +134,12 @@ def translating(stage: Stage) -> Iterator[None]:
         raise ImagingError(translated(error, stage)) from error
 
 
+def parsing_failure(error: ValueError) -> Failed:
+    """Return the failure that a codec's own parser stands for, in its words."""
+    line = _told(error)
+    return Failed(_kind_of(line), Stage.READ, line)
+
+
 def _from_vips(error: pyvips.Error, stage: Stage) -> Failed:
     detail = str(error.detail or error.message)
     for number in _SPOKEN_ERRNOS:
@@ -152,13 +164,29 @@ def _from_text(line: str, stage: Stage) -> Failed:
     is_saver = stage is Stage.ENCODE and bool(_SAVER.match(line))
     is_late = stage in (Stage.PROCESS, Stage.ENCODE) and not is_saver
     where = Stage.DECODE if is_late else stage
-    if _UNSUPPORTED.search(line):
+    kind = _kind_of(line)
+    if is_saver and kind is FailureKind.CORRUPT:
         kind = FailureKind.UNSUPPORTED
-    elif _LIMIT.search(line):
-        kind = FailureKind.TOO_LARGE
-    else:
-        kind = FailureKind.UNSUPPORTED if is_saver else FailureKind.CORRUPT
-    return Failed(kind, where, _human(line))
+    words = _human(line)
+    if kind is FailureKind.CORRUPT:
+        words = _damage(words, where)
+    elif kind is FailureKind.UNSUPPORTED and not is_saver and "support" not in words:
+        words = f"its decoder does not take it: {words}"
+    return Failed(kind, where, words)
+
+
+def _kind_of(line: str) -> FailureKind:
+    if _UNSUPPORTED.search(line):
+        return FailureKind.UNSUPPORTED
+    return FailureKind.TOO_LARGE if _LIMIT.search(line) else FailureKind.CORRUPT
+
+
+def _damage(words: str, stage: Stage) -> str:
+    """Say what damage means for the file, then the library's own words."""
+    if _CUT_OFF.search(words):
+        return "expected more of the image, got the end of the file: it is cut off"
+    expected = _SILENT_MESSAGES.get(stage, _SILENT_MESSAGES[Stage.DECODE])
+    return f"{expected}: {words}"
 
 
 def _told(error: BaseException) -> str:

@@ -49,17 +49,17 @@ def with_exif(image: pyvips.Image, exif: bytes) -> pyvips.Image:
     """Attach an EXIF block as if libvips had read it.
 
     libvips writes the parsed fields rather than the block, and parses only while loading: so a
-    JPEG of one pixel carries the block through its loader. Too long a block, or one that libvips
-    cannot parse, is left out.
+    JPEG of one pixel carries the block through its loader. Of too long a block, or one that libvips
+    cannot parse, nothing is parsed, as when libvips reads such a block itself.
     """
     carrier = io.BytesIO()
     try:
         Image.new("L", (1, 1)).save(carrier, "JPEG", exif=exif)
         parsed = pyvips.Image.jpegload_buffer(carrier.getvalue())
     except (ValueError, OSError, pyvips.Error):
-        return image
+        parsed = None
     tagged = image.copy()
-    for name in parsed.get_fields():
+    for name in parsed.get_fields() if parsed else ():
         if name.startswith("exif-ifd"):
             tagged.set_type(pyvips.GValue.gstr_type, name, parsed.get(name))
     tagged.set_type(pyvips.GValue.blob_type, "exif-data", exif)

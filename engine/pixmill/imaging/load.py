@@ -12,10 +12,13 @@ import pyvips
 
 from pixmill.codecs.png_chunks import chunks
 from pixmill.codecs.spec import Library
+from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif
+from pixmill.imaging.notes import noted
 from pixmill.imaging.pillow import lenient, loaded, opened_by_pillow
 from pixmill.imaging.sources import Source, reading, vips_source
+from pixmill.imaging.trim import trimmed
 from pixmill.model import Stage
 from pixmill.registry import codec
 
@@ -62,7 +65,9 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
     spec = codec(plan.header.codec)
     with translating(Stage.DECODE):
         is_salvaged = bool(plan.header.damage)
-        if is_through_pillow(spec, is_animated=plan.header.is_animated):
+        header = plan.header
+        source = trimmed(source, spec, header.oversized)
+        if header.is_beyond_loader or is_through_pillow(spec, is_animated=header.is_animated):
             with lenient() if is_salvaged else contextlib.nullcontext():
                 return _through_pillow(source, spec, plan.load.pages)
         options: dict[str, int | float | str] = {"fail_on": "none"} if is_salvaged else {}
@@ -138,14 +143,21 @@ def png_exif(source: Source, spec: CodecSpec) -> bytes:
                 file.seek(chunk.offset + _CHUNK_HEAD_BYTES)
                 return b"Exif\0\0" + file.read(chunk.size_bytes)
         file.seek(0)
-        with opened_by_pillow(file, spec) as image:
+        with complaints_of_pillow(), opened_by_pillow(file, spec) as image:
             return exif_bytes(image)
     return b""
 
 
 def _through_pillow(source: Source, spec: CodecSpec, pages: int) -> pyvips.Image:
-    with reading(source) as file, opened_by_pillow(file, spec) as image:
-        return _upright(loaded(image, pages), spec)
+    with (
+        complaints_of_pillow() as complaints,
+        reading(source) as file,
+        opened_by_pillow(file, spec) as image,
+    ):
+        pixels = _upright(loaded(image, pages), spec)
+    for note in complaints.notes:
+        pixels = noted(pixels, note)
+    return pixels
 
 
 def _completed(image: pyvips.Image, source: Source, spec: CodecSpec) -> pyvips.Image:

@@ -12,12 +12,14 @@ from typing import Final
 
 import pyvips
 
-from pixmill.header import Metadata
+from pixmill.header import MAX_METADATA_BYTES, Metadata
 from pixmill.imaging import icc
 from pixmill.imaging.colour import CONVERTED
 from pixmill.imaging.errors import translating
+from pixmill.imaging.notes import noted
 from pixmill.model import Stage
 from pixmill.recipe import Keep
+from pixmill.units import format_size
 
 __all__ = ["keep_flags", "kinds_left", "orientation_of", "profile_of", "with_metadata"]
 
@@ -25,6 +27,11 @@ _EXIF: Final = "exif-data"
 _XMP: Final = "xmp-data"
 _IPTC: Final = ("iptc-data", "photoshop-data")
 _ICC: Final = "icc-profile-data"
+_TITLES: Final = {_XMP: "XMP", **dict.fromkeys(_IPTC, "IPTC")}
+_KEEPING_EXIF: Final = frozenset({Keep.ALL, Keep.EXIF, Keep.NO_GPS, Keep.COPYRIGHT})
+_MAX_EXIF_BYTES: Final = 65_533
+"""Of a JPEG's segment; of a longer block libexif, which libvips reads EXIF with, reads nothing."""
+
 _ALWAYS_DROPPED: Final = (
     "jpeg-thumbnail-data",
     "gainmap-data",
@@ -60,7 +67,9 @@ _PROFILE_SPACES: Final = {
 _FLAG_EXIF, _FLAG_XMP, _FLAG_IPTC, _FLAG_ICC, _FLAG_OTHER = 1, 2, 4, 8, 16
 
 
-def with_metadata(image: pyvips.Image, keep: frozenset[Keep]) -> pyvips.Image:
+def with_metadata(
+    image: pyvips.Image, keep: frozenset[Keep], *, max_xmp_bytes: int = MAX_METADATA_BYTES
+) -> pyvips.Image:
     """Return the image with the metadata that the policy allows and no more.
 
     An ICC profile whose colours are not sRGB stays whatever the policy: without it they would be
@@ -71,6 +80,8 @@ def with_metadata(image: pyvips.Image, keep: frozenset[Keep]) -> pyvips.Image:
     Args:
         image: From `steps.run_steps`.
         keep: The recipe's policy.
+        max_xmp_bytes: Most XMP that will be written; more of it, as more than a megabyte of IPTC
+            or a comment and more EXIF than a JPEG stores, is dropped and noted.
 
     Raises:
         ImagingError: The metadata cannot be read.
@@ -79,12 +90,36 @@ def with_metadata(image: pyvips.Image, keep: frozenset[Keep]) -> pyvips.Image:
         pruned = image.copy()
         for field in _ALWAYS_DROPPED:
             pruned.remove(field)
+        exif_bytes = _length(pruned, _EXIF)
         _prune_exif(pruned, keep)
         _prune_xmp(pruned, keep)
         _prune_iptc(pruned, keep)
         _prune_icc(pruned, keep)
         _prune_comments(pruned, keep)
-        return pruned
+        if exif_bytes > _MAX_EXIF_BYTES and keep & _KEEPING_EXIF:
+            pruned = noted(pruned, _dropped("EXIF", exif_bytes, _MAX_EXIF_BYTES))
+        return _bounded(pruned, max_xmp_bytes)
+
+
+def _bounded(image: pyvips.Image, max_xmp_bytes: int) -> pyvips.Image:
+    """Drop what is larger than its format stores, or than anybody has a use for."""
+    for field in (_XMP, *_IPTC, *(name for name in image.get_fields() if _COMMENT.search(name))):
+        held_bytes = _length(image, field)
+        max_bytes = max_xmp_bytes if field == _XMP else MAX_METADATA_BYTES
+        if held_bytes > max_bytes:
+            title = _TITLES.get(field, "a comment")
+            image = noted(image, _dropped(title, held_bytes, max_bytes))
+            image.remove(field)
+    return image
+
+
+def _dropped(title: str, held_bytes: int, max_bytes: int) -> str:
+    held, most = format_size(held_bytes), format_size(max_bytes)
+    return f"{title} of {held} was dropped: at most {most} can be kept"
+
+
+def _length(image: pyvips.Image, field: str) -> int:
+    return len(image.get(field)) if image.get_typeof(field) else 0
 
 
 def keep_flags(image: pyvips.Image) -> int:

@@ -5,7 +5,6 @@ Must not resize, convert colours or decide anything: it yields what the file hol
 
 from __future__ import annotations
 
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -28,6 +27,8 @@ __all__ = ["Form", "form_of", "lenient", "loaded", "opened_by_pillow"]
 
 _STRIP_BYTES: Final = 4 << 20
 _FULL_16: Final = 65535.0
+_BITS_PER_SAMPLE: Final = 258
+_PACKED_BITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,15 @@ _FORMS: Final = {
 
 @contextmanager
 def opened_by_pillow(file: BinaryIO, spec: CodecSpec) -> Iterator[Image.Image]:
-    """Open an image's header with Pillow or pi-heif; pixels are decoded when they are asked for."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a warning is not the user's concern, an exception is
-        if spec.reader is Library.PI_HEIF:
-            yield _heif(file, spec)
-            return
-        with Image.open(file, formats=[spec.pillow_format]) as image:
-            yield image
+    """Open an image's header with Pillow or pi-heif; pixels are decoded when they are asked for.
+
+    Warnings are shown, unless `complaints_of_pillow` is around it.
+    """
+    if spec.reader is Library.PI_HEIF:
+        yield _heif(file, spec)
+        return
+    with Image.open(file, formats=[spec.pillow_format]) as image:
+        yield image
 
 
 @contextmanager
@@ -201,11 +203,20 @@ def _frame(image: Image.Image, form: Form) -> pyvips.Image:
             shown: Image.Image = image if image.mode == "I" else image.convert("I")
             wide = pyvips.Image.new_from_memory(shown.tobytes(), *shown.size, 1, "int")
             return wide.cast("ushort").copy(interpretation="grey16")
+        case "I;16" if _stored_bits(image) == _PACKED_BITS:
+            packed = _copied(image, form)
+            return (packed * (_FULL_16 / 4095)).rint().cast("ushort").copy(interpretation="grey16")
         case "LAB":
             shown = _lab_to_rgb(image)
         case mode:
             shown = image if mode == form.mode else image.convert(form.mode)
     return _copied(shown, form)
+
+
+def _stored_bits(image: Image.Image) -> int:
+    """Return the bits a band of a TIFF, which Pillow does not spread over its own depth, else 0."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(_BITS_PER_SAMPLE, (0,))[0])
 
 
 def _copied(image: Image.Image, form: Form) -> pyvips.Image:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pixmill.codecs.spec import Scan
 from pixmill.header import Header, Metadata, Space
 from pixmill.imaging import icc
-from pixmill.imaging.errors import ImagingError, imaging_error, translated, translating
+from pixmill.imaging.complaints import complaints_of_pillow
+from pixmill.imaging.errors import ImagingError, imaging_error, parsing_failure, translating
 from pixmill.imaging.exif import exif_bytes, exif_orientation
 from pixmill.imaging.load import (
     is_oriented_by_loader,
@@ -22,6 +23,7 @@ from pixmill.imaging.load import (
 )
 from pixmill.imaging.pillow import form_of, opened_by_pillow
 from pixmill.imaging.sources import Source, reading, size_of
+from pixmill.imaging.trim import trimmed
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
 
@@ -84,13 +86,15 @@ def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
         with reading(source) as file:
             file_bytes = size_of(file)
             scan = _scanned(spec, file, file_bytes, can_fail=not damage)
-        if is_through_pillow(spec, is_animated=bool(scan.is_animated)):
+        source = trimmed(source, spec, scan.oversized)
+        is_beyond = scan.is_beyond_loader
+        if is_beyond or is_through_pillow(spec, is_animated=bool(scan.is_animated)):
             header = _from_pillow(source, spec, scan, file_bytes)
         else:
             fail_on = "none" if damage else "error"
             header = _from_vips(source, spec, scan, file_bytes, fail_on=fail_on)
     _check_size(header)
-    return replace(header, damage=damage)
+    return replace(header, damage=damage, oversized=scan.oversized)
 
 
 def _scanned(spec: CodecSpec, file: object, file_bytes: int, *, can_fail: bool) -> Scan:
@@ -101,7 +105,7 @@ def _scanned(spec: CodecSpec, file: object, file_bytes: int, *, can_fail: bool) 
     except ValueError as error:
         if not can_fail:
             return Scan()
-        raise ImagingError(translated(error, Stage.READ)) from error
+        raise ImagingError(parsing_failure(error)) from error
     if scan.defect and can_fail:
         raise imaging_error(FailureKind.CORRUPT, Stage.READ, scan.defect)
     return scan
@@ -151,7 +155,11 @@ def _from_vips(
 
 
 def _from_pillow(source: Source, spec: CodecSpec, scan: Scan, file_bytes: int) -> Header:
-    with reading(source) as file, opened_by_pillow(file, spec) as image:
+    with (
+        complaints_of_pillow(),
+        reading(source) as file,
+        opened_by_pillow(file, spec) as image,
+    ):
         form = form_of(image)
         width_px, height_px = image.size
         pages = _pillow_pages(image, scan)
@@ -177,6 +185,7 @@ def _from_pillow(source: Source, spec: CodecSpec, scan: Scan, file_bytes: int) -
             is_progressive=bool(scan.is_progressive),
             is_subsampled=bool(scan.is_subsampled),
             has_gain_map=scan.has_gain_map,
+            is_beyond_loader=scan.is_beyond_loader,
         )
 
 

@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from pixmill.sandbox.confining import Offer, confine, offered
 from pixmill.sandbox.grants import Grants, library_paths
-from pixmill.sandbox.limits import limit_file
+from pixmill.sandbox.limits import limit_cpu, limit_file
 
-__all__ = ["Grants", "Offer", "confine", "library_paths", "limit_file", "offered"]
+__all__ = ["Grants", "Offer", "confine", "library_paths", "limit_cpu", "limit_file", "offered"]
