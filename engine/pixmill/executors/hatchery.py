@@ -104,15 +104,16 @@ class NurseryHatchery:
     _ended: dict[int, int] = field(default_factory=dict)
 
     def hatch(self) -> Hatchling:
-        """Fork a worker; the first one starts the nursery, and a dead nursery is replaced."""
-        while True:
-            is_first = self._process is None
+        """Fork a worker; the first one starts the nursery, and a dead nursery is replaced once."""
+        try:
             try:
                 return self._forked()
-            except OSError as error:
-                if is_first or not self._has_ended():
-                    message = f"cannot start a worker: {error.strerror or error}"
-                    raise RunError(message) from error
+            except OSError:
+                if not self._has_ended():
+                    raise
+            return self._forked()
+        except OSError as error:
+            raise RunError(f"cannot start a worker: {error.strerror or error}") from error
 
     def _forked(self) -> Hatchling:
         if self._process is None or self._process.poll() is not None:
