@@ -256,7 +256,7 @@ def test_a_disc_that_is_really_full_is_survived(place: str, tmp_path: Path) -> N
         report = told(commanded(source, out, "--json", *words))
         expected = "no space left on device: make room" if place == "output" else "journal cannot"
         assert expected in report["fatal"]
-        assert 0 < len(digests(out)) < 150
+        assert len(digests(out)) < 150
         assert temporary_files(out) == []
         subprocess.run(["mount", "-o", "remount,size=50m", str(small)], check=True)
         assert commanded(source, out, *words).returncode == ExitCode.OK

@@ -373,3 +373,16 @@ def test_processes_are_named_to_the_collector(photos: Path, tmp_path: Path) -> N
     """Peak memory counts the whole tree: more than this process alone."""
     ended = ran(photos, tmp_path / "out")
     assert ended.summary.peak_memory_bytes > psutil.Process().memory_full_info().pss
+
+
+def test_workers_that_cannot_start_end_the_run_in_good_order(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The summary says why, nothing is counted as failed, and the next run makes everything."""
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.executable", "/bin/false")
+        ended = ran(photos, tmp_path / "out")
+    assert "cannot start a worker" in ended.summary.fatal
+    assert (ended.summary.failed, ended.summary.is_interrupted) == (0, False)
+    assert not left_running()
+    assert len(ran(photos, tmp_path / "out").outcomes) == len(SOUND)

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from faults.recording import deeds, recorded
 from pixmill.errors import RunError
+from pixmill.settings import Durability
+from pixmill.storage.durability import syncer
 from pixmill.storage.local import Destination, copy_into, read_head, write_all
 
 if TYPE_CHECKING:
@@ -247,3 +250,22 @@ def test_a_head_is_read_without_waiting(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         read_head(str(tmp_path / "link"), can_follow=False)
     assert read_head(str(tmp_path / "link"), can_follow=True).size_bytes == 5000
+
+
+def test_a_folder_that_was_removed_needs_no_flush(tmp_path: Path) -> None:
+    """Somebody who tidies up the output meanwhile does not end the run."""
+    (tmp_path / "file").write_bytes(b"")
+    sync = syncer(str(tmp_path), Durability.FULL)
+    sync({"gone/deep", "file", ""})
+
+
+def test_new_folders_are_flushed_into_those_above_once(tmp_path: Path) -> None:
+    """The names of a result's folders last as it does, and cost nothing the second time."""
+    (tmp_path / "out" / "a" / "b").mkdir(parents=True)
+    with recorded(str(tmp_path / "log")):
+        sync = syncer(str(tmp_path / "out"), Durability.FULL)
+        for _ in range(2):
+            sync({"a/b"})
+    flushed = [str(each.folder) for each in deeds(tmp_path / "log")]  # type: ignore[union-attr]
+    assert sorted(flushed[:3]) == [str(tmp_path / each) for each in ("out", "out/a", "out/a/b")]
+    assert flushed[3:] == [str(tmp_path / "out/a/b")]

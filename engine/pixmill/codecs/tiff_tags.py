@@ -87,7 +87,8 @@ def first_short(file: BinaryIO, field: Field) -> int:
     if field.number:
         return field.number
     order: Literal["little", "big"] = "little" if read_up_to(file, 0, 1) == b"I" else "big"
-    return int.from_bytes(read_up_to(file, min(field.offset, _MAX_OFFSET), 2), order)
+    end = file.seek(0, io.SEEK_END)
+    return int.from_bytes(read_up_to(file, min(field.offset, end), 2), order)
 
 
 def _read_directory(file: BinaryIO, layout: _Layout) -> Directory:

@@ -114,15 +114,16 @@ class NurseryHatchery:
     _ended: dict[int, int] = field(default_factory=dict)
 
     def hatch(self, note: int | None = None) -> Hatchling:
-        """Fork a worker; the first one starts the nursery, and a dead nursery is replaced."""
-        while True:
-            is_first = self._process is None
+        """Fork a worker; the first one starts the nursery, and a dead nursery is replaced once."""
+        try:
             try:
                 return self._forked(note)
-            except OSError as error:
-                if is_first or not self._has_ended():
-                    message = f"cannot start a worker: {error.strerror or error}"
-                    raise RunError(message) from error
+            except OSError:
+                if not self._has_ended():
+                    raise
+            return self._forked(note)
+        except OSError as error:
+            raise RunError(f"cannot start a worker: {error.strerror or error}") from error
 
     def _forked(self, named: int | None) -> Hatchling:
         if self._process is None or self._process.poll() is not None:

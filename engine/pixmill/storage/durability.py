@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import posixpath
@@ -52,7 +53,12 @@ class _Folders:
         if len(self.known) > _KNOWN_FOLDERS:
             self.known.clear()
         for folder in relative | self._above(relative):
-            with reachable(os.path.join(self.root, folder, ".")) as short:
+            # what somebody has removed meanwhile is missed by the next run, and made again; what
+            # may be written and not read cannot be flushed
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError),
+                reachable(os.path.join(self.root, folder, ".")) as short,
+            ):
                 flushed(short)
 
     def _above(self, relative: set[str]) -> set[str]:
