@@ -73,7 +73,7 @@ def archive(root: Path, *names: str, size_px: int = 48) -> Path:
 
 def ran(
     source: Path,
-    destination: Path,
+    destination: Path | None,
     *,
     recipe: Recipe = HALVED,
     settings: Settings = TWO_WORKERS,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pyvips
 
-from pixmill.imaging import icc
-from pixmill.imaging.errors import translated
+from pixmill.imaging import icc, probe
+from pixmill.imaging.errors import ImagingError, translated
 from pixmill.milling import mill
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.planning import Limits
@@ -19,6 +19,8 @@ from pixmill.recipe import Operation, Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pixmill.header import Header
 
 _TO_PNG = Recipe(operations=frozenset({Operation.CONVERT}), target_format="png", lossless=True)
 
@@ -50,13 +52,31 @@ def test_a_length_beyond_the_file_takes_no_memory(
     assert failure.kind is FailureKind.CORRUPT
 
 
-def test_a_header_that_takes_all_memory_is_too_large(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file_bytes", [0, 1 << 30], ids=["cut", "whole"])
+def test_a_list_that_no_image_has_is_damage(tmp_path: Path, file_bytes: int) -> None:
     """A TIFF whose compression is a list of 268 million numbers is no want of memory."""
     fields = [(256, 3, 1, 8), (257, 3, 1, 8), (259, 3, 1 << 28, 8), (262, 3, 1, 1)]
     entries = b"".join(struct.pack("<HHII", *one) for one in fields)
     path = tmp_path / "lying.tiff"
     path.write_bytes(b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + entries + bytes(99))
+    if file_bytes:
+        os.truncate(path, file_bytes)  # a hole, so that the numbers lie within the file
     failure = mill(str(path), "tiff", _TO_PNG, Limits(10**8), lease=lambda _cost: None)
+    assert isinstance(failure, Failed)
+    assert failure.kind is FailureKind.CORRUPT
+
+
+def test_a_header_that_takes_all_memory_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read within a header's allowance is refused, and not for want of memory."""
+
+    def greedy(*_arguments: object, **_named: object) -> Header:
+        failure = Failed(FailureKind.MEMORY, Stage.READ, "not enough memory")
+        raise ImagingError(failure)
+
+    monkeypatch.setattr(probe, "probe", greedy)
+    failure = mill(str(tmp_path), "png", _TO_PNG, Limits(10**8), lease=lambda _cost: None)
     assert isinstance(failure, Failed)
     assert failure.kind is FailureKind.TOO_LARGE
     assert "header" in failure.message
@@ -78,13 +98,14 @@ def test_a_header_that_takes_all_memory_is_too_large(tmp_path: Path) -> None:
 )
 def test_a_message_of_several_lines_is_told_by_its_first(detail: str, message: str) -> None:
     """What goes on with a line before says nothing alone."""
-    assert translated(pyvips.Error("unable to call", detail), Stage.READ).message == message
+    told = translated(pyvips.Error("unable to call", detail), Stage.READ).message
+    assert told == f"expected a sound header, found a damaged one: {message}"
 
 
 def test_a_message_is_told_whole() -> None:
     """Only the name of who speaks is left out, no part of what is said."""
     failure = translated(OSError("Incomplete header: 7 bytes"), Stage.READ)
-    assert failure.message == "incomplete header: 7 bytes"
+    assert failure.message.endswith("found a damaged one: incomplete header: 7 bytes")
 
 
 def test_an_offset_that_cannot_be_is_told_in_words() -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from faults.recording import LOG, Committed, FlushedFolder, Made, deeds, recorded
+from pixmill import api
 from pixmill.executors.inline import InlineExecutor
 from pixmill.journal.place import place_of
 from pixmill.journal.store import opened_to_read
@@ -115,6 +117,43 @@ def test_output_and_state_are_there_to_stay_before_anything_is_published(
         assert FlushedFolder(base) in run.deeds[at:first]
 
 
+def test_a_power_cut_in_place_loses_no_original(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every moment each original is there under one of its names; a rerun and undo find it."""
+    originals = digests(source)
+    base = tmp_path / "disc"
+    shutil.copytree(source, base / "out")
+    settings = replace(settings_of(Durability.FULL), in_place=True, backup=str(base / "kept"))
+    disc = Disc(base)
+    with recorded(str(base / "deeds.log")):
+        monkeypatch.setenv(LOG, str(base / "deeds.log"))
+        ran(base / "out", None, recipe=OLDER, settings=settings, mill="faults.recording:mill")
+    run = Recorded(source, disc, deeds(base / "deeds.log"), digests(base / "out"))
+    inline_runs(monkeypatch)
+    for number in range(CUTS):
+        place = tmp_path / str(number)
+        run.cut(number, place)
+        found = {*digests(place / "out").values(), *digests(place / "kept").values()}
+        assert set(originals.values()) <= found, number
+        again = replace(settings, backup=str(place / "kept"))
+        outcomes = ran(place / "out", None, recipe=OLDER, settings=again).outcomes
+        assert not any(each.failure for each in outcomes), number
+        assert digests(place / "out") == run.expected, number
+        assert temporary_files(place) == [], number
+        endings = {each.ending for each in api.undo(place / "out", backup=place / "kept")}
+        assert endings == {api.Undoing.RESTORED}, number
+        assert digests(place / "out") == originals, number
+
+
+def inline_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs made in this process: fifty of them take seconds."""
+    monkeypatch.setattr(
+        "pixmill.run.LocalExecutor",
+        lambda setup, hands: InlineExecutor(setup),  # noqa: ARG005
+    )
+
+
 @pytest.mark.parametrize("is_again", [False, True], ids=["fresh", "again"])
 @pytest.mark.parametrize("durability", [Durability.FULL, Durability.BATCH])
 def test_a_power_cut_at_any_moment_is_survived(
@@ -128,10 +167,7 @@ def test_a_power_cut_at_any_moment_is_survived(
     settings = settings_of(durability)
     before = digests(source)
     run = record(source, tmp_path / "disc", settings, is_again=is_again)
-    monkeypatch.setattr(  # 50 runs in seconds
-        "pixmill.run.LocalExecutor",
-        lambda setup, hands: InlineExecutor(setup),  # noqa: ARG005
-    )
+    inline_runs(monkeypatch)
     for number in range(CUTS):
         place = tmp_path / str(number)
         run.cut(number, place)
