@@ -1,8 +1,9 @@
 """Kills, faults and resumes for a given time, each drawn by chance; `make chaos` runs it.
 
 Every round strikes a run with one affliction of `tests/havoc.py`, resumes it, and compares all that
-is there with an undisturbed run. `--kills 50` kills the coordinator alone, then the whole group, so
-many times each. Exit code 1 and a folder to look at where a promise is broken.
+is there with an undisturbed run: half the time into another tree, half of it in place, where undo
+must then bring every original back. `--kills 50` kills the coordinator alone, then the whole group,
+so many times each, in both. Exit code 1 and a folder to look at where a promise is broken.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from havoc import AFFLICTIONS, Havoc
+from havoc import AFFLICTIONS, ELSEWHERE_ONLY, Havoc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def drawn(rng: random.Random, seconds: float) -> Iterator[str]:
+def drawn(rng: random.Random, seconds: float, afflictions: list[str]) -> Iterator[str]:
     """Yield afflictions until the time is up, each as often as any other."""
     deadline_s = time.monotonic() + seconds
     while True:
-        for affliction in rng.sample(list(AFFLICTIONS), len(AFFLICTIONS)):
+        for affliction in rng.sample(afflictions, len(afflictions)):
             if time.monotonic() >= deadline_s:
                 return
             yield affliction
@@ -67,10 +68,13 @@ def main() -> int:
     print(f"seed {args.seed}", flush=True)
     rng = random.Random(args.seed)
     folder = Path(tempfile.mkdtemp(prefix="pixmill-chaos-"))
-    havoc = Havoc(folder / "all", rng)
-    rounds = killed(args.kills) if args.kills else drawn(rng, args.seconds)
-    if not survived(havoc, rounds):
-        return 1
+    for name, is_in_place in (("tree", False), ("in-place", True)):
+        print(f"-- {name}", flush=True)
+        havoc = Havoc(folder / name, rng, is_in_place=is_in_place)
+        struck = [one for one in AFFLICTIONS if not (is_in_place and one in ELSEWHERE_ONLY)]
+        rounds = killed(args.kills) if args.kills else drawn(rng, args.seconds / 2, struck)
+        if not survived(havoc, rounds):
+            return 1
     shutil.rmtree(folder)
     return 0
 

@@ -21,6 +21,7 @@ from faults.command import CLOCK, MILL
 from faults.disc import FAULTS
 from faults.plugin import MARKERS
 from faults.vanishing import AWAY, brought_back
+from pixmill import api
 from pixmill.journal.place import place_of
 from pixmill.journal.store import opened_to_read
 from runs import TESTS, archive, digests, temporary_files, until
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["AFFLICTIONS", "Havoc"]
+__all__ = ["AFFLICTIONS", "ELSEWHERE_ONLY", "Havoc"]
 
 _NAMES: Final = (
     *(f"{number % 4}/{number:02}.{('jpg', 'png', 'webp')[number % 3]}" for number in range(30)),
@@ -52,10 +53,12 @@ class Havoc:
     Args:
         folder: An empty folder for everything.
         rng: Decides.
+        is_in_place: Whether runs replace the sources, which undo must bring back. Default: false.
     """
 
     folder: Path
     rng: random.Random
+    is_in_place: bool = False
     source: Path = field(init=False)
     out: Path = field(init=False)
     _sources: dict[str, tuple[str, int]] = field(init=False)
@@ -68,6 +71,7 @@ class Havoc:
         self.source = archive(self.folder / "in", *_NAMES)
         self._sources = _seen(self.source)
         self.out = self.folder / "reference"
+        self._lay_out()
         assert self.begun().wait(_PATIENCE_S) == 0
         self._expected = _seen(self.out)
         assert len(self._expected) == len(_NAMES)
@@ -83,7 +87,9 @@ class Havoc:
 
     def begun(self, *flags: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start the command in a session of its own."""
-        places = (str(self.source), str(self.out))
+        places: tuple[str, ...] = (str(self.source), str(self.out))
+        if self.is_in_place:
+            places = (str(self.out), "--in-place", "--backup", str(self.kept))
         log: IO[bytes] = (self.folder / "stderr").open("wb")
         with log:
             return subprocess.Popen(
@@ -126,15 +132,27 @@ class Havoc:
             time.sleep(0.002)
         return process.poll() is None
 
+    @property
+    def kept(self) -> Path:
+        """Where originals go that are replaced."""
+        return self.out.with_suffix(".kept")
+
+    def _lay_out(self) -> None:
+        """Begin with an empty output, or with the sources themselves where they are replaced."""
+        for folder in (self.out, self.kept, place_of(str(self.out)).journal.parent):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self.is_in_place:
+            shutil.copytree(self.source, self.out)
+
     def _published(self) -> int:
-        return sum(path.is_file() for path in self.out.rglob("[!.]*.*"))
+        done = self.kept if self.is_in_place else self.out
+        return sum(path.is_file() for path in done.rglob("[!.]*.*"))
 
     def _spoil(self) -> None:
         """Begin anew, or lose some of the results that are there."""
         (self.folder / "markers" / "attempts").unlink(missing_ok=True)
-        if self.rng.random() < 0.5 or not self.out.exists():
-            shutil.rmtree(self.out, ignore_errors=True)
-            shutil.rmtree(place_of(str(self.out)).journal.parent, ignore_errors=True)
+        if self.is_in_place or self.rng.random() < 0.5 or not self.out.exists():
+            self._lay_out()
             return
         for path in sorted(self.out.rglob("*.*")):
             if path.is_file() and self.rng.random() < 0.7:
@@ -153,6 +171,14 @@ class Havoc:
         assert journal is not None
         assert journal.counts() == {"optimized": len(_NAMES)}
         journal.close(None)
+        if self.is_in_place:
+            self._judge_undoing()
+
+    def _judge_undoing(self) -> None:
+        endings = {each.ending for each in api.undo(self.out)}
+        assert endings == {api.Undoing.RESTORED}, endings
+        assert _seen(self.out) == self._sources, "an original was not brought back as it was"
+        assert list(self.kept.rglob("*")) == [], "something is left among the backups"
 
 
 def _seen(folder: Path) -> dict[str, tuple[str, int]]:
@@ -268,6 +294,9 @@ def _back_in_time(havoc: Havoc) -> str:
     assert (last.ended_s or 0.0) < last.started_s
     return f"it ended {last.started_s - (last.ended_s or 0.0):.0f} s before it began, {told}"
 
+
+ELSEWHERE_ONLY: Final = frozenset({"vanishing", "changing"})
+"""Afflictions that touch sources themselves: in place there would be nothing to compare with."""
 
 AFFLICTIONS: Final[dict[str, Callable[[Havoc], str]]] = {
     "coordinator killed": _coordinator_killed,

@@ -23,6 +23,20 @@ def havoc(tmp_path_factory: pytest.TempPathFactory) -> Havoc:
     return Havoc(tmp_path_factory.mktemp("havoc") / "all", random.Random(3))
 
 
+@pytest.fixture(scope="module")
+def havoc_in_place(tmp_path_factory: pytest.TempPathFactory) -> Havoc:
+    """Return the same, with runs that replace their sources."""
+    folder = tmp_path_factory.mktemp("havoc-in-place")
+    return Havoc(folder / "all", random.Random(3), is_in_place=True)
+
+
+@pytest.mark.parametrize("affliction", ["coordinator killed", "group killed", "disc"])
+def test_an_affliction_in_place_is_survived(affliction: str, havoc_in_place: Havoc) -> None:
+    """The next run ends as if nothing had happened, and undo brings back every original."""
+    havoc_in_place.rng.seed(affliction)
+    havoc_in_place.strike(affliction)
+
+
 @pytest.mark.parametrize("affliction", _HERE)
 def test_an_affliction_is_survived(affliction: str, havoc: Havoc) -> None:
     """The same bytes and times, no source touched, nothing lost, left over or left running."""

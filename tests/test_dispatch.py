@@ -310,6 +310,16 @@ def test_a_file_past_its_deadline_is_a_timeout() -> None:
     assert StartWorker(0) in commands
 
 
+def test_asking_again_does_not_stop_the_clock_again() -> None:
+    """A worker asks once a job: one that goes on asking is overdue like any other."""
+    dispatcher = _dispatcher()
+    _tell(dispatcher, *_found(0), WorkerReady(0))
+    for now_s in (1.0, 2.0, 3.0):
+        _tell(dispatcher, CostKnown(0, 0, 11), now_s=now_s)
+    assert dispatcher.next_due_s == 6.0, "granted at 1.0, once"
+    assert KillWorker(0, "it took too long") in _tell(dispatcher, Tick(), now_s=6.0)
+
+
 def test_a_file_that_ended_while_its_worker_was_killed_is_done() -> None:
     """Last words count: the file is done, and the next one was hit by mistake, so goes back."""
     dispatcher = _dispatcher()

@@ -180,8 +180,9 @@ class Dispatcher:
 
     def _cost_known(self, event: CostKnown) -> None:
         slot = self._slots[event.slot]
-        if slot.jobs and slot.jobs[0].number == event.number and slot.overdue is None:
-            slot.deadline_s = None
+        is_of_hand = bool(slot.jobs) and slot.jobs[0].number == event.number
+        if is_of_hand and slot.overdue is None and not slot.has_asked:
+            slot.has_asked, slot.deadline_s = True, None
             self._waiting.append(event)
 
     def _job_ended(self, event: JobEnded) -> None:
@@ -193,6 +194,7 @@ class Dispatcher:
         slot.is_fresh = False
         slot.is_bloated = event.resident_bytes > self.rules.resident_bytes
         slot.lease_bytes = self.rules.base_bytes if slot.jobs else 0
+        slot.has_asked = False
         if slot.overdue is None:
             slot.deadline_s = self._now_s + self.rules.timeout_s if slot.jobs else None
             slot.state = State.BUSY if slot.jobs else State.IDLE

@@ -152,8 +152,8 @@ def _made(  # noqa: PLR0913 - as `mill`
         return _bombed(error.failure) if limits.is_enforced else error.failure
     if isinstance(plan, Failed):
         return plan
-    lease.take(plan.cost_bytes)
     try:
+        lease.take(plan.cost_bytes)
         with _contained(limits, plan.cost_bytes):
             return _Mill(source, recipe, plan, spool_folder).made()
     except ImagingError as error:

@@ -35,6 +35,7 @@ class Slot:
         state: What its worker is doing.
         jobs: What the worker holds, the one in hand first.
         lease_bytes: Memory it may hold.
+        has_asked: Whether it has asked for the job in hand: once a job, for asking stops its clock.
         deadline_s: When it is overdue; `None` while it waits for a grant or has nothing to do.
         overdue: Number of the job for whose sake it was killed.
         is_fresh: Whether it has ended no job yet.
@@ -45,6 +46,7 @@ class Slot:
     state: State = State.EMPTY
     jobs: deque[Job] = field(default_factory=deque)
     lease_bytes: int = 0
+    has_asked: bool = False
     deadline_s: float | None = None
     overdue: int | None = None
     is_fresh: bool = True
