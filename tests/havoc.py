@@ -81,9 +81,9 @@ class Havoc:
         """Let an affliction strike a run, judge what comes of the next, and tell what happened."""
         self._spoil()
         happened = AFFLICTIONS[affliction](self)
-        left = len(_seen(self.out)) if self.out.exists() else 0
+        left = self._published()
         self._judge()
-        return f"{affliction}: {happened}, {left} of {len(_NAMES)} files were there"
+        return f"{affliction}: {happened}, {left} of {len(_NAMES)} files were done"
 
     def begun(self, *flags: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start the command in a session of its own."""

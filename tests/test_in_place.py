@@ -462,6 +462,8 @@ def test_the_command_line_works_in_place_and_undoes(folder: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"]["backup"] == kept
     assert digests(folder) != before
+    listed = command("runs", str(folder)).stdout
+    assert f"in place, originals in {kept}" in listed
     told = command("undo", str(folder), "--dry-run")
     assert "3 originals would be restored" in told.stdout
     undone_ = command("undo", str(folder), "--json")

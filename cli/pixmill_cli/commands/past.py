@@ -93,7 +93,11 @@ def _told(run: "PastRun") -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_s))
     ending = run.ending or "under way, or killed"
     counts = ", ".join(f"{count} {name}" for name, count in run.counts.items())
-    return f"run {run.number}  {since}  {ending}: {counts}  from {printable(run.source)}"
+    place = f"from {printable(run.source)}"
+    if run.is_in_place:
+        kept = f"originals in {printable(run.backup)}" if run.backup else "no originals kept"
+        place = f"in place, {kept}"
+    return f"run {run.number}  {since}  {ending}: {counts}  {place}"
 
 
 def _document(run: "PastRun") -> "dict[str, Json]":
@@ -108,4 +112,6 @@ def _document(run: "PastRun") -> "dict[str, Json]":
         "ending": run.ending or None,
         "totals": run.counts,
         "bytes": {"read": run.bytes_read, "written": run.bytes_written},
+        "in_place": run.is_in_place,
+        "backup": run.backup or None,
     }

@@ -113,6 +113,8 @@ class PastRun:
     counts: dict[str, int]
     bytes_read: int
     bytes_written: int
+    is_in_place: bool
+    backup: str
 
 
 @dataclass(slots=True)
@@ -253,7 +255,8 @@ class Journal:
         """Return every run, the oldest first."""
         rows = self.connection.execute(
             "SELECT id, source, fingerprint, version, pid, started_s, ended_s, ending, "
-            "optimized, kept, skipped, failed, bytes_read, bytes_written FROM runs ORDER BY id"
+            "optimized, kept, skipped, failed, bytes_read, bytes_written, is_in_place, backup "
+            "FROM runs ORDER BY id"
         )
         return [_past_run(row) for row in rows]
 
@@ -413,6 +416,8 @@ def _past_run(row: tuple[Any, ...]) -> PastRun:
         counts={word: count or 0 for word, count in zip(words, row[8:12], strict=True)},
         bytes_read=row[12] or 0,
         bytes_written=row[13] or 0,
+        is_in_place=bool(row[14]),
+        backup=os.fsdecode(row[15] or b""),
     )
 
 
