@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from pixmill.diagnosis import Finding, diagnosed, is_sound
 from pixmill.errors import ImageError, OptionError, RunError
 from pixmill.journal.place import place_of
-from pixmill.journal.store import Journal, PastRun, opened_to_read
+from pixmill.journal.rows import PastRun
+from pixmill.journal.store import Journal, opened_to_read
 from pixmill.machine import available_memory_bytes
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.protocol import DEFAULT_MILL

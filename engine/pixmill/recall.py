@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pixmill.journal.store import STARTED
+from pixmill.journal.rows import STARTED
 from pixmill.model import Failed, FailureKind, SkipReason, SourceRef, Stage, Status
 from pixmill.settings import Redo
 from pixmill.storage.originals import digest_at
@@ -17,7 +17,8 @@ from pixmill.storage.originals import digest_at
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pixmill.journal.store import Journal, Record
+    from pixmill.journal.rows import Record
+    from pixmill.journal.store import Journal
     from pixmill.settings import Settings
     from pixmill.storage.local import Destination
     from pixmill.walking import Met

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from pixmill.journal.rows import digest_bytes, telling
 from pixmill.model import Status
 
 if TYPE_CHECKING:
@@ -38,33 +39,6 @@ _DOUBTS: Final = """SELECT files.path, run, runs.backup, files.backup, size_byte
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
-    """An original that a run has replaced.
-
-    Attributes:
-        path: Its name, relative to the root.
-        run: The run.
-        backup_root: Absolute path of the folder of backups, empty where none were kept.
-        backup: Its name there, empty where none was kept.
-        size_bytes: Its size.
-        mtime_ns: Its modification time, nanoseconds since the epoch.
-        digest: SHA-256 of its content, hexadecimal.
-        written_bytes: Size of the result in its place.
-        written_digest: SHA-256 of that.
-    """
-
-    path: str
-    run: int
-    backup_root: str
-    backup: str
-    size_bytes: int
-    mtime_ns: int
-    digest: str
-    written_bytes: int
-    written_digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Doubt:
     """A file that a run was about to replace, or had just replaced, when it ended without a word.
 
@@ -86,6 +60,21 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaced(Doubt):
+    """An original that a run has replaced.
+
+    Attributes:
+        digest: SHA-256 of its content, hexadecimal.
+        written_bytes: Size of the result in its place.
+        written_digest: SHA-256 of that.
+    """
+
+    digest: str
+    written_bytes: int
+    written_digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Originals:
     """The part of a journal that speaks of replaced originals.
 
@@ -97,16 +86,19 @@ class Originals:
 
     def doubts(self) -> list[Doubt]:
         """Return every file that runs in place have left in doubt."""
-        return [_doubt(row) for row in self.connection.execute(_DOUBTS)]
+        with telling("read"):
+            return [_doubt(row) for row in self.connection.execute(_DOUBTS)]
 
     def doubt_of(self, path: str) -> Doubt | None:
         """Return what is known of one file in doubt, or nothing where it is none."""
-        row = self.connection.execute(f"{_DOUBTS} AND path = ?", (os.fsencode(path),)).fetchone()
+        with telling("read"):
+            found = self.connection.execute(f"{_DOUBTS} AND path = ?", (os.fsencode(path),))
+            row = found.fetchone()
         return None if row is None else _doubt(row)
 
     def settle(self, replaced: Replaced) -> None:
         """Note that a file in doubt had been replaced."""
-        with self.connection:
+        with telling("written"), self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
             self.connection.execute(ADD_REPLACED, replaced_row(replaced))
             self.connection.execute(
@@ -123,17 +115,18 @@ class Originals:
 
     def replaced(self) -> Iterator[list[Replaced]]:
         """Yield what was replaced, file by file, each time that it was, the oldest first."""
-        rows = self.connection.execute(
-            "SELECT path, run, runs.backup, originals.backup, size_bytes, mtime_ns, digest, "
-            "written_bytes, written_digest FROM originals JOIN runs ON runs.id = run "
-            "ORDER BY path, run"
-        )
-        for _, group in groupby(map(_replaced, rows), key=lambda each: each.path):
-            yield list(group)
+        with telling("read"):
+            rows = self.connection.execute(
+                "SELECT path, run, runs.backup, originals.backup, size_bytes, mtime_ns, digest, "
+                "written_bytes, written_digest FROM originals JOIN runs ON runs.id = run "
+                "ORDER BY path, run"
+            )
+            for _, group in groupby(map(_replaced, rows), key=lambda each: each.path):
+                yield list(group)
 
     def forget(self, undone: list[Replaced]) -> None:
         """Forget that a file was replaced in these runs, and that it needs nothing more."""
-        with self.connection:
+        with telling("written"), self.connection:
             self.connection.execute("BEGIN IMMEDIATE")
             for each in undone:
                 path = os.fsencode(each.path)
@@ -171,14 +164,6 @@ def replaced_row(replaced: Replaced) -> tuple[object, ...]:
         digest_bytes(replaced.written_digest),
         time.time(),
     )
-
-
-def digest_bytes(digest: str) -> bytes:
-    """Return a digest as it is kept; nothing for what is none, for it is a worker's word."""
-    try:
-        return bytes.fromhex(digest)
-    except ValueError:
-        return b""
 
 
 def _replaced(row: tuple[Any, ...]) -> Replaced:

@@ -15,17 +15,24 @@ import posixpath
 import sqlite3
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
-from pixmill.journal.originals import (
-    ADD_REPLACED,
-    Originals,
-    digest_bytes,
-    replaced_in,
-    replaced_row,
-)
+from pixmill.journal.originals import ADD_REPLACED, Originals, replaced_in, replaced_row
 from pixmill.journal.place import is_network
+from pixmill.journal.rows import (
+    LOOKUP_ROWS,
+    STARTED,
+    UPSERT,
+    ended_row,
+    lookup,
+    past_run,
+    record,
+    started_row,
+    stored,
+    telling,
+    told,
+)
 from pixmill.journal.schema import is_older, migrate
 from pixmill.model import SkipReason, Status
 
@@ -33,88 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from pixmill.model import Job, Outcome, SourceRef
+    from pixmill.journal.rows import PastRun, Record, Row
+    from pixmill.model import Job, Outcome
     from pixmill.reporting import RunFacts, Summary
 
-__all__ = ["STARTED", "Journal", "PastRun", "Record", "opened", "opened_to_read"]
+__all__ = ["Journal", "opened", "opened_to_read"]
 
-STARTED: Final = "started"
 _BATCH_ROWS: Final = 512
 _BATCH_S: Final = 1.0
-# What a failed attempt leaves standing at the destination stays pixmill's own.
-_UPSERT: Final = """INSERT INTO files (path, size_bytes, mtime_ns, codec, fingerprint, outcome,
-    destination, written_bytes, kind, message, attempts, run, ended_s, digest, written_digest,
-    backup, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes,
-    mtime_ns = excluded.mtime_ns, codec = excluded.codec, fingerprint = excluded.fingerprint,
-    outcome = excluded.outcome, destination = COALESCE(excluded.destination, destination),
-    written_bytes = excluded.written_bytes, kind = excluded.kind, message = excluded.message,
-    attempts = excluded.attempts, run = excluded.run, ended_s = excluded.ended_s,
-    digest = excluded.digest, written_digest = excluded.written_digest, backup = excluded.backup,
-    number = excluded.number, downs = CASE WHEN excluded.outcome = 'started'
-    OR excluded.kind = 'quarantined' THEN downs ELSE 0 END"""
-_LOOKUP: Final = """SELECT path, size_bytes, mtime_ns, codec, fingerprint, outcome, destination,
-    written_bytes, digest, written_digest, downs FROM files WHERE path IN"""
-_LOOKUP_ROWS: Final = 256
-_Row: TypeAlias = tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the journal knows of one source.
-
-    Attributes:
-        size_bytes: Its size when it was made.
-        mtime_ns: Its modification time then.
-        codec: What it was recognised as.
-        fingerprint: Fingerprint of the recipe it was made under.
-        outcome: How it ended; `started` where the run ended first.
-        destination: What was published, relative to the destination root, or empty.
-        written_bytes: Size of that.
-        digest: SHA-256 of the source, hexadecimal, where it was asked for; else empty.
-        written_digest: SHA-256 of what was published, likewise.
-        downs: How many runs have ended without a word with it in their hands.
-    """
-
-    size_bytes: int
-    mtime_ns: int
-    codec: str
-    fingerprint: str
-    outcome: str
-    destination: str
-    written_bytes: int
-    digest: str = ""
-    written_digest: str = ""
-    downs: int = 0
-
-    def is_of(self, source: SourceRef) -> bool:
-        """Return whether a source is still the one that this speaks of."""
-        return self.size_bytes == source.size_bytes and self.mtime_ns == source.mtime_ns
-
-    def is_result(self, source: SourceRef) -> bool:
-        """Return whether a source is what was put in place of the one that this speaks of."""
-        is_made = self.outcome == Status.OPTIMIZED
-        is_alike = self.written_bytes == source.size_bytes and self.mtime_ns == source.mtime_ns
-        return is_made and is_alike
-
-
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """One run in the journal."""
-
-    number: int
-    source: str
-    fingerprint: str
-    version: str
-    pid: int
-    started_s: float
-    ended_s: float | None
-    ending: str
-    counts: dict[str, int]
-    bytes_read: int
-    bytes_written: int
-    is_in_place: bool
-    backup: str
 
 
 @dataclass(slots=True)
@@ -131,22 +64,22 @@ class Journal:
     _run: int = 0
     _fingerprint: str = ""
     _is_in_place: bool = False
-    _rows: list[_Row] = field(default_factory=list)
-    _replaced: list[_Row] = field(default_factory=list)
+    _rows: list[Row] = field(default_factory=list)
+    _replaced: list[Row] = field(default_factory=list)
     _folders: set[str] = field(default_factory=set)
     _due_s: float = 0.0
 
     def begin(self, facts: RunFacts, version: str) -> None:
         """Note that a run begins."""
         self._fingerprint, self._is_in_place = facts.fingerprint, facts.is_in_place
-        with _telling("written"):
+        with telling("written"):
             cursor = self.connection.execute(
                 "INSERT INTO runs (is_in_place, backup, source, recipe, fingerprint, version, "
                 "pid, started_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     facts.is_in_place,
                     os.fsencode(facts.backup),
-                    _stored(facts.source),
+                    stored(facts.source),
                     json.dumps(facts.recipe),
                     facts.fingerprint,
                     version,
@@ -167,7 +100,7 @@ class Journal:
         To be called before a run begins.
         """
         marks = ", ".join("?" * len(numbers))
-        with _telling("written"):
+        with telling("written"):
             self.connection.execute(
                 f"UPDATE files SET downs = downs + 1 WHERE number IN ({marks}) AND outcome = ? "  # noqa: S608 - marks alone
                 "AND run = (SELECT MAX(id) FROM runs) "
@@ -178,22 +111,22 @@ class Journal:
     def records_of(self, paths: Sequence[str]) -> dict[str, Record]:
         """Return what is known of some sources, by path; many at once cost least."""
         known = {}
-        for start in range(0, len(paths), _LOOKUP_ROWS):
-            keys = {os.fsencode(path): path for path in paths[start : start + _LOOKUP_ROWS]}
-            with _telling("read"):
-                for key, *columns in self.connection.execute(*_lookup([*keys])):
-                    known[keys[key]] = _record(columns)
+        for start in range(0, len(paths), LOOKUP_ROWS):
+            keys = {os.fsencode(path): path for path in paths[start : start + LOOKUP_ROWS]}
+            with telling("read"):
+                for key, *columns in self.connection.execute(*lookup([*keys])):
+                    known[keys[key]] = record(columns)
         return known
 
     def start(self, jobs: list[Job]) -> None:
         """Note, for good, that what appears at these jobs' destinations will be pixmill's own."""
-        self._write([self._started_row(job) for job in jobs])
+        self._write([started_row(job, self._run, self._fingerprint) for job in jobs])
 
     def end(self, outcome: Outcome) -> None:
         """Note how a source ended, with the next batch; what was never made is not noted."""
         if outcome.status is Status.SKIPPED and outcome.reason is not SkipReason.LARGER:
             return
-        self._rows.append(self._ended_row(outcome))
+        self._rows.append(ended_row(outcome, self._run, self._fingerprint))
         if self._is_in_place and outcome.destination is not None:
             self._replaced.append(replaced_row(replaced_in(outcome, self._run)))
         if outcome.destination is not None:
@@ -249,7 +182,7 @@ class Journal:
             (str(Status.FAILED),),
         )
         for path, kind, message, attempts in rows:
-            yield os.fsdecode(path), kind, _told(message), attempts
+            yield os.fsdecode(path), kind, told(message), attempts
 
     def runs(self) -> list[PastRun]:
         """Return every run, the oldest first."""
@@ -258,47 +191,7 @@ class Journal:
             "optimized, kept, skipped, failed, bytes_read, bytes_written, is_in_place, backup "
             "FROM runs ORDER BY id"
         )
-        return [_past_run(row) for row in rows]
-
-    def _started_row(self, job: Job) -> _Row:
-        source = job.source
-        return (
-            os.fsencode(source.path),
-            source.size_bytes,
-            source.mtime_ns,
-            source.codec,
-            self._fingerprint,
-            STARTED,
-            os.fsencode(job.destination),
-            *(0, None, None, 0),
-            self._run,
-            time.time(),
-            *(None, None),
-            os.fsencode(job.backup),
-            job.number,
-        )
-
-    def _ended_row(self, outcome: Outcome) -> _Row:
-        failure = outcome.failure
-        return (
-            os.fsencode(outcome.path),
-            outcome.bytes_read,
-            outcome.mtime_ns,
-            outcome.codec,
-            self._fingerprint,
-            str(outcome.status),
-            None if outcome.destination is None else os.fsencode(outcome.destination),
-            outcome.bytes_written,
-            None if failure is None else str(failure.kind),
-            None if failure is None else _stored(failure.message),
-            outcome.attempts,
-            self._run,
-            time.time(),
-            digest_bytes(outcome.digest) or None,
-            digest_bytes(outcome.written_digest) or None,
-            os.fsencode(outcome.backup),
-            None,
-        )
+        return [past_run(row) for row in rows]
 
     def _sync(self) -> None:
         """Bring what is noted to the disc.
@@ -318,11 +211,11 @@ class Journal:
     def _forget(self) -> None:
         self._rows, self._replaced, self._folders = [], [], set()
 
-    def _write(self, rows: Sequence[_Row], replaced: Sequence[_Row] = ()) -> None:
-        with _telling("written"):
+    def _write(self, rows: Sequence[Row], replaced: Sequence[Row] = ()) -> None:
+        with telling("written"):
             self.connection.execute("BEGIN")
             try:
-                self.connection.executemany(_UPSERT, rows)
+                self.connection.executemany(UPSERT, rows)
                 self.connection.executemany(ADD_REPLACED, replaced)
                 self.connection.execute("COMMIT")
             except sqlite3.Error:
@@ -347,78 +240,6 @@ class Journal:
                 self._run,
             ),
         )
-
-
-def _stored(text: str) -> str | bytes:
-    """Return a text as SQLite takes it: one that names what is no UTF-8 as bytes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
-    return text
-
-
-def _told(stored: str | bytes) -> str:
-    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
-
-
-def _lookup(keys: list[bytes]) -> tuple[str, list[bytes | None]]:
-    """Return a statement that looks up all keys, and its parameters.
-
-    Padded with NULL, which no path is, to a power of two: there are few statements to prepare.
-    For 256 files one takes 2.6 us a file, looked up one by one they take 6.9.
-    """
-    size = 1 << (len(keys) - 1).bit_length()
-    marks = ", ".join("?" * size)
-    return f"{_LOOKUP} ({marks})", [*keys, *[None] * (size - len(keys))]
-
-
-def _record(columns: Sequence[Any]) -> Record:
-    size_bytes, mtime_ns, codec, fingerprint, outcome, *rest = columns
-    destination, written_bytes, digest, written_digest, downs = rest
-    return Record(
-        size_bytes=size_bytes,
-        mtime_ns=mtime_ns,
-        codec=codec,
-        fingerprint=fingerprint,
-        outcome=outcome,
-        destination=os.fsdecode(destination or b""),
-        written_bytes=written_bytes,
-        digest=digest.hex() if digest else "",
-        written_digest=written_digest.hex() if written_digest else "",
-        downs=downs,
-    )
-
-
-@contextlib.contextmanager
-def _telling(deed: str) -> Iterator[None]:
-    """Turn what sqlite3 raises into trouble of the run, and say what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise RunError(
-            f"the journal cannot be {deed}: {error}; make room for it, look at its disc or name "
-            f"another with --journal, then run again"
-        ) from error
-
-
-def _past_run(row: tuple[Any, ...]) -> PastRun:
-    words = ("optimized", "kept", "skipped", "failed")
-    return PastRun(
-        number=row[0],
-        source=_told(row[1]),
-        fingerprint=row[2],
-        version=row[3],
-        pid=row[4],
-        started_s=row[5],
-        ended_s=row[6],
-        ending=row[7] or "",
-        counts={word: count or 0 for word, count in zip(words, row[8:12], strict=True)},
-        bytes_read=row[12] or 0,
-        bytes_written=row[13] or 0,
-        is_in_place=bool(row[14]),
-        backup=os.fsdecode(row[15] or b""),
-    )
 
 
 def opened(path: Path, sync: Callable[[set[str]], None]) -> Journal:
