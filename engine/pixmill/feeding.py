@@ -117,7 +117,7 @@ class Feeder:
         try:
             head = self._head(path, met)
         except OSError as error:
-            return _failed(SourceRef(met.path, 0, 0, ""), os_failure(error, Stage.READ))
+            return Outcome.failed(SourceRef(met.path, 0, 0, ""), os_failure(error, Stage.READ))
         name = recognised(head.content)
         source = SourceRef(met.path, head.size_bytes, head.mtime_ns, name, head.inode)
         if not head.is_regular:
@@ -141,11 +141,11 @@ class Feeder:
         if source.codec and source.size_bytes > self.settings.max_file_bytes:
             size = format_size(source.size_bytes)
             message = f"the file has {size}, and more is allowed only by --max-file-size"
-            return _failed(source, Failed(FailureKind.TOO_LARGE, Stage.READ, message))
+            return Outcome.failed(source, Failed(FailureKind.TOO_LARGE, Stage.READ, message))
         if source.codec and not codec(source.codec).can_read:
             title = codec(source.codec).title
             message = f"{title} is recognised and cannot be read by this release"
-            return _failed(source, Failed(FailureKind.UNSUPPORTED, Stage.READ, message))
+            return Outcome.failed(source, Failed(FailureKind.UNSUPPORTED, Stage.READ, message))
         if source.codec:
             return source
         return self._other(source)
@@ -157,7 +157,7 @@ class Feeder:
         if claimed and (not wanted or claimed in wanted):
             title = codec(claimed).title
             message = f"the name says {title}, the content is no image that pixmill knows"
-            return _failed(source, Failed(FailureKind.CORRUPT, Stage.READ, message))
+            return Outcome.failed(source, Failed(FailureKind.CORRUPT, Stage.READ, message))
         if self.settings.copy_others:
             return source
         return _skipped(source, SkipReason.NOT_AN_IMAGE)
@@ -166,13 +166,13 @@ class Feeder:
         source = named.source
         left = self.recall.left(source, named.destination)
         if isinstance(left, Failed):
-            return _failed(source, left)
+            return Outcome.failed(source, left)
         if left is not None:
             return _skipped(source, left)
         if self.settings.in_place:
             return self._job_in_place(source)
         if (refused := self._refused(named)) is not None:
-            return _failed(source, refused)
+            return Outcome.failed(source, refused)
         record = self.recall.of(source.path)
         is_own = record is not None and record.destination == named.destination
         may_replace = is_own or self.settings.if_exists is IfExists.OVERWRITE
@@ -216,7 +216,7 @@ class Feeder:
         if self.settings.if_exists is IfExists.SKIP:
             return _skipped(source, SkipReason.EXISTS)
         message = "a file stands at its destination: use --if-exists skip or overwrite"
-        return _failed(source, Failed(FailureKind.EXISTS, Stage.PLAN, message))
+        return Outcome.failed(source, Failed(FailureKind.EXISTS, Stage.PLAN, message))
 
 
 def _notes(named: Named) -> tuple[str, ...]:
@@ -240,17 +240,6 @@ def _skipped(source: SourceRef, reason: SkipReason) -> Outcome:
     )
 
 
-def _failed(source: SourceRef, failure: Failed) -> Outcome:
-    return Outcome(
-        path=source.path,
-        status=Status.FAILED,
-        codec=source.codec,
-        bytes_read=source.size_bytes,
-        mtime_ns=source.mtime_ns,
-        failure=failure,
-    )
-
-
 def _unlisted(trouble: Trouble) -> Outcome:
     failure = os_failure(trouble.error, Stage.WALK)
-    return _failed(SourceRef(trouble.path or ".", 0, 0, ""), failure)
+    return Outcome.failed(SourceRef(trouble.path or ".", 0, 0, ""), failure)

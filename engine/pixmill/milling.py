@@ -19,14 +19,14 @@ from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.sources import reading
-from pixmill.imaging.verify import Expected, duration_ms, is_still, is_transparent
+from pixmill.imaging.verify import Expected, meant
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.planning import metadata_kept, planned, target_of
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
-from pixmill.strategies.search import highest_fitting
+from pixmill.strategies.search import highest_fitting, unreachable
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
@@ -299,7 +299,11 @@ class _Mill:
         if fitting:
             return fitting[0]
         lossy = next((each for each in encodings if each.quality is not None), None)
-        return self._unreachable(lowest_bytes, None) if lossy is None else self._searched(lossy)
+        return (
+            unreachable(self.plan.target, lowest_bytes, cap_bytes, None)
+            if lossy is None
+            else self._searched(lossy)
+        )
 
     def _searched(self, encoding: Encoding) -> _Candidate | Failed:
         cap_bytes = self.recipe.max_size_bytes or 0
@@ -318,24 +322,8 @@ class _Mill:
         curve = codec(self.plan.target).size_curve
         found = highest_fitting(size_of, cap_bytes, low=low, high=high, curve=curve)
         if found.quality is None:
-            return self._unreachable(found.lowest_bytes, low)
+            return unreachable(self.plan.target, found.lowest_bytes, cap_bytes, low)
         return kept.get(found.quality) or self._encoded(_at(encoding, found.quality))
-
-    def _unreachable(self, lowest_bytes: int, low: int | None) -> Failed:
-        title = codec(self.plan.target).title
-        best = format_size(lowest_bytes)
-        cap = format_size(self.recipe.max_size_bytes or 0)
-        if low is None:
-            message = (
-                f"{title} has no quality to search and takes {best}, more than {cap}: "
-                f"use --target-format webp, avif or jpg, or add --resize"
-            )
-        else:
-            message = (
-                f"even quality {low} takes {best}, more than {cap}: "
-                f"raise --max-size, lower --min-quality or add --resize"
-            )
-        return Failed(FailureKind.UNREACHABLE, Stage.ENCODE, message)
 
     def _candidate(self, encoding: Encoding) -> _Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette."""
@@ -365,7 +353,7 @@ class _Mill:
         self.notes += [note for note in notes_of(image) if note not in self.notes]
         if self.plan.is_pinned:
             self.pixels = image = load.pinned(image)
-        self.expected = self.expected or _expected(image, self.plan)
+        self.expected = self.expected or meant(image, self.plan)
         return image
 
     def _kept(self) -> Product:
@@ -402,24 +390,6 @@ def _kept(header: Header, target: str, encodes: int = 0, notes: tuple[str, ...] 
         content_bytes=header.file_bytes,
         encodes=encodes,
         notes=notes,
-    )
-
-
-def _expected(image: pyvips.Image, plan: Plan) -> Expected:
-    """Return what a result must turn out to be, as the finished image says it."""
-    if not plan.has_alpha:
-        shows_through: bool | None = False
-    else:
-        shows_through = is_transparent(image) if plan.is_pinned else None
-    return Expected(
-        width_px=plan.width_px,
-        height_px=plan.height_px,
-        pages=plan.pages,
-        duration_ms=duration_ms(image, plan.pages) if plan.pages > 1 else 0,
-        is_still=plan.pages > 1 and plan.is_pinned and is_still(image, plan.pages),
-        is_transparent=shows_through,
-        profile=metadata.profile_of(image),
-        orientation=metadata.orientation_of(image),
     )
 
 

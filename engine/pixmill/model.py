@@ -219,3 +219,19 @@ class Outcome:
     written_digest: str = ""
     backup: str = ""
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def failed(
+        cls, source: SourceRef, failure: Failed, *, attempts: int = 1, notes: tuple[str, ...] = ()
+    ) -> Outcome:
+        """Return the outcome of a source that failed."""
+        return cls(
+            path=source.path,
+            status=Status.FAILED,
+            codec=source.codec,
+            bytes_read=source.size_bytes,
+            mtime_ns=source.mtime_ns,
+            failure=failure,
+            attempts=attempts,
+            notes=notes,
+        )

@@ -194,16 +194,7 @@ class Publisher:
 
 def failed(job: Job, failure: Failed) -> Outcome:
     """Return the outcome of a job that failed."""
-    return Outcome(
-        path=job.source.path,
-        status=Status.FAILED,
-        codec=job.source.codec,
-        bytes_read=job.source.size_bytes,
-        mtime_ns=job.source.mtime_ns,
-        failure=failure,
-        attempts=job.attempt,
-        notes=job.notes,
-    )
+    return Outcome.failed(job.source, failure, attempts=job.attempt, notes=job.notes)
 
 
 def _check_unchanged(hand: InHand, product: Product | Failed) -> None:

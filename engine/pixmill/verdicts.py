@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pixmill.model import Failed, FailureKind, Outcome, Stage, Status
+from pixmill.model import Failed, FailureKind, Outcome, Stage
 
 if TYPE_CHECKING:
     from pixmill.model import Job
@@ -89,13 +89,5 @@ class Patience:
 
 def failed(job: Job, kind: FailureKind, message: str) -> Outcome:
     """Return the outcome of a job that cost its worker."""
-    return Outcome(
-        path=job.source.path,
-        status=Status.FAILED,
-        codec=job.source.codec,
-        bytes_read=job.source.size_bytes,
-        mtime_ns=job.source.mtime_ns,
-        failure=Failed(kind, Stage.PROCESS, message),
-        attempts=job.attempt,
-        notes=job.notes,
-    )
+    failure = Failed(kind, Stage.PROCESS, message)
+    return Outcome.failed(job.source, failure, attempts=job.attempt, notes=job.notes)

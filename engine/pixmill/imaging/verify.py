@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.imaging.errors import ImagingError, translating
 from pixmill.imaging.load import vips_opened
+from pixmill.imaging.metadata import orientation_of, profile_of
 from pixmill.imaging.probe import probe
 from pixmill.model import Stage
 from pixmill.registry import codec
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from pixmill.header import Header
     from pixmill.imaging.sources import Source
+    from pixmill.plan import Plan
 
-__all__ = ["Expected", "difference", "duration_ms", "is_still", "is_transparent"]
+__all__ = ["Expected", "difference", "duration_ms", "is_still", "is_transparent", "meant"]
 
 _OPAQUE, _FAINT = 1.0, 0.25
 _SHALLOW, _DEEP = 255, 65535
@@ -53,6 +55,24 @@ class Expected:
     is_transparent: bool | None = False
     profile: str = ""
     orientation: int = 1
+
+
+def meant(image: pyvips.Image, plan: Plan) -> Expected:
+    """Return what a result must turn out to be, as the finished image says it."""
+    if not plan.has_alpha:
+        shows_through: bool | None = False
+    else:
+        shows_through = is_transparent(image) if plan.is_pinned else None
+    return Expected(
+        width_px=plan.width_px,
+        height_px=plan.height_px,
+        pages=plan.pages,
+        duration_ms=duration_ms(image, plan.pages) if plan.pages > 1 else 0,
+        is_still=plan.pages > 1 and plan.is_pinned and is_still(image, plan.pages),
+        is_transparent=shows_through,
+        profile=profile_of(image),
+        orientation=orientation_of(image),
+    )
 
 
 def difference(source: Source, codec_name: str, expected: Expected) -> str:

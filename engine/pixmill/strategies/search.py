@@ -12,10 +12,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pixmill.model import Failed, FailureKind, Stage
+from pixmill.registry import codec
+from pixmill.units import format_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Found", "highest_fitting"]
+__all__ = ["Found", "highest_fitting", "unreachable"]
 
 # The deepest dip measured: 1.3% (WebP), 0.07% (JPEG) over 5,000 steps each
 # (research/metrics-and-models.md, section 4).
@@ -121,3 +125,25 @@ def highest_fitting(
     if above + 1 <= high and search.sizes[above] <= target_bytes * _MAX_DIP:
         best = above + 1 if search.fits(above + 1) else below
     return Found(best, min(search.sizes.values()), len(search.sizes))
+
+
+def unreachable(target: str, lowest_bytes: int, cap_bytes: int, low: int | None) -> Failed:
+    """Return the failure of an image that no quality brings under its cap.
+
+    Args:
+        target: Codec it was to be written with.
+        lowest_bytes: The smallest that was made.
+        cap_bytes: The cap.
+        low: The lowest quality that was allowed; `None` where there is no quality to search.
+    """
+    best, cap = format_size(lowest_bytes), format_size(cap_bytes)
+    message = (
+        f"even quality {low} takes {best}, more than {cap}: "
+        f"raise --max-size, lower --min-quality or add --resize"
+    )
+    if low is None:
+        message = (
+            f"{codec(target).title} has no quality to search and takes {best}, more than {cap}: "
+            f"use --target-format webp, avif or jpg, or add --resize"
+        )
+    return Failed(FailureKind.UNREACHABLE, Stage.ENCODE, message)
