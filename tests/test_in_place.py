@@ -232,6 +232,20 @@ def test_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
     assert (folder / "a.jpg").read_bytes() == before
 
 
+def test_undo_waits_for_nobody(folder: Path, tmp_path: Path) -> None:
+    """While a run works on a folder, undo is refused, with the run's process; so is the reverse."""
+    ran(folder, settings(tmp_path / "kept"))
+    undoing = api.undo(folder)
+    next(undoing)
+    with pytest.raises(pixmill.RunError, match=f"process {os.getpid()}"):
+        ran(folder, settings(tmp_path / "kept"))
+    list(undoing)
+    with pixmill.optimize(folder, None, settings=settings(tmp_path / "kept")) as run:
+        next(run)
+        with pytest.raises(pixmill.RunError, match=f"process {os.getpid()}"):
+            list(api.undo(folder))
+
+
 def test_one_file_can_be_named(folder: Path, tmp_path: Path) -> None:
     """One file is replaced and brought back alone."""
     before = state(folder)

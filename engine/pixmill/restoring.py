@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pixmill.errors import RunError
 from pixmill.journal.lock import Lock
 from pixmill.journal.originals import Replaced
 from pixmill.journal.store import opened
@@ -75,9 +76,13 @@ def settled(originals: Originals, root: str, outcome: Outcome) -> Outcome:
         root: Absolute path that files are relative to.
         outcome: How it seems to have ended.
     """
-    if outcome.failure is None or (doubt := originals.doubt_of(outcome.path)) is None:
+    if outcome.failure is None:
         return outcome
-    replaced = _as_replaced(doubt, root)
+    try:
+        doubt = originals.doubt_of(outcome.path)
+    except RunError:  # the journal's next commit tells; this file must be counted all the same
+        return outcome
+    replaced = None if doubt is None else _as_replaced(doubt, root)
     if replaced is None:
         return outcome
     return replace(
