@@ -54,7 +54,7 @@ RECIPE = Recipe(
 )
 UNIQUE = 8
 PHOTOS = 40  # enough that starting the workers does not decide
-ROUNDS = 2
+ROUNDS = 3
 
 
 def cpu_s() -> float:
