@@ -72,5 +72,5 @@ sample: setup ## make the bundled sample anew from ../shared/corpora
 	$(BIN)/python bench/make_sample.py
 
 clean: ## remove what make made
-	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
+	rm -rf $(VENV) out out.pixmill build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
