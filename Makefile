@@ -12,7 +12,7 @@ OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types perf soak chaos fuzz bench bench-memory sample clean
+.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory sample clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
+
+oracles: ## install what tests compare with, as root: ImageMagick, ffmpeg, exiftool (Debian)
+	@.ci/oracles
 
 run: setup ## optimise IN (a bundled sample) into OUT with ARGS
 	@$(BIN)/pixmill optimize "$(IN)" "$(OUT)" $(ARGS) || { code=$$?; \

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 from corpora import CORPORA, corpus_files, needs_corpora
 from imaging_cases import animated_png, encoding_for, made, plan_for, reread
 from pixmill.header import Header
+from pixmill.imaging.colour import to_eight_bits
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.load import opened, pinned
@@ -292,3 +293,10 @@ def test_a_broken_promise_is_refused() -> None:
     """An image that is not of the planned size does not leave."""
     with pytest.raises(ImagingError):
         _run(_flat(10, 10, [1]), size=(11, 10))
+
+
+def test_signed_bytes_keep_their_bright_tones() -> None:
+    """Signed grey bytes are read as the bits they are, as Pillow does; a cast made them black."""
+    signed = pyvips.Image.new_from_memory(bytes([0, 100, 127, 128, 255]), 5, 1, 1, "char")
+    shown = to_eight_bits(signed.copy(interpretation="b-w"))
+    assert [shown(x, 0)[0] for x in range(5)] == [0, 100, 127, 128, 255]

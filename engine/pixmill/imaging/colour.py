@@ -119,7 +119,8 @@ def _unsigned(image: pyvips.Image) -> pyvips.Image:
         case "short":
             return image.cast("ushort")
         case "char":
-            return image.cast("uchar")
+            # Pillow too reads the bits as they are: a cast turned every tone above 127 black
+            return image.copy(format="uchar")
         case _:
             return image
 
