@@ -79,6 +79,8 @@ class Scan:
         oversized: Those that are too large, inflated, to be read.
         has_gain_map: Whether an Ultra HDR gain map is attached.
         is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
+        unsupported: Why the decoding library would fail on a sound file or show it wrongly, or
+            empty.
         defect: Why the structure shows the file to be damaged, or empty.
     """
 
@@ -95,6 +97,7 @@ class Scan:
     oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
     is_beyond_loader: bool = False
+    unsupported: str = ""
     defect: str = ""
 
 

@@ -16,6 +16,7 @@ from pixmill.codecs.spec import Library
 from pixmill.header import Space
 from pixmill.imaging.errors import imaging_error
 from pixmill.imaging.exif import exif_bytes, with_exif
+from pixmill.imaging.pam import registered
 from pixmill.model import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ _FORMS: Final = {
     "HSV": _RGB,
     "LAB": _RGB,
 }
+
+
+registered()
 
 
 @contextmanager

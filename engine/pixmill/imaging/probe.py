@@ -86,6 +86,8 @@ def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
         with reading(source) as file:
             file_bytes = size_of(file)
             scan = _scanned(spec, file, file_bytes, can_fail=not damage)
+        if scan.unsupported:
+            raise imaging_error(FailureKind.UNSUPPORTED, Stage.READ, scan.unsupported)
         source = trimmed(source, spec, scan.oversized)
         is_beyond = scan.is_beyond_loader
         if is_beyond or is_through_pillow(spec, is_animated=bool(scan.is_animated)):

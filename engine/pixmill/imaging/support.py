@@ -14,6 +14,7 @@ import pyvips
 from PIL import Image
 
 from pixmill.codecs.spec import Library
+from pixmill.imaging.pam import registered
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
@@ -66,6 +67,7 @@ def _can_read(spec: CodecSpec) -> bool:
             return _has_operation(f"{spec.loader}_source")
         case Library.PILLOW:
             Image.init()
+            registered()
             return spec.pillow_format in Image.OPEN
         case Library.PI_HEIF:
             return importlib.util.find_spec("pi_heif") is not None
