@@ -114,7 +114,7 @@ class CodecSpec:
         recognises: Whether the first 4096 bytes of a file (fewer in a shorter one) are this format.
         loader: libvips operation that decodes a file (`jpegload`), or empty.
         saver: libvips operation that encodes to a buffer (`jpegsave_buffer`), or empty.
-        extra: pixmill extra that brings the reader (`heif`), or empty.
+        extra: pixmill extra that brings the reader (`jxl`), or empty.
         pillow_format: Name that Pillow gives the format (`BMP`), or empty.
         fallback: Codec that `keep` writes when this one cannot be written.
         is_vector: Whether it has no pixels of its own (SVG).

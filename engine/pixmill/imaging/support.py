@@ -86,9 +86,6 @@ def _version(library: Library) -> str:
         case Library.PILLOW:
             return importlib.metadata.version("pillow")
         case Library.PI_HEIF:
-            try:
-                return importlib.metadata.version("pi-heif")
-            except importlib.metadata.PackageNotFoundError:
-                return ""
+            return importlib.metadata.version("pi-heif")
         case Library.NONE:
             return ""
