@@ -117,6 +117,8 @@ class CodecSpec:
         extra: pixmill extra that brings the reader (`jxl`), or empty.
         pillow_format: Name that Pillow gives the format (`BMP`), or empty.
         fallback: Codec that `keep` writes when this one cannot be written.
+        is_on_request: Whether it is written where it is named alone: `keep` takes its fallback,
+            since browsers do not show it, or the fallback is smaller at no loss.
         is_vector: Whether it has no pixels of its own (SVG).
         supports_alpha: Whether it stores alpha.
         supports_animation: Whether it stores animations.
@@ -158,6 +160,7 @@ class CodecSpec:
     extra: str = ""
     pillow_format: str = ""
     fallback: str = "png"
+    is_on_request: bool = False
     is_vector: bool = False
     supports_alpha: bool = True
     supports_animation: bool = False

@@ -34,6 +34,7 @@ __all__ = [
     "opened",
     "pinned",
     "png_exif",
+    "read_back",
     "reopened",
     "vips_opened",
 ]
@@ -97,9 +98,15 @@ def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
         ImagingError: It cannot be decoded.
     """
     spec = codec(codec_name)
-    options: dict[str, int | float] = {"n": -1} if spec.loader in _PAGED else {}
     with translating(Stage.DECODE):
-        return vips_opened(encoded, spec, options).copy_memory()
+        return read_back(encoded, spec, is_paged=spec.loader in _PAGED).copy_memory()
+
+
+def read_back(source: Source, spec: CodecSpec, *, is_paged: bool) -> pyvips.Image:
+    """Open what pixmill wrote, all pages stacked, with whichever library reads it."""
+    if is_through_pillow(spec, is_animated=False):
+        return _through_pillow(source, spec, 1)
+    return vips_opened(source, spec, {"n": -1} if is_paged else {})
 
 
 def vips_opened(

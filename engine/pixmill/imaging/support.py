@@ -49,7 +49,7 @@ def support(spec: CodecSpec) -> Support:
         hint = f"pip install 'pixmill[{spec.extra}]'"
     return Support(
         can_read=can_read,
-        can_write=spec.writer is Library.VIPS and _has_operation(spec.saver),
+        can_write=_can_write(spec),
         library=f"{spec.reader} {_version(spec.reader)}".strip() if can_read else "",
         hint=hint,
     )
@@ -72,6 +72,17 @@ def _can_read(spec: CodecSpec) -> bool:
         case Library.PI_HEIF:
             return importlib.util.find_spec("pi_heif") is not None
         case Library.NONE:
+            return False
+
+
+def _can_write(spec: CodecSpec) -> bool:
+    match spec.writer:
+        case Library.VIPS:
+            return _has_operation(spec.saver)
+        case Library.PILLOW:
+            Image.init()
+            return spec.pillow_format in Image.SAVE
+        case Library.PI_HEIF | Library.NONE:
             return False
 
 
