@@ -9,7 +9,7 @@ from pathlib import Path
 
 from formats_page import PAGE, page
 from pixmill.codecs.abilities import abilities
-from pixmill.registry import codec, codecs
+from pixmill.registry import codec, codecs, writable_names
 
 COMMAND = str(Path(sys.executable).with_name("pixmill"))
 
@@ -17,6 +17,12 @@ COMMAND = str(Path(sys.executable).with_name("pixmill"))
 def test_the_page_is_up_to_date() -> None:
     """engine/FORMATS.md is what `make formats-page` writes."""
     assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_as_many_formats_as_promised() -> None:
+    """At least 25 are read and 8 are written, none of them by an extra."""
+    assert len([spec for spec in codecs() if spec.can_read and not spec.extra]) >= 25
+    assert len(writable_names()) >= 8
 
 
 def test_abilities_are_told_in_words() -> None:

@@ -307,6 +307,8 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
     if header.pages > load.pages:
         word = "frames" if header.is_animated else "pages"
         notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
+    if codec(header.codec).preview is not None:
+        notes.append(f"made from the preview that the {codec(header.codec).title} file embeds")
     if header.damage:
         notes.append(f"salvaged: {header.damage}")
     if missed := _missed(header, context.recipe):

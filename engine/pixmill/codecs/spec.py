@@ -15,6 +15,7 @@ from pixmill.header import MAX_METADATA_BYTES, Metadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pixmill.codecs.raw_preview import Preview
     from pixmill.header import Header
     from pixmill.recipe import Effort
 
@@ -138,6 +139,8 @@ class CodecSpec:
             qualities 1, 10, 20 ... 90, 95, 100; seeds the search for a size.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
+        preview: Where the picture lies that stands for a file which no library here decodes;
+            `None` where a format is its own picture. Loader and scan are then that picture's.
         can_stream: Whether a file with this header is decoded in strips; `None` for never.
         decode_cost: Bytes of memory that decoding holds beyond the worker's base, for a header
             and a shrink-on-load factor.
@@ -178,6 +181,7 @@ class CodecSpec:
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
+    preview: Callable[[BinaryIO, int], Preview | None] | None = None
     can_stream: Callable[[Header], bool] | None = None
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
