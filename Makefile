@@ -12,7 +12,7 @@ OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory sample clean
+.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory sample formats-page clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py 
 
 sample: setup ## make the bundled sample anew from ../shared/corpora
 	$(BIN)/python bench/make_sample.py
+
+formats-page: setup ## write engine/FORMATS.md from the codecs' records
+	$(BIN)/python bench/formats_page.py
 
 clean: ## remove what make made
 	rm -rf $(VENV) out out.pixmill build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
+from raws import raw_with
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -203,4 +205,15 @@ BOMBS: Final[dict[str, Callable[[], bytes]]] = {
     "plain.jp2": _jp2,
     "still.avif": _avif,
     "drawn.svg": _svg,
+    "inside.raw": lambda: raw_with(_jpg()),
+    "plain.sun": lambda: struct.pack(">8I", 0x59A66A95, 60_000, 60_000, 24, 0, 1, 0, 0) + bytes(64),
+    "plain.xbm": lambda: (
+        b"#define x_width 200000\n#define x_height 200000\nstatic char x_bits[] = {\n0x00, 0x00};\n"
+    ),
+    "plain.xpm": lambda: (
+        b'/* XPM */\nstatic char *x[] = {\n"200000 200000 1 1",\n"a c #ff0000",\n"aaaa"};\n'
+    ),
+    "plain.pam": lambda: (
+        b"P7\nWIDTH 200000\nHEIGHT 200000\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" + bytes(64)
+    ),
 }

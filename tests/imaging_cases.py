@@ -48,7 +48,7 @@ def codec_of(path: Path) -> str:
 
 def encoding_for(target: str) -> Encoding:
     """Return a fast encoding."""
-    is_lossy = target not in ("png", "gif", "tiff")
+    is_lossy = target not in ("png", "gif", "tiff", "bmp", "jp2")
     return Encoding(codec=target, quality=90 if is_lossy else None, effort=Effort.FAST)
 
 

@@ -58,6 +58,7 @@ def test_decoding_covers_what_was_measured(header: Header, shrink: int, measured
         (_full_chroma("webp", 92), 16_000_000, 267),
         (Encoding(codec="avif", quality=80, effort=Effort.BALANCED), 16_000_000, 422),
         (_full_chroma("avif", 50), 16_000_000, 681),
+        (Encoding(codec="jp2", quality=None, effort=Effort.FAST), 16_000_000, 648),
         (Encoding(codec="png", quality=80, effort=Effort.FAST, is_palette=True), 16_000_000, 107),
     ],
 )

@@ -15,7 +15,7 @@ from pixmill.registry import codec, codecs
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
 
-_PARSERS = ("jpg", "png", "webp", "gif", "tiff", "avif", "heic")
+_PARSERS = ("jpg", "png", "webp", "gif", "tiff", "avif", "heic", "pam", "xpm", "sun")
 _OPENINGS = {
     "jpg": b"\xff\xd8\xff",
     "png": b"\x89PNG\r\n\x1a\n",
@@ -24,6 +24,9 @@ _OPENINGS = {
     "tiff": b"II*\0\x08\0\0\0",
     "avif": b"\0\0\0\x18ftypavis\0\0\0\0msf1iso8",
     "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "pam": b"P7\nWIDTH 4\nHEIGHT 4\nDEPTH 3\nMAXVAL 255\nENDHDR\n",
+    "xpm": b'/* XPM */\nstatic char *x[] = {\n"4 4 1 1",\n"a c #ff0000",\n"aaaa",\n',
+    "sun": b"\x59\xa6\x6a\x95\0\0\0\4\0\0\0\4\0\0\0\x18",
 }
 _FUZZED = settings(
     max_examples=150, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]

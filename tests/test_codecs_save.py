@@ -11,6 +11,7 @@ import pytest
 import pyvips
 
 from pixmill.codecs.spec import Encoding
+from pixmill.imaging.encode import encoded
 from pixmill.recipe import Effort
 from pixmill.registry import codec, recognised, writable_names
 
@@ -22,11 +23,7 @@ def _image(bands: int = 3) -> pyvips.Image:
 
 
 def _saved(encoding: Encoding, image: pyvips.Image | None = None) -> bytes:
-    spec = codec(encoding.codec)
-    assert spec.save_options is not None
-    save = getattr(_image() if image is None else image, spec.saver)
-    data: bytes = save(keep="none", **spec.save_options(encoding))
-    return data
+    return encoded(_image() if image is None else image, encoding)
 
 
 def _encodings() -> list[Encoding]:

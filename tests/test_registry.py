@@ -45,10 +45,10 @@ def test_every_record_is_complete() -> None:
 
 def test_every_written_codec_has_what_writing_needs() -> None:
     """A codec that is written names a saver, options, a cost, and stores something exactly."""
-    assert writable_names() == ("jpg", "png", "webp", "gif", "tiff", "avif")
+    assert writable_names() == ("jpg", "png", "webp", "gif", "tiff", "avif", "bmp", "jp2")
     for name in writable_names():
         spec = codec(name)
-        assert spec.saver
+        assert spec.saver or spec.pillow_format
         assert spec.save_options
         assert spec.encode_cost
         assert spec.supports_lossy or spec.supports_lossless
@@ -120,6 +120,9 @@ def test_every_corpus_file_is_recognised_as_what_it_is() -> None:
         b"RIFF\x24\0\0\0WAVEfmt ",
         b"\0\1\0\0\0\x0f\0\x80\0\3\0\x70GPOS",
         b"II*\0"[:3],
+        b"#define WIDTH 40\n#define HEIGHT 30\nint main(void) {}\n",
+        b"/*" * 2048,
+        b"SIMPLE tests are the best",
     ],
 )
 def test_other_files_are_not_images(head: bytes) -> None:
@@ -149,6 +152,11 @@ def test_other_files_are_not_images(head: bytes) -> None:
         (bytes((0, 0, 2, *bytes(9), 64, 0, 64, 0, 24, 0x20)), "tga"),
         (bytes((5, 1, 1, 0, 0, 0, 1, 24, *bytes(4), 64, 0, 64, 0, 8, 0)), "tga"),
         (b"\xff\x0a\xfa\x7f", "jxl"),
+        (
+            b"/* made by hand */\n#define a_width 4\n#define a_height 4\nstatic char a_bits[] =",
+            "xbm",
+        ),
+        (b"SIMPLE  =                    T", "fits"),
     ],
 )
 def test_openings_are_recognised(head: bytes, name: str) -> None:

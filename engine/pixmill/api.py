@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
 from pixmill.errors import ImageError, OptionError, RunError
 from pixmill.journal.place import place_of
@@ -236,6 +237,11 @@ class FormatSupport:
     can_write: bool
     library: str
     hint: str
+
+    @property
+    def abilities(self) -> Abilities:
+        """What its record says of results in it, in words."""
+        return abilities(self.spec)
 
 
 def formats() -> list[FormatSupport]:

@@ -65,14 +65,16 @@ class Limits:
 def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
     """Return the record of the codec that a source of this codec is written with.
 
-    `keep` gives the source's own, or its record's fallback where pixmill cannot write it. A
+    `keep` gives the source's own, or its record's fallback where pixmill cannot write it or writes
+    it on request alone. A
     vector image under `keep` stays what it is until a size in pixels is asked for.
     """
     if recipe.target_format != KEEP_SOURCE_FORMAT:
         return codec(recipe.target_format)
     source = codec(codec_name)
     is_left = source.is_vector and recipe.resize is None
-    return source if source.can_write or is_left else codec(source.fallback)
+    is_kept = source.can_write and not source.is_on_request
+    return source if is_kept or is_left else codec(source.fallback)
 
 
 def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
@@ -305,6 +307,8 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
     if header.pages > load.pages:
         word = "frames" if header.is_animated else "pages"
         notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
+    if codec(header.codec).preview is not None:
+        notes.append(f"made from the preview that the {codec(header.codec).title} file embeds")
     if header.damage:
         notes.append(f"salvaged: {header.damage}")
     if missed := _missed(header, context.recipe):

@@ -31,6 +31,7 @@ __all__ = [
 _NAMES: Final = (
     *("jpg", "png", "webp", "gif", "tiff", "avif", "heic", "svg", "bmp", "ico", "cur", "icns"),
     *("tga", "psd", "pcx", "ppm", "sgi", "qoi", "dds", "jp2", "jxl", "pam", "raw"),
+    *("sun", "xbm", "xpm", "fits"),
 )
 
 _BY_FIRST_BYTE: Final[Mapping[int, tuple[str, ...]]] = {
@@ -41,6 +42,8 @@ _BY_FIRST_BYTE: Final[Mapping[int, tuple[str, ...]]] = {
     0x0A: ("pcx", "svg"),
     0xEF: ("svg",),
     **dict.fromkeys(b"\t\r\f\v <", ("svg",)),
+    ord("#"): ("xbm",),
+    ord("/"): ("xpm", "xbm"),
     ord("8"): ("psd",),
     ord("B"): ("bmp",),
     ord("D"): ("dds",),
@@ -50,6 +53,8 @@ _BY_FIRST_BYTE: Final[Mapping[int, tuple[str, ...]]] = {
     ord("M"): ("raw", "tiff"),
     ord("P"): ("ppm", "pam"),
     ord("R"): ("webp",),
+    ord("S"): ("fits",),
+    ord("Y"): ("sun",),
     ord("i"): ("icns",),
     ord("q"): ("qoi",),
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["formats"]
 
+_ABILITIES = ("holds", "metadata", "coding", "bits", "edge px", "keep")
 _LINUX_ONLY = (
     "not Linux: workers are spawned instead of forked from a server (about 12 MB more each), "
     "wrong memory estimates are not caught by RLIMIT_DATA, memory is measured as RSS, not PSS"
@@ -53,6 +54,10 @@ def _row(one: "FormatSupport") -> "dict[str, Json]":
         "lossless": spec.supports_lossless,
         "lossy": spec.supports_lossy,
         "default_quality": spec.default_quality if spec.supports_lossy else None,
+        "metadata": one.abilities.metadata,
+        "max_bits": spec.max_bits if spec.can_write else None,
+        "max_edge_px": spec.max_edge_px if spec.can_write else None,
+        "keep": one.abilities.keep,
     }
 
 
@@ -63,7 +68,7 @@ def _table(found: "Sequence[FormatSupport]", *, limits: "Sequence[str]") -> str:
     from pixmill_cli.tables import rendered  # noqa: PLC0415 - likewise
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("format", "name", "read", "write", "library", "writes", "quality", ""):
+    for title in ("format", "name", "read", "write", "library", *_ABILITIES, ""):
         table.add_column(title, no_wrap=title in ("format", "name"))
     for one in found:
         spec = one.spec
@@ -73,8 +78,7 @@ def _table(found: "Sequence[FormatSupport]", *, limits: "Sequence[str]") -> str:
             _mark(is_there=one.can_read, is_possible=spec.can_read),
             _mark(is_there=one.can_write, is_possible=spec.can_write),
             str(one.library),
-            _abilities(one) if spec.can_write else "",
-            str(spec.default_quality) if spec.supports_lossy and spec.can_write else "",
+            *_abilities(one),
             Text(one.hint, style="yellow"),
         )
     return rendered(table, *(Text(limit, style="yellow") for limit in limits))
@@ -86,11 +90,6 @@ def _mark(*, is_there: bool, is_possible: bool) -> str:
     return "[red]missing[/]" if is_possible else "[dim]no[/]"
 
 
-def _abilities(one: "FormatSupport") -> str:
-    spec = one.spec
-    words = {
-        "alpha": spec.supports_alpha,
-        "animation": spec.supports_animation,
-        "lossless": spec.supports_lossless,
-    }
-    return ", ".join(word for word, is_so in words.items() if is_so)
+def _abilities(one: "FormatSupport") -> tuple[str, ...]:
+    can = one.abilities
+    return (can.holds, can.metadata, can.coding, can.bits, can.edge, can.keep)

@@ -46,7 +46,6 @@ SPEC: Final = CodecSpec(
     suffixes=(".heic", ".heif", ".hif", ".heics", ".heifs"),
     reader=Library.PI_HEIF,
     recognises=_recognises,
-    extra="heif",
     pillow_format="HEIF",
     fallback="jpg",
     supports_lossy=True,

@@ -1,4 +1,4 @@
-"""The shape shared by formats that pixmill reads with Pillow and never writes."""
+"""The shape shared by formats that pixmill reads with Pillow; a record adds how it is written."""
 
 from __future__ import annotations
 

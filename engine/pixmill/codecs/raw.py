@@ -1,4 +1,4 @@
-"""Camera raw: recognised, so that a failure can name it; nothing here develops it.
+"""Camera raw: the largest JPEG that it embeds is read in its place; nothing here develops it.
 
 Many raws are TIFFs. Those whose first directory carries a mark that no scanner or editor leaves
 are claimed here; any doubt leaves a file to `tiff`.
@@ -7,10 +7,15 @@ are claimed here; any doubt leaves a file to `tiff`.
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from pixmill.codecs.jpg import SPEC as JPG
+from pixmill.codecs.raw_preview import MAX_PREVIEW_BYTES, largest_preview
 from pixmill.codecs.spec import CodecSpec, Library
 from pixmill.codecs.tiff_tags import SIGNATURES, directories
+
+if TYPE_CHECKING:
+    from pixmill.header import Header
 
 __all__ = ["SPEC"]
 
@@ -51,6 +56,12 @@ def _is_raw_tiff(head: bytes) -> bool:
     return make.startswith(_MAKERS_OF_TIFF_RAWS)
 
 
+def _decode_cost(header: Header, shrink: int) -> int:
+    """Add the preview, which is held, to what its decoder takes."""
+    own_bytes = JPG.decode_cost(header, shrink) if JPG.decode_cost else 0
+    return own_bytes + min(header.file_bytes, MAX_PREVIEW_BYTES)
+
+
 SPEC: Final = CodecSpec(
     name="raw",
     title="camera raw",
@@ -58,7 +69,14 @@ SPEC: Final = CodecSpec(
         *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".raf"),
         *(".rw2", ".orf", ".pef", ".mrw", ".x3f"),
     ),
-    reader=Library.NONE,
+    reader=Library.VIPS,
     recognises=_recognises,
+    loader=JPG.loader,
     fallback="jpg",
+    supports_lossy=True,
+    has_shrink_on_load=True,
+    scan=JPG.scan,
+    preview=largest_preview,
+    can_stream=JPG.can_stream,
+    decode_cost=_decode_cost,
 )

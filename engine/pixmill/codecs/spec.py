@@ -15,6 +15,7 @@ from pixmill.header import MAX_METADATA_BYTES, Metadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pixmill.codecs.raw_preview import Preview
     from pixmill.header import Header
     from pixmill.recipe import Effort
 
@@ -79,6 +80,8 @@ class Scan:
         oversized: Those that are too large, inflated, to be read.
         has_gain_map: Whether an Ultra HDR gain map is attached.
         is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
+        unsupported: Why the decoding library would fail on a sound file or show it wrongly, or
+            empty.
         defect: Why the structure shows the file to be damaged, or empty.
     """
 
@@ -95,6 +98,7 @@ class Scan:
     oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
     is_beyond_loader: bool = False
+    unsupported: str = ""
     defect: str = ""
 
 
@@ -111,9 +115,11 @@ class CodecSpec:
         recognises: Whether the first 4096 bytes of a file (fewer in a shorter one) are this format.
         loader: libvips operation that decodes a file (`jpegload`), or empty.
         saver: libvips operation that encodes to a buffer (`jpegsave_buffer`), or empty.
-        extra: pixmill extra that brings the reader (`heif`), or empty.
+        extra: pixmill extra that brings the reader (`jxl`), or empty.
         pillow_format: Name that Pillow gives the format (`BMP`), or empty.
         fallback: Codec that `keep` writes when this one cannot be written.
+        is_on_request: Whether it is written where it is named alone: `keep` takes its fallback,
+            since browsers do not show it, or the fallback is smaller at no loss.
         is_vector: Whether it has no pixels of its own (SVG).
         supports_alpha: Whether it stores alpha.
         supports_animation: Whether it stores animations.
@@ -133,6 +139,8 @@ class CodecSpec:
             qualities 1, 10, 20 ... 90, 95, 100; seeds the search for a size.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
+        preview: Where the picture lies that stands for a file which no library here decodes;
+            `None` where a format is its own picture. Loader and scan are then that picture's.
         can_stream: Whether a file with this header is decoded in strips; `None` for never.
         decode_cost: Bytes of memory that decoding holds beyond the worker's base, for a header
             and a shrink-on-load factor.
@@ -155,6 +163,7 @@ class CodecSpec:
     extra: str = ""
     pillow_format: str = ""
     fallback: str = "png"
+    is_on_request: bool = False
     is_vector: bool = False
     supports_alpha: bool = True
     supports_animation: bool = False
@@ -172,6 +181,7 @@ class CodecSpec:
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
+    preview: Callable[[BinaryIO, int], Preview | None] | None = None
     can_stream: Callable[[Header], bool] | None = None
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None

@@ -1,6 +1,6 @@
 """The directories of a TIFF, classic and BigTIFF: enough of them to count and to tell raws apart.
 
-Must not decode strips or follow sub-directories.
+Must not decode strips.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
-__all__ = ["SIGNATURES", "Directory", "Field", "directories", "first_short"]
+__all__ = ["SIGNATURES", "Directory", "Field", "directories", "first_short", "tree"]
 
 SIGNATURES: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAX_DIRECTORIES = 10_000
@@ -24,6 +24,8 @@ _TYPES_OF_WIDTH: Final = {1: (1, 2, 6, 7), 2: (3, 8), 4: (4, 9, 11, 13), 8: (5, 
 _TYPE_BYTES: Final = {kind: width for width, kinds in _TYPES_OF_WIDTH.items() for kind in kinds}
 _FRACTIONS: Final = frozenset({5, 10, 11, 12})
 _SHORTEST = 8
+_SUB_DIRECTORIES = 0x14A
+_MAX_BRANCHES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,44 @@ def directories(file: BinaryIO) -> Iterator[Mapping[int, Field]]:
         yield _read_directory(file, layout)
         link = read_up_to(file, file.tell(), 8 if layout.is_large else 4)
         offset = layout.number(link)  # a file cut off right here has no further directory
+
+
+def tree(file: BinaryIO) -> Iterator[Mapping[int, Field]]:
+    """Yield the directories of a classic TIFF or its kin, and those that they call their own.
+
+    A directory that is damaged is passed over: raws are looked through, not judged.
+
+    Raises:
+        ValueError: The file is too short to be one.
+    """
+    end = file.seek(0, io.SEEK_END)
+    head = read_up_to(file, 0, _SHORTEST)
+    if len(head) < _SHORTEST:
+        raise ValueError("expected a tiff header, got less: the file is cut off")
+    layout = _Layout("little" if head.startswith(b"I") else "big", is_large=False)
+    waiting, met = [layout.number(head[4:8])], set[int]()
+    while waiting and len(met) < _MAX_BRANCHES:
+        offset = waiting.pop(0)
+        if not 0 < offset < end or offset in met:
+            continue
+        met.add(offset)
+        file.seek(offset)
+        try:
+            directory = _read_directory(file, layout)
+        except ValueError:
+            continue
+        waiting.append(layout.number(read_up_to(file, file.tell(), 4)))
+        if _SUB_DIRECTORIES in directory:
+            waiting += _offsets(file, directory[_SUB_DIRECTORIES], layout, end)
+        yield directory
+
+
+def _offsets(file: BinaryIO, field: Field, layout: _Layout, end: int) -> list[int]:
+    if field.count == 1:
+        return [field.number]
+    count = min(field.count, _MAX_BRANCHES)
+    data = read_up_to(file, min(field.offset, end), 4 * count)
+    return [layout.number(data[at : at + 4]) for at in range(0, len(data), 4)]
 
 
 def first_short(file: BinaryIO, field: Field) -> int:

@@ -6,6 +6,7 @@ just the metadata that `metadata.with_metadata` left on it.
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Final
 
 import pyvips
@@ -13,6 +14,7 @@ import pyvips
 from pixmill.codecs.spec import Library
 from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.metadata import keep_flags
+from pixmill.imaging.pillow_write import save_by_pillow
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
 
@@ -36,6 +38,10 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
     """
     with translating(Stage.ENCODE):
         spec = _writable(encoding)
+        if spec.writer is Library.PILLOW:
+            held = io.BytesIO()
+            save_by_pillow(image, spec, _own_options(spec, encoding), held)
+            return held.getvalue()
         return bytes(pyvips.Operation.call(spec.saver, image, **_options(spec, image, encoding)))
 
 
@@ -53,6 +59,10 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
     """
     with translating(Stage.ENCODE):
         spec = _writable(encoding)
+        if spec.writer is Library.PILLOW:
+            with open(descriptor, "wb", closefd=False) as file:
+                save_by_pillow(image, spec, _own_options(spec, encoding), file)
+            return
         target = pyvips.Target.new_to_descriptor(descriptor)
         saver = spec.saver.removesuffix(_BUFFER) + "_target"
         pyvips.Operation.call(saver, image, target, **_options(spec, image, encoding))
@@ -60,7 +70,7 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
 
 def _writable(encoding: Encoding) -> CodecSpec:
     spec = codec(encoding.codec)
-    if spec.writer is not Library.VIPS or not spec.saver:
+    if not spec.can_write:
         raise imaging_error(
             FailureKind.UNSUPPORTED, Stage.ENCODE, f"pixmill cannot write {spec.title}"
         )
@@ -68,5 +78,8 @@ def _writable(encoding: Encoding) -> CodecSpec:
 
 
 def _options(spec: CodecSpec, image: pyvips.Image, encoding: Encoding) -> dict[str, SaveValue]:
-    options = dict(spec.save_options(encoding)) if spec.save_options else {}
-    return {**options, "keep": keep_flags(image)}
+    return {**_own_options(spec, encoding), "keep": keep_flags(image)}
+
+
+def _own_options(spec: CodecSpec, encoding: Encoding) -> dict[str, SaveValue]:
+    return dict(spec.save_options(encoding)) if spec.save_options else {}

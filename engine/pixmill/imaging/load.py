@@ -17,6 +17,7 @@ from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif
 from pixmill.imaging.notes import noted
 from pixmill.imaging.pillow import lenient, loaded, opened_by_pillow
+from pixmill.imaging.preview import previewed
 from pixmill.imaging.sources import Source, reading, vips_source
 from pixmill.imaging.trim import trimmed
 from pixmill.model import Stage
@@ -34,6 +35,7 @@ __all__ = [
     "opened",
     "pinned",
     "png_exif",
+    "read_back",
     "reopened",
     "vips_opened",
 ]
@@ -66,7 +68,7 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
     with translating(Stage.DECODE):
         is_salvaged = bool(plan.header.damage)
         header = plan.header
-        source = trimmed(source, spec, header.oversized)
+        source = trimmed(previewed(source, spec), spec, header.oversized)
         if header.is_beyond_loader or is_through_pillow(spec, is_animated=header.is_animated):
             with lenient() if is_salvaged else contextlib.nullcontext():
                 return _through_pillow(source, spec, plan.load.pages)
@@ -97,9 +99,15 @@ def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
         ImagingError: It cannot be decoded.
     """
     spec = codec(codec_name)
-    options: dict[str, int | float] = {"n": -1} if spec.loader in _PAGED else {}
     with translating(Stage.DECODE):
-        return vips_opened(encoded, spec, options).copy_memory()
+        return read_back(encoded, spec, is_paged=spec.loader in _PAGED).copy_memory()
+
+
+def read_back(source: Source, spec: CodecSpec, *, is_paged: bool) -> pyvips.Image:
+    """Open what pixmill wrote, all pages stacked, with whichever library reads it."""
+    if is_through_pillow(spec, is_animated=False):
+        return _through_pillow(source, spec, 1)
+    return vips_opened(source, spec, {"n": -1} if is_paged else {})
 
 
 def vips_opened(

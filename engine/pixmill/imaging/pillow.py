@@ -16,6 +16,7 @@ from pixmill.codecs.spec import Library
 from pixmill.header import Space
 from pixmill.imaging.errors import imaging_error
 from pixmill.imaging.exif import exif_bytes, with_exif
+from pixmill.imaging.pam import registered
 from pixmill.model import FailureKind, Stage
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ _FORMS: Final = {
 }
 
 
+registered()
+
+
 @contextmanager
 def opened_by_pillow(file: BinaryIO, spec: CodecSpec) -> Iterator[Image.Image]:
     """Open an image's header with Pillow or pi-heif; pixels are decoded when they are asked for.
@@ -92,7 +96,7 @@ def opened_by_pillow(file: BinaryIO, spec: CodecSpec) -> Iterator[Image.Image]:
     Warnings are shown, unless `complaints_of_pillow` is around it.
     """
     if spec.reader is Library.PI_HEIF:
-        yield _heif(file, spec)
+        yield _heif(file)
         return
     with Image.open(file, formats=[spec.pillow_format]) as image:
         yield image
@@ -146,15 +150,9 @@ def loaded(image: Image.Image, pages: int) -> pyvips.Image:
     return _with_metadata(roll, image)
 
 
-def _heif(file: BinaryIO, spec: CodecSpec) -> Image.Image:
-    try:
-        import pi_heif  # noqa: PLC0415 - an optional extra, looked for when a HEIC file comes
-    except ModuleNotFoundError as error:
-        raise imaging_error(
-            FailureKind.UNSUPPORTED,
-            Stage.READ,
-            f"{spec.title} needs an extra: pip install 'pixmill[{spec.extra}]'",
-        ) from error
+def _heif(file: BinaryIO) -> Image.Image:
+    import pi_heif  # noqa: PLC0415 - 2.8 MB that a worker without HEIC need not hold
+
     pi_heif.options.DECODE_THREADS = 1
     opened = pi_heif.open_heif(file, convert_hdr_to_8bit=True)
     return cast("Image.Image", _LazyHeif(opened))

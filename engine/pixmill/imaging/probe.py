@@ -22,6 +22,7 @@ from pixmill.imaging.load import (
     vips_opened,
 )
 from pixmill.imaging.pillow import form_of, opened_by_pillow
+from pixmill.imaging.preview import previewed
 from pixmill.imaging.sources import Source, reading, size_of
 from pixmill.imaging.trim import trimmed
 from pixmill.model import FailureKind, Stage
@@ -85,7 +86,11 @@ def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
             )
         with reading(source) as file:
             file_bytes = size_of(file)
-            scan = _scanned(spec, file, file_bytes, can_fail=not damage)
+        source = previewed(source, spec)
+        with reading(source) as file:
+            scan = _scanned(spec, file, size_of(file), can_fail=not damage)
+        if scan.unsupported:
+            raise imaging_error(FailureKind.UNSUPPORTED, Stage.READ, scan.unsupported)
         source = trimmed(source, spec, scan.oversized)
         is_beyond = scan.is_beyond_loader
         if is_beyond or is_through_pillow(spec, is_animated=bool(scan.is_animated)):

@@ -14,6 +14,7 @@ import pyvips
 from PIL import Image
 
 from pixmill.codecs.spec import Library
+from pixmill.imaging.pam import registered
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
@@ -48,7 +49,7 @@ def support(spec: CodecSpec) -> Support:
         hint = f"pip install 'pixmill[{spec.extra}]'"
     return Support(
         can_read=can_read,
-        can_write=spec.writer is Library.VIPS and _has_operation(spec.saver),
+        can_write=_can_write(spec),
         library=f"{spec.reader} {_version(spec.reader)}".strip() if can_read else "",
         hint=hint,
     )
@@ -66,10 +67,22 @@ def _can_read(spec: CodecSpec) -> bool:
             return _has_operation(f"{spec.loader}_source")
         case Library.PILLOW:
             Image.init()
+            registered()
             return spec.pillow_format in Image.OPEN
         case Library.PI_HEIF:
             return importlib.util.find_spec("pi_heif") is not None
         case Library.NONE:
+            return False
+
+
+def _can_write(spec: CodecSpec) -> bool:
+    match spec.writer:
+        case Library.VIPS:
+            return _has_operation(spec.saver)
+        case Library.PILLOW:
+            Image.init()
+            return spec.pillow_format in Image.SAVE
+        case Library.PI_HEIF | Library.NONE:
             return False
 
 
@@ -84,9 +97,6 @@ def _version(library: Library) -> str:
         case Library.PILLOW:
             return importlib.metadata.version("pillow")
         case Library.PI_HEIF:
-            try:
-                return importlib.metadata.version("pi-heif")
-            except importlib.metadata.PackageNotFoundError:
-                return ""
+            return importlib.metadata.version("pi-heif")
         case Library.NONE:
             return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.imaging.errors import ImagingError, translating
-from pixmill.imaging.load import vips_opened
+from pixmill.imaging.load import read_back
 from pixmill.imaging.metadata import orientation_of, profile_of
 from pixmill.imaging.probe import probe
 from pixmill.model import Stage
@@ -90,8 +90,7 @@ def difference(source: Source, codec_name: str, expected: Expected) -> str:
         if wrong := _wrong_facts(header, expected):
             return wrong
         with translating(Stage.VERIFY):
-            every_page = {"n": -1} if header.pages > 1 else {}
-            image = vips_opened(source, codec(codec_name), every_page)
+            image = read_back(source, codec(codec_name), is_paged=header.pages > 1)
             alpha = _lowest_alpha(image)
             return _wrong_alpha(alpha, expected) or _wrong_frames(header, image, expected)
     except ImagingError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.geometry import Placement, Size, cropped, fitted, oriented, placed
+from pixmill.header import Metadata
 from pixmill.recipe import Colour, Fit, Operation, Oversize
 
 if TYPE_CHECKING:
@@ -74,4 +75,5 @@ class Context:
         header, target = self.header, self.target
         if header.bits > target.max_bits or header.space.is_exotic:
             return True
-        return self.recipe.colour is Colour.SRGB and not header.is_srgb
+        is_told = Metadata.ICC in target.supports_metadata
+        return not header.is_srgb and (self.recipe.colour is Colour.SRGB or not is_told)

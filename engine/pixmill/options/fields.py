@@ -203,7 +203,7 @@ class Options:
         str | None,
         About(
             Group.ENCODING,
-            "Format to write: jpg, png, webp, avif, tiff, gif, or keep the source's own",
+            "Format to write: jpg, png, webp, avif, tiff, gif, bmp, jp2, or keep the source's own",
             default=_RECIPE.target_format,
             metavar="FORMAT",
         ),

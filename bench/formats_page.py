@@ -1,0 +1,70 @@
+"""Write engine/FORMATS.md from the codecs' records. Run `make formats-page`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pixmill.codecs.abilities import abilities
+from pixmill.registry import codecs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pixmill.codecs.spec import CodecSpec
+
+PAGE: Final = Path(__file__).parents[1] / "engine" / "FORMATS.md"
+
+_HEAD: Final = """\
+# Formats
+
+Made from the codecs' records by `make formats-page`; a test holds it to them.
+`pixmill formats` shows the same beside what is installed.
+A file is told by its content, never by its name.
+"""
+_WRITTEN: Final = ("format", "`--target-format`", "holds", "metadata", "coding", "bits", "edge, px")
+_READ: Final = ("format", "name", "suffixes", "read by", "`keep` writes")
+
+
+def page() -> str:
+    """Return the page's text."""
+    read = [spec for spec in codecs() if spec.can_read]
+    written = [spec for spec in codecs() if spec.can_write]
+    refused = [spec for spec in codecs() if not spec.can_read]
+    return "\n".join(
+        (
+            _HEAD,
+            f"## Written: {len(written)}\n",
+            _table(_WRITTEN, map(_written, written)),
+            f"## Read: {len(read)}\n",
+            _table(_READ, map(_read, read)),
+            "## Told apart and refused\n",
+            "\n".join(f"- {spec.title} ({', '.join(spec.suffixes)})" for spec in refused),
+            "",
+        )
+    )
+
+
+def _written(spec: CodecSpec) -> tuple[str, ...]:
+    can = abilities(spec)
+    return (spec.title, f"`{spec.name}`", can.holds, can.metadata, can.coding, can.bits, can.edge)
+
+
+def _read(spec: CodecSpec) -> tuple[str, ...]:
+    extra = f", extra `{spec.extra}`" if spec.extra else ""
+    reader = f"{spec.reader}{extra}"
+    return (spec.title, f"`{spec.name}`", " ".join(spec.suffixes), reader, abilities(spec).keep)
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
