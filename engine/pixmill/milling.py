@@ -144,7 +144,7 @@ def _made(  # noqa: PLR0913 - as `mill`
 ) -> Product | Failed:
     try:
         with _contained(limits, _HEADER_BYTES):
-            header = probe.probe(source, codec_name, damage=damage)
+            header = probe.probe(source, codec_name, damage=damage, page=recipe.pages)
             if not (damage or target_of(codec_name, recipe).can_write):
                 return _kept(header, header.codec)
             plan = planned(header, recipe, limits)

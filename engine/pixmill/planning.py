@@ -80,7 +80,11 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     target = target_of(header.codec, recipe)
     context = Context(header, recipe, target)
     result = context.placement.result
-    if refusal := _refused_by_caps(context, limits.caps) or _refused_by_target(context, result):
+    if refusal := (
+        _refused_by_pages(context)
+        or _refused_by_caps(context, limits.caps)
+        or _refused_by_target(context, result)
+    ):
         return refusal
     for is_pinned, is_lean in ((True, False), (False, False), (False, True)):
         plan = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
@@ -123,6 +127,15 @@ def _unwanted(header: Header, recipe: Recipe) -> frozenset[Metadata]:
     return header.metadata - metadata_kept(header, recipe) - may_stay
 
 
+def _refused_by_pages(context: Context) -> Failed | None:
+    wanted, pages = context.recipe.pages or 1, context.header.pages
+    if wanted <= pages:
+        return None
+    found = "1 page" if pages == 1 else f"{pages} pages"
+    message = f"has {found}, and page {wanted} was asked for: use --pages all or first"
+    return Failed(FailureKind.REFUSED, Stage.PLAN, message)
+
+
 def _refused_by_caps(context: Context, caps: Caps) -> Failed | None:
     """Refuse what is too large by its header alone, before anything is set aside for it."""
     header, load = context.header, _load(context)
@@ -155,7 +168,7 @@ def _refused_by_target(context: Context, result: Size) -> Failed | None:
             f"add --oversize resize, --resize {target.max_edge_px}x{target.max_edge_px} "
             f"or another --target-format",
         )
-    is_lost = header.is_animated and not target.supports_animation
+    is_lost = header.is_animated and not target.supports_animation and context.page is None
     if is_lost and header.codec == target.name and _is_demanded(context):
         return Failed(
             FailureKind.UNSUPPORTED,
@@ -190,19 +203,23 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
 
 
 def _load(context: Context) -> Load:
-    header, source = context.header, codec(context.header.codec)
-    is_paged = header.pages > 1 and (
-        context.target.supports_animation if header.is_animated else context.target.supports_pages
-    )
-    pages = header.pages if is_paged else 1
+    source = codec(context.header.codec)
+    load = Load(pages=_pages(context), page=context.page)
     scaled = context.placement.scaled
     if scaled == context.displayed:
-        return Load(pages=pages)
+        return load
     if source.has_shrink_on_load:
-        return Load(shrink=shrink_on_load(context.displayed, scaled), pages=pages)
+        return replace(load, shrink=shrink_on_load(context.displayed, scaled))
     if source.has_scale_on_load:
-        return Load(scale=_scale_on_load(context, source), pages=pages)
-    return Load(pages=pages)
+        return replace(load, scale=_scale_on_load(context, source))
+    return load
+
+
+def _pages(context: Context) -> int:
+    """Return how many pages the result has: all, or one where no more are wanted or stored."""
+    header, target = context.header, context.target
+    is_stored = target.supports_animation if header.is_animated else target.supports_pages
+    return header.pages if is_stored and context.page is None else 1
 
 
 def _scale_on_load(context: Context, source: CodecSpec) -> float:
@@ -221,6 +238,7 @@ def _is_demanded(context: Context) -> bool:
     header = context.header
     return (
         context.target.name != header.codec
+        or context.page is not None
         or context.placement.result != context.displayed
         or context.orientation != 1
         or context.needs_srgb
@@ -302,9 +320,11 @@ def _highest_quality(context: Context) -> int:
 def _notes(context: Context, load: Load) -> tuple[str, ...]:
     header = context.header
     notes = []
-    if header.pages > load.pages:
-        word = "frames" if header.is_animated else "pages"
-        notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
+    word = "frame" if header.is_animated else "page"
+    if load.page is not None:
+        notes.append(f"{word} {load.page + 1} of {header.pages} was taken, the others dropped")
+    elif header.pages > load.pages:
+        notes.append(f"{context.target.title} takes the first of {header.pages} {word}s")
     if header.damage:
         notes.append(f"salvaged: {header.damage}")
     if missed := _missed(header, context.recipe):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixmill.codecs.spec import CodecSpec
-    from pixmill.plan import Plan
+    from pixmill.plan import Load, Plan
 
 __all__ = [
     "is_oriented_by_loader",
@@ -42,6 +42,10 @@ _ROLLING: Final = frozenset({"gifload", "webpload"})
 """Loaders that compose the frames of an animation; the others see its first frame at most."""
 
 _PAGED: Final = frozenset({"gifload", "webpload", "tiffload"})
+_PICKING: Final = _PAGED | {"heifload"}
+"""Loaders that open any one page; a frame is composed of those before it."""
+
+_OF_ANIMATIONS: Final = ("n-pages", "page-height", "delay", "gif-delay", "loop", "gif-loop")
 _TURNING: Final = frozenset({"heifload"})
 _BLIND_TO_EXIF: Final = frozenset({"pngload"})
 _MAX_EXIF_BYTES: Final = 1 << 20
@@ -69,7 +73,7 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
         source = trimmed(source, spec, header.oversized)
         if header.is_beyond_loader or is_through_pillow(spec, is_animated=header.is_animated):
             with lenient() if is_salvaged else contextlib.nullcontext():
-                return _through_pillow(source, spec, plan.load.pages)
+                return _through_pillow(source, spec, plan.load)
         options: dict[str, int | float | str] = {"fail_on": "none"} if is_salvaged else {}
         if plan.load.shrink > 1 and spec.has_shrink_on_load:
             options["shrink"] = plan.load.shrink
@@ -77,6 +81,9 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
             options["scale"] = plan.load.scale
         if plan.load.pages > 1 and spec.loader in _PAGED:
             options["n"] = -1
+        if plan.load.page is not None and spec.loader in _PICKING:
+            options["page"] = plan.load.page
+            return _stilled(_completed(vips_opened(source, spec, options), source, spec))
         return _completed(vips_opened(source, spec, options), source, spec)
 
 
@@ -148,13 +155,21 @@ def png_exif(source: Source, spec: CodecSpec) -> bytes:
     return b""
 
 
-def _through_pillow(source: Source, spec: CodecSpec, pages: int) -> pyvips.Image:
+def _stilled(image: pyvips.Image) -> pyvips.Image:
+    """Drop what tells of the pages that were left behind: one frame has no delay and no loop."""
+    still = image.copy()
+    for field in _OF_ANIMATIONS:
+        still.remove(field)
+    return still
+
+
+def _through_pillow(source: Source, spec: CodecSpec, load: Load) -> pyvips.Image:
     with (
         complaints_of_pillow() as complaints,
         reading(source) as file,
         opened_by_pillow(file, spec) as image,
     ):
-        pixels = _upright(loaded(image, pages), spec)
+        pixels = _upright(loaded(image, load.pages, page=load.page), spec)
     for note in complaints.notes:
         pixels = noted(pixels, note)
     return pixels
