@@ -262,7 +262,8 @@ class _Mill:
         chosen = strategy(self.recipe.strategy)
         shown = self._content_class() if chosen.NEEDS_CONTENT and self.plan.is_pinned else None
         target = codec(self.plan.target)
-        brief = Brief(self.plan.header, self.recipe, target, shown, self.plan.is_lean)
+        is_moving = self.plan.pages > 1
+        brief = Brief(self.plan.header, self.recipe, target, shown, self.plan.is_lean, is_moving)
         encodings = chosen.candidates(brief)
         return encodings if self.plan.is_pinned else encodings[:1]
 

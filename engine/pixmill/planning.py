@@ -298,7 +298,9 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
         or (recipe.strategy is StrategyName.ADAPTIVE and context.header.is_lossless)
     )
     quality = None if may_be_lossless else _highest_quality(context)
-    is_palette = target.supports_palette and not recipe.is_lossless and plan.is_pinned
+    is_moving = plan.pages > 1
+    may_be_palette = target.supports_palette and not (recipe.is_lossless or is_moving)
+    is_palette = may_be_palette and plan.is_pinned
     return Encoding(
         codec=target.name,
         quality=quality,
@@ -306,6 +308,7 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
         is_palette=is_palette,
         is_full_chroma=recipe.strategy is StrategyName.ADAPTIVE and plan.is_pinned,
         is_lean=plan.is_lean,
+        is_moving=is_moving,
     )
 
 

@@ -20,18 +20,21 @@ from pixmill.imaging.pillow import lenient, loaded, opened_by_pillow
 from pixmill.imaging.sources import Source, reading, vips_source
 from pixmill.imaging.trim import trimmed
 from pixmill.model import Stage
+from pixmill.plan import Load
 from pixmill.registry import codec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixmill.codecs.spec import CodecSpec
-    from pixmill.plan import Load, Plan
+    from pixmill.header import Header
+    from pixmill.plan import Plan
 
 __all__ = [
     "is_oriented_by_loader",
     "is_through_pillow",
     "opened",
+    "opened_whole",
     "pinned",
     "png_exif",
     "reopened",
@@ -95,6 +98,20 @@ def pinned(image: pyvips.Image) -> pyvips.Image:
     """
     with translating(Stage.PROCESS):
         return image.copy_memory()
+
+
+def opened_whole(source: Source, header: Header) -> pyvips.Image:
+    """Return a file's every page stacked, as its next reader sees it: to look at a result.
+
+    Args:
+        source: A path, or the file's bytes.
+        header: What was read of it.
+    """
+    spec = codec(header.codec)
+    if is_through_pillow(spec, is_animated=header.is_animated):
+        return _through_pillow(source, spec, Load(pages=header.pages))
+    every_page = {"n": -1} if header.pages > 1 and spec.loader in _PAGED else {}
+    return vips_opened(source, spec, every_page)
 
 
 def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
