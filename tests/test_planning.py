@@ -222,6 +222,16 @@ def test_a_page_that_is_picked_is_a_change() -> None:
     assert not _plan(replace(frames, pages=1), _recipe(pages=1)).is_demanded
 
 
+def test_frames_that_are_decoded_whole_count_as_such() -> None:
+    """An animated PNG is held whole while it is read: planned so, and capped as what is whole."""
+    still = replace(PHOTO, codec="png", is_lossless=True)
+    moving = replace(still, pages=10, is_animated=True)
+    assert _plan(moving, _recipe(target="webp")).cost_bytes > 8 * moving.pixels
+    vast = replace(moving, pages=30)
+    assert "to decode whole" in _refused(vast, _recipe()).message
+    assert _plan(replace(vast, pages=1, is_animated=False), _recipe()).pages == 1
+
+
 def test_a_lost_gain_map_is_told() -> None:
     """An Ultra HDR photo becomes an ordinary one, and says so."""
     plan = _plan(replace(PHOTO, has_gain_map=True), _recipe())
