@@ -226,7 +226,10 @@ def test_frames_that_are_decoded_whole_count_as_such() -> None:
     """An animated PNG is held whole while it is read: planned so, and capped as what is whole."""
     still = replace(PHOTO, codec="png", is_lossless=True)
     moving = replace(still, pages=10, is_animated=True)
-    assert _plan(moving, _recipe(target="webp")).cost_bytes > 8 * moving.pixels
+    read_alone = Recipe(strategy=StrategyName.LOSSLESS)
+    assert _plan(moving, read_alone).cost_bytes > 8 * moving.pixels
+    one = _plan(moving, replace(read_alone, pages=2)).cost_bytes
+    assert 8 * still.pixels < one < 4 * moving.pixels
     vast = replace(moving, pages=30)
     assert "to decode whole" in _refused(vast, _recipe()).message
     assert _plan(replace(vast, pages=1, is_animated=False), _recipe()).pages == 1

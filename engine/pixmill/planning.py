@@ -249,7 +249,8 @@ def _is_demanded(context: Context) -> bool:
 def _cost(context: Context, plan: Plan) -> int:
     """Return the bytes at the peak: decoding beside what it feeds, then encoding beside the pin."""
     header, spec, load = context.header, codec(context.header.codec), plan.load
-    decode_bytes = spec.decode_cost(header, load.shrink) if spec.decode_cost else 0
+    loaded = replace(header, pages=load.pages)
+    decode_bytes = spec.decode_cost(loaded, load.shrink) if spec.decode_cost else 0
     band_bytes = max(1, min(header.bits, context.target.max_bits) // 8)
     row_bytes = plan.width_px * (header.bands + 1) * band_bytes
     pixels = plan.width_px * plan.height_px * plan.pages
