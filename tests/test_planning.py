@@ -181,6 +181,8 @@ def test_a_cut_looks_at_stills_alone() -> None:
     assert _plan(PHOTO, recipe).steps == (SmartCrop(100, 100, Gravity.ATTENTION),)
     frames = replace(PHOTO, codec="gif", pages=3, is_animated=True)
     assert _plan(frames, recipe).steps == (Crop(1950, 1450, 100, 100),)
+    picked = _plan(frames, replace(recipe, pages=2))
+    assert picked.steps == (SmartCrop(100, 100, Gravity.ATTENTION),)
     still = _recipe(Geometry(100, 100), target="jpg", crop=True, gravity=Gravity.ATTENTION)
     first = _plan(replace(frames, codec="webp"), still)
     assert isinstance(first.steps[0], SmartCrop)
@@ -211,6 +213,26 @@ def test_pages_and_frames_that_are_lost_are_told() -> None:
     pages = replace(PHOTO, codec="tiff", pages=3)
     assert _plan(pages, _recipe()).pages == 3
     assert _plan(pages, _recipe(target="webp")).notes == ("WebP takes the first of 3 pages",)
+
+
+def test_a_page_that_is_picked_is_a_change() -> None:
+    """The source's own bytes hold the other pages too, so they would not do."""
+    frames = replace(PHOTO, codec="gif", pages=12, is_animated=True)
+    assert _plan(frames, _recipe(pages=1)).is_demanded
+    assert not _plan(replace(frames, pages=1), _recipe(pages=1)).is_demanded
+
+
+def test_frames_that_are_decoded_whole_count_as_such() -> None:
+    """An animated PNG is held whole while it is read: planned so, and capped as what is whole."""
+    still = replace(PHOTO, codec="png", is_lossless=True)
+    moving = replace(still, pages=10, is_animated=True)
+    read_alone = Recipe(strategy=StrategyName.LOSSLESS)
+    assert _plan(moving, read_alone).cost_bytes > 8 * moving.pixels
+    one = _plan(moving, replace(read_alone, pages=2)).cost_bytes
+    assert 8 * still.pixels < one < 4 * moving.pixels
+    vast = replace(moving, pages=30)
+    assert "to decode whole" in _refused(vast, _recipe()).message
+    assert _plan(replace(vast, pages=1, is_animated=False), _recipe()).pages == 1
 
 
 def test_a_lost_gain_map_is_told() -> None:

@@ -1,8 +1,8 @@
 """What users import: runs over folders, and single images in this process.
 
-`optimize` contains every codec in worker processes. `optimize_bytes`, `optimize_file` and
-`inspect` load pyvips into the calling process and are not contained: what crashes a codec crashes
-the caller.
+`optimize` and `optimize_stream` contain every codec in worker processes. `optimize_bytes`,
+`optimize_file` and `inspect` load pyvips into the calling process and are not contained: what
+crashes a codec crashes the caller.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pixmill.journal.rows import PastRun
 from pixmill.journal.store import Journal, opened_to_read
 from pixmill.machine import available_memory_bytes
 from pixmill.model import Failed, FailureKind, Stage
+from pixmill.piping import Piped, check_piped, piped
 from pixmill.protocol import DEFAULT_MILL
 from pixmill.recipe import Recipe
 from pixmill.registry import codec, codecs, recognised
@@ -28,7 +29,8 @@ from pixmill.settings import Settings
 from pixmill.storage.local import HEAD_BYTES, Destination, read_head, write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
@@ -40,10 +42,12 @@ __all__ = [
     "FormatSupport",
     "Journal",
     "PastRun",
+    "Piped",
     "Run",
     "Undoing",
     "Undone",
     "can_confine",
+    "check_piped",
     "decode_cost",
     "doctor",
     "formats",
@@ -52,6 +56,7 @@ __all__ = [
     "optimize",
     "optimize_bytes",
     "optimize_file",
+    "optimize_stream",
     "undo",
 ]
 
@@ -85,6 +90,46 @@ def optimize(
     """
     return assembled(
         source, destination, recipe or Recipe(), settings or Settings(), reporter, mill=mill
+    )
+
+
+def optimize_stream(  # noqa: PLR0913 - as `optimize`
+    source: BinaryIO | str | os.PathLike[str],
+    sink: BinaryIO,
+    recipe: Recipe | None = None,
+    *,
+    settings: Settings | None = None,
+    reporter: Reporter | None = None,
+    mill: str = DEFAULT_MILL,
+    begun: Callable[[Run], None] = lambda _run: None,
+) -> Piped:
+    """Make one image from a stream or a file into a stream, in a worker process.
+
+    The result is handed on once it is whole; of an image that failed nothing is. No journal is
+    kept.
+
+    Args:
+        source: A binary stream, read to its end, or one image file.
+        sink: A binary stream, which is left open.
+        recipe: What is wanted. Default: compress, metadata reduced.
+        settings: How it is carried out: limits, memory, timeout. Default: see `Settings`.
+        reporter: An observer. Default: none.
+        mill: `module:function` that makes one image, for plug-ins. Default: pixmill's own.
+        begun: Called with the run before it works, for who wants to stop it. Default: nobody.
+
+    Raises:
+        OptionError: The source is a folder, or the options are about files that stay.
+        RunError: The stream cannot be taken in.
+        OSError: The sink cannot be written; `BrokenPipeError` where its reader left.
+    """
+    return piped(
+        source,
+        sink,
+        recipe or Recipe(),
+        settings or Settings(),
+        reporter,
+        mill=mill,
+        begun=begun,
     )
 
 

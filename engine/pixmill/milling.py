@@ -144,7 +144,7 @@ def _made(  # noqa: PLR0913 - as `mill`
 ) -> Product | Failed:
     try:
         with _contained(limits, _HEADER_BYTES):
-            header = probe.probe(source, codec_name, damage=damage)
+            header = probe.probe(source, codec_name, damage=damage, page=recipe.pages)
             if not (damage or target_of(codec_name, recipe).can_write):
                 return _kept(header, header.codec)
             plan = planned(header, recipe, limits)
@@ -262,7 +262,8 @@ class _Mill:
         chosen = strategy(self.recipe.strategy)
         shown = self._content_class() if chosen.NEEDS_CONTENT and self.plan.is_pinned else None
         target = codec(self.plan.target)
-        brief = Brief(self.plan.header, self.recipe, target, shown, self.plan.is_lean)
+        is_moving = self.plan.pages > 1
+        brief = Brief(self.plan.header, self.recipe, target, shown, self.plan.is_lean, is_moving)
         encodings = chosen.candidates(brief)
         return encodings if self.plan.is_pinned else encodings[:1]
 

@@ -34,11 +34,14 @@ class Load:
         shrink: JPEG DCT scaling, 1, 2, 4 or 8.
         scale: Decoder scaling for WebP and SVG, a factor that multiplies; 1.0 for none.
         pages: Pages to load: 1, or all of them stacked.
+        page: Index of the one page that was asked for; `None` where none was, and a single page
+            is the one that the file itself puts first.
     """
 
     shrink: int = 1
     scale: float = 1.0
     pages: int = 1
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

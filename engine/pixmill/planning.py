@@ -82,7 +82,11 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     target = target_of(header.codec, recipe)
     context = Context(header, recipe, target)
     result = context.placement.result
-    if refusal := _refused_by_caps(context, limits.caps) or _refused_by_target(context, result):
+    if refusal := (
+        _refused_by_pages(context)
+        or _refused_by_caps(context, limits.caps)
+        or _refused_by_target(context, result)
+    ):
         return refusal
     for is_pinned, is_lean in ((True, False), (False, False), (False, True)):
         plan = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
@@ -125,6 +129,15 @@ def _unwanted(header: Header, recipe: Recipe) -> frozenset[Metadata]:
     return header.metadata - metadata_kept(header, recipe) - may_stay
 
 
+def _refused_by_pages(context: Context) -> Failed | None:
+    wanted, pages = context.recipe.pages or 1, context.header.pages
+    if wanted <= pages:
+        return None
+    found = "1 page" if pages == 1 else f"{pages} pages"
+    message = f"has {found}, and page {wanted} was asked for: use --pages all or first"
+    return Failed(FailureKind.REFUSED, Stage.PLAN, message)
+
+
 def _refused_by_caps(context: Context, caps: Caps) -> Failed | None:
     """Refuse what is too large by its header alone, before anything is set aside for it."""
     header, load = context.header, _load(context)
@@ -157,7 +170,7 @@ def _refused_by_target(context: Context, result: Size) -> Failed | None:
             f"add --oversize resize, --resize {target.max_edge_px}x{target.max_edge_px} "
             f"or another --target-format",
         )
-    is_lost = header.is_animated and not target.supports_animation
+    is_lost = header.is_animated and not target.supports_animation and context.page is None
     if is_lost and header.codec == target.name and _is_demanded(context):
         return Failed(
             FailureKind.UNSUPPORTED,
@@ -192,19 +205,23 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
 
 
 def _load(context: Context) -> Load:
-    header, source = context.header, codec(context.header.codec)
-    is_paged = header.pages > 1 and (
-        context.target.supports_animation if header.is_animated else context.target.supports_pages
-    )
-    pages = header.pages if is_paged else 1
+    source = codec(context.header.codec)
+    load = Load(pages=_pages(context), page=context.page)
     scaled = context.placement.scaled
     if scaled == context.displayed:
-        return Load(pages=pages)
+        return load
     if source.has_shrink_on_load:
-        return Load(shrink=shrink_on_load(context.displayed, scaled), pages=pages)
+        return replace(load, shrink=shrink_on_load(context.displayed, scaled))
     if source.has_scale_on_load:
-        return Load(scale=_scale_on_load(context, source), pages=pages)
-    return Load(pages=pages)
+        return replace(load, scale=_scale_on_load(context, source))
+    return load
+
+
+def _pages(context: Context) -> int:
+    """Return how many pages the result has: all, or one where no more are wanted or stored."""
+    header, target = context.header, context.target
+    is_stored = target.supports_animation if header.is_animated else target.supports_pages
+    return header.pages if is_stored and context.page is None else 1
 
 
 def _scale_on_load(context: Context, source: CodecSpec) -> float:
@@ -223,6 +240,7 @@ def _is_demanded(context: Context) -> bool:
     header = context.header
     return (
         context.target.name != header.codec
+        or context.page is not None
         or context.placement.result != context.displayed
         or context.orientation != 1
         or context.needs_srgb
@@ -233,7 +251,8 @@ def _is_demanded(context: Context) -> bool:
 def _cost(context: Context, plan: Plan) -> int:
     """Return the bytes at the peak: decoding beside what it feeds, then encoding beside the pin."""
     header, spec, load = context.header, codec(context.header.codec), plan.load
-    decode_bytes = spec.decode_cost(header, load.shrink) if spec.decode_cost else 0
+    loaded = replace(header, pages=load.pages)
+    decode_bytes = spec.decode_cost(loaded, load.shrink) if spec.decode_cost else 0
     band_bytes = max(1, min(header.bits, context.target.max_bits) // 8)
     row_bytes = plan.width_px * (header.bands + 1) * band_bytes
     pixels = plan.width_px * plan.height_px * plan.pages
@@ -282,7 +301,9 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
         or (recipe.strategy is StrategyName.ADAPTIVE and context.header.is_lossless)
     )
     quality = None if may_be_lossless else _highest_quality(context)
-    is_palette = target.supports_palette and not recipe.is_lossless and plan.is_pinned
+    is_moving = plan.pages > 1
+    may_be_palette = target.supports_palette and not (recipe.is_lossless or is_moving)
+    is_palette = may_be_palette and plan.is_pinned
     return Encoding(
         codec=target.name,
         quality=quality,
@@ -290,6 +311,7 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
         is_palette=is_palette,
         is_full_chroma=recipe.strategy is StrategyName.ADAPTIVE and plan.is_pinned,
         is_lean=plan.is_lean,
+        is_moving=is_moving,
     )
 
 
@@ -304,9 +326,11 @@ def _highest_quality(context: Context) -> int:
 def _notes(context: Context, load: Load) -> tuple[str, ...]:
     header = context.header
     notes = []
-    if header.pages > load.pages:
-        word = "frames" if header.is_animated else "pages"
-        notes.append(f"{context.target.title} takes the first of {header.pages} {word}")
+    word = "frame" if header.is_animated else "page"
+    if load.page is not None:
+        notes.append(f"{word} {load.page + 1} of {header.pages} was taken, the others dropped")
+    elif header.pages > load.pages:
+        notes.append(f"{context.target.title} takes the first of {header.pages} {word}s")
     if codec(header.codec).preview is not None:
         notes.append(f"made from the preview that the {codec(header.codec).title} file embeds")
     if header.damage:

@@ -177,6 +177,8 @@ class Recipe:
         keep: Metadata retained. Default: icc and copyright.
         colour: sRGB or as it is. Default: srgb.
         auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
+        pages: Number of the one page or frame that is taken, from 1; `None` for all that the target
+            format stores. Default: all.
         if_larger: What to publish when nothing smaller was found. Default: keep.
         min_savings: How much smaller a result must be to count as smaller. Default: a byte.
         oversize: Whether what is too long for the target format is scaled to fit. Default: refuse.
@@ -207,6 +209,7 @@ class Recipe:
     min_savings: Savings | None = None
     oversize: Oversize = Oversize.REFUSE
     corrupt: Corrupt = Corrupt.FAIL
+    pages: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that contradict each other: parse at the edge, trust inside."""
@@ -215,6 +218,10 @@ class Recipe:
         if self.background is not None and not _HEX_COLOUR.fullmatch(self.background):
             raise OptionError(
                 f"expected a colour such as #ffffff, got {self.background!r}", option="background"
+            )
+        if self.pages is not None and self.pages < 1:
+            raise OptionError(
+                f"expected a page from 1 on, first or all, got {self.pages}", option="pages"
             )
         if self.min_savings is not None and self.if_larger is IfLarger.WRITE:
             raise OptionError(

@@ -7,6 +7,7 @@ import typer
 
 from pixmill.errors import OptionError
 from pixmill.options.fields import Options, spelling
+from pixmill_cli.commands.piping import carried_through, check_pipe, is_piped
 from pixmill_cli.exit_codes import ExitCode, exit_code_of
 from pixmill_cli.flags import given_options, takes_options
 from pixmill_cli.screen import complain
@@ -24,12 +25,16 @@ _FLAGS_WIN = "JSON or TOML file of options; a flag wins over it."
 def optimize(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="INPUT", help="Folder or file to read.", show_default=False),
+        typer.Argument(
+            metavar="INPUT", help="Folder or file to read, or - for stdin.", show_default=False
+        ),
     ] = None,
     destination: Annotated[
         Path | None,
         typer.Argument(
-            metavar="OUTPUT", help="Folder to write; none with --in-place.", show_default=False
+            metavar="OUTPUT",
+            help="Folder to write, or - for one image to stdout; none with --in-place.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -60,9 +65,14 @@ def optimize(
     write = destination or output_flag
     if write is not None or not (flags.in_place or config):
         write = _one_place(destination, output_flag, option="output")
-    if not read.exists():
+    is_stream = is_piped(read, write)
+    if not (is_stream or read.exists()):
         raise OptionError(f"there is no {read}", option="input")
     options, request = _understood(flags, config)
+    if is_stream:
+        check_pipe(read, write, options)
+        _remark_unused(flags, options)
+        raise typer.Exit(carried_through(read, options=options, request=request))
     if write is None and not request.settings.in_place:
         write = _one_place(destination, output_flag, option="output")
     _remark_unused(flags, options)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from pixmill.header import MAX_METADATA_BYTES, Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import Header
     from pixmill.recipe import Effort
 
-__all__ = ["CodecSpec", "Encoding", "Library", "SaveValue", "Scan", "oversized"]
+__all__ = ["CodecSpec", "Encoding", "Frame", "Library", "SaveValue", "Scan", "oversized"]
 
 SaveValue = int | float | bool | str
 _BOUNDED = frozenset({Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
@@ -48,6 +48,7 @@ class Encoding:
         is_full_chroma: Whether chroma keeps full resolution (4:4:4).
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
         is_lean: Whether the encoder must stream instead of holding the image whole.
+        is_moving: Whether there are frames, or pages, to be stored.
     """
 
     codec: str
@@ -58,6 +59,24 @@ class Encoding:
     is_full_chroma: bool = False
     is_subsampled: bool = False
     is_lean: bool = False
+    is_moving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The part of a frame that differs from the one before, encoded as a still of its format.
+
+    Attributes:
+        content: The still; of the first frame, all of it.
+        left_px: Where it lies on the canvas.
+        top_px: Likewise.
+        delay_ms: How long the frame is shown.
+    """
+
+    content: bytes
+    left_px: int
+    top_px: int
+    delay_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +167,8 @@ class CodecSpec:
         save_options: libvips saver options for an encoding.
         rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
             untouched; `None` where that cannot be done.
+        joined: Yields an animation of so many frames, played so often, piece by piece; `None`
+            where the saver takes frames stacked, or the format has none.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
     """
@@ -187,6 +208,7 @@ class CodecSpec:
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
+    joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
 
     @property

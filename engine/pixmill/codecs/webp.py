@@ -99,7 +99,7 @@ def _defect(last: Chunk, *, end: int, size_bytes: int) -> str:
 
 
 def _decode_cost(header: Header, shrink: int) -> int:
-    if header.pages > 1:
+    if header.is_animated:
         # The canvas, the frame and the one before it, RGBA; pages then stream.
         return whole(header, bytes_per_px=3 * _RGBA_BYTES)
     if header.is_lossless:

@@ -7,23 +7,30 @@ just the metadata that `metadata.with_metadata` left on it.
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING, Final
 
 import pyvips
 
 from pixmill.codecs.spec import Library
 from pixmill.imaging.errors import imaging_error, translating
+from pixmill.imaging.frames import frames, plays
 from pixmill.imaging.metadata import keep_flags
+from pixmill.imaging.pages import page_count
 from pixmill.imaging.pillow_write import save_by_pillow
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pixmill.codecs.spec import CodecSpec, Encoding, SaveValue
 
 __all__ = ["encode_to_file", "encoded"]
 
 _BUFFER: Final = "_buffer"
+_NOTHING: Final = 0
+"""`ForeignKeep` flags for no metadata."""
 
 
 def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
@@ -42,6 +49,8 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
             held = io.BytesIO()
             save_by_pillow(image, spec, _own_options(spec, encoding), held)
             return held.getvalue()
+        if _is_joined(image, spec):
+            return b"".join(_joined(image, spec, encoding))
         return bytes(pyvips.Operation.call(spec.saver, image, **_options(spec, image, encoding)))
 
 
@@ -63,6 +72,10 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
             with open(descriptor, "wb", closefd=False) as file:
                 save_by_pillow(image, spec, _own_options(spec, encoding), file)
             return
+        if _is_joined(image, spec):
+            for piece in _joined(image.copy_memory(), spec, encoding):
+                _write(descriptor, piece)
+            return
         target = pyvips.Target.new_to_descriptor(descriptor)
         saver = spec.saver.removesuffix(_BUFFER) + "_target"
         pyvips.Operation.call(saver, image, target, **_options(spec, image, encoding))
@@ -75,6 +88,28 @@ def _writable(encoding: Encoding) -> CodecSpec:
             FailureKind.UNSUPPORTED, Stage.ENCODE, f"pixmill cannot write {spec.title}"
         )
     return spec
+
+
+def _is_joined(image: pyvips.Image, spec: CodecSpec) -> bool:
+    """Return whether there are frames, and a saver that takes one of them at a time."""
+    return spec.joined is not None and page_count(image) > 1
+
+
+def _joined(image: pyvips.Image, spec: CodecSpec, encoding: Encoding) -> Iterator[bytes]:
+    options = _options(spec, image, encoding)
+
+    def still(part: pyvips.Image, is_first: bool) -> bytes:  # noqa: FBT001 - as `frames` calls it
+        kept = options if is_first else {**options, "keep": _NOTHING}
+        return bytes(pyvips.Operation.call(spec.saver, part, **kept))
+
+    if spec.joined is not None:
+        yield from spec.joined(frames(image, still), page_count(image), plays(image))
+
+
+def _write(descriptor: int, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _options(spec: CodecSpec, image: pyvips.Image, encoding: Encoding) -> dict[str, SaveValue]:

@@ -21,21 +21,23 @@ from pixmill.imaging.preview import previewed
 from pixmill.imaging.sources import Source, reading, vips_source
 from pixmill.imaging.trim import trimmed
 from pixmill.model import Stage
+from pixmill.plan import Load
 from pixmill.registry import codec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pixmill.codecs.spec import CodecSpec
+    from pixmill.header import Header
     from pixmill.plan import Plan
 
 __all__ = [
     "is_oriented_by_loader",
     "is_through_pillow",
     "opened",
+    "opened_whole",
     "pinned",
     "png_exif",
-    "read_back",
     "reopened",
     "vips_opened",
 ]
@@ -44,6 +46,10 @@ _ROLLING: Final = frozenset({"gifload", "webpload"})
 """Loaders that compose the frames of an animation; the others see its first frame at most."""
 
 _PAGED: Final = frozenset({"gifload", "webpload", "tiffload"})
+_PICKING: Final = _PAGED | {"heifload"}
+"""Loaders that open any one page; a frame is composed of those before it."""
+
+_OF_ANIMATIONS: Final = ("n-pages", "page-height", "delay", "gif-delay", "loop", "gif-loop")
 _TURNING: Final = frozenset({"heifload"})
 _BLIND_TO_EXIF: Final = frozenset({"pngload"})
 _MAX_EXIF_BYTES: Final = 1 << 20
@@ -71,7 +77,7 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
         source = trimmed(previewed(source, spec), spec, header.oversized)
         if header.is_beyond_loader or is_through_pillow(spec, is_animated=header.is_animated):
             with lenient() if is_salvaged else contextlib.nullcontext():
-                return _through_pillow(source, spec, plan.load.pages)
+                return _through_pillow(source, spec, plan.load)
         options: dict[str, int | float | str] = {"fail_on": "none"} if is_salvaged else {}
         if plan.load.shrink > 1 and spec.has_shrink_on_load:
             options["shrink"] = plan.load.shrink
@@ -79,6 +85,9 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
             options["scale"] = plan.load.scale
         if plan.load.pages > 1 and spec.loader in _PAGED:
             options["n"] = -1
+        if plan.load.page is not None and spec.loader in _PICKING:
+            options["page"] = plan.load.page
+            return _stilled(_completed(vips_opened(source, spec, options), source, spec))
         return _completed(vips_opened(source, spec, options), source, spec)
 
 
@@ -92,6 +101,20 @@ def pinned(image: pyvips.Image) -> pyvips.Image:
         return image.copy_memory()
 
 
+def opened_whole(source: Source, header: Header) -> pyvips.Image:
+    """Return a file's every page stacked, as its next reader sees it: to look at a result.
+
+    Args:
+        source: A path, or the file's bytes.
+        header: What was read of it.
+    """
+    spec = codec(header.codec)
+    if is_through_pillow(spec, is_animated=header.is_animated):
+        return _through_pillow(source, spec, Load(pages=header.pages))
+    every_page = {"n": -1} if header.pages > 1 and spec.loader in _PAGED else {}
+    return vips_opened(source, spec, every_page)
+
+
 def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
     """Return what was encoded as pixels in memory, all pages stacked: to judge an encoding.
 
@@ -99,15 +122,9 @@ def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
         ImagingError: It cannot be decoded.
     """
     spec = codec(codec_name)
+    every_page = {"n": -1} if spec.loader in _PAGED else {}
     with translating(Stage.DECODE):
-        return read_back(encoded, spec, is_paged=spec.loader in _PAGED).copy_memory()
-
-
-def read_back(source: Source, spec: CodecSpec, *, is_paged: bool) -> pyvips.Image:
-    """Open what pixmill wrote, all pages stacked, with whichever library reads it."""
-    if is_through_pillow(spec, is_animated=False):
-        return _through_pillow(source, spec, 1)
-    return vips_opened(source, spec, {"n": -1} if is_paged else {})
+        return vips_opened(encoded, spec, every_page).copy_memory()
 
 
 def vips_opened(
@@ -156,13 +173,21 @@ def png_exif(source: Source, spec: CodecSpec) -> bytes:
     return b""
 
 
-def _through_pillow(source: Source, spec: CodecSpec, pages: int) -> pyvips.Image:
+def _stilled(image: pyvips.Image) -> pyvips.Image:
+    """Drop what tells of the pages that were left behind: one frame has no delay and no loop."""
+    still = image.copy()
+    for field in _OF_ANIMATIONS:
+        still.remove(field)
+    return still
+
+
+def _through_pillow(source: Source, spec: CodecSpec, load: Load) -> pyvips.Image:
     with (
         complaints_of_pillow() as complaints,
         reading(source) as file,
         opened_by_pillow(file, spec) as image,
     ):
-        pixels = _upright(loaded(image, pages), spec)
+        pixels = _upright(loaded(image, load.pages, page=load.page), spec)
     for note in complaints.notes:
         pixels = noted(pixels, note)
     return pixels

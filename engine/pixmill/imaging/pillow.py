@@ -124,20 +124,23 @@ def form_of(image: Image.Image) -> Form:
     return form
 
 
-def loaded(image: Image.Image, pages: int) -> pyvips.Image:
+def loaded(image: Image.Image, pages: int, *, page: int | None = None) -> pyvips.Image:
     """Decode an opened image into libvips memory, several frames as one tall image.
 
     Args:
         image: From `opened_by_pillow`.
         pages: 1 for the image alone, more for all frames of an animation.
+        page: Index of the frame that the image alone is. Default: what the file shows first.
     """
+    # an APNG whose default image is no frame of the animation counts it all the same
+    first = 1 if getattr(image, "default_image", False) else 0
     if pages == 1:
+        if page is not None:
+            image.seek(first + page)
         pixels = _frame(image, form_of(image))
         return _with_metadata(pixels, image)
     frames, delays_ms = [], []
     form = _RGBA if form_of(image).has_alpha else _RGB
-    # an APNG whose default image is no frame of the animation counts it all the same
-    first = 1 if getattr(image, "default_image", False) else 0
     for index in range(first, getattr(image, "n_frames", 1)):
         image.seek(index)
         frames.append(_frame(image, form))

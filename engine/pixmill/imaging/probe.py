@@ -42,6 +42,9 @@ _TINY_EDGE_PX: Final = 4
 _GREEDY: Final = frozenset({"webpload"})
 """Loaders that set a whole canvas aside when they read a header."""
 
+_UNLIKE: Final = frozenset({"tiffload", "heifload"})
+"""Loaders of files whose pages are images of their own, each with its size and form."""
+
 _UNDECODABLE: Final = frozenset({"hevc", "avc", "jpeg", "jpeg2000", "vvc"})
 """Codings inside HEIF that the bundled libheif opens and cannot decode: all but AV1."""
 
@@ -67,13 +70,15 @@ _FIELDS: Final = {
 _MAX_EDGE_PX: Final = 1_000_000
 
 
-def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
+def probe(source: Source, codec_name: str, *, damage: str = "", page: int | None = None) -> Header:
     """Return the facts of one image.
 
     Args:
         source: A path, or the file's bytes.
         codec_name: Codec that its content was recognised as.
         damage: Why it failed before, where it is to be salvaged: no damage is refused then.
+        page: Number of the page whose size and form are told, from 1, where it has that many.
+            Default: the one that the file itself puts first.
 
     Raises:
         ImagingError: The header is damaged, cannot be read, or asks for what is not installed.
@@ -97,7 +102,7 @@ def probe(source: Source, codec_name: str, *, damage: str = "") -> Header:
             header = _from_pillow(source, spec, scan, file_bytes)
         else:
             fail_on = "none" if damage else "error"
-            header = _from_vips(source, spec, scan, file_bytes, fail_on=fail_on)
+            header = _from_vips(source, spec, scan, file_bytes, fail_on=fail_on, page=page or 1)
     _check_size(header)
     return replace(header, damage=damage, oversized=scan.oversized)
 
@@ -117,7 +122,7 @@ def _scanned(spec: CodecSpec, file: object, file_bytes: int, *, can_fail: bool) 
 
 
 def _from_vips(
-    source: Source, spec: CodecSpec, scan: Scan, file_bytes: int, *, fail_on: str
+    source: Source, spec: CodecSpec, scan: Scan, file_bytes: int, *, fail_on: str, page: int
 ) -> Header:
     edge_px = min(scan.width_px or 0, scan.height_px or 0)
     is_tiny = edge_px > 0 and spec.loader in _GREEDY
@@ -130,6 +135,8 @@ def _from_vips(
             FailureKind.UNSUPPORTED, Stage.READ, f"{coding} inside {spec.title} is not supported"
         )
     pages = int(_field(image, "n-pages", 1))
+    if 1 < page <= pages and spec.loader in _UNLIKE:
+        image = vips_opened(source, spec, {"fail_on": fail_on, "page": page - 1})
     exif = png_exif(source, spec)
     orientation = exif_orientation(exif) if exif else int(_field(image, "orientation", 1))
     profile = _field(image, "icc-profile-data", b"")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.imaging.errors import ImagingError, translating
-from pixmill.imaging.load import read_back
+from pixmill.imaging.frames import DELAY_MS
+from pixmill.imaging.load import opened_whole
 from pixmill.imaging.metadata import orientation_of, profile_of
 from pixmill.imaging.probe import probe
 from pixmill.model import Stage
-from pixmill.registry import codec
 
 if TYPE_CHECKING:
     import pyvips
@@ -26,8 +26,8 @@ __all__ = ["Expected", "difference", "duration_ms", "is_still", "is_transparent"
 
 _OPAQUE, _FAINT = 1.0, 0.25
 _SHALLOW, _DEEP = 255, 65535
-_DELAY_MS = 100
-"""What viewers take for a frame that names no delay."""
+_TICK_MS = 10
+"""What GIF rounds each delay to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def difference(source: Source, codec_name: str, expected: Expected) -> str:
         if wrong := _wrong_facts(header, expected):
             return wrong
         with translating(Stage.VERIFY):
-            image = read_back(source, codec(codec_name), is_paged=header.pages > 1)
+            image = opened_whole(source, header)
             alpha = _lowest_alpha(image)
             return _wrong_alpha(alpha, expected) or _wrong_frames(header, image, expected)
     except ImagingError as error:
@@ -118,7 +118,7 @@ def duration_ms(image: pyvips.Image, pages: int) -> int:
     if not image.get_typeof("delay"):
         return 0
     delays: list[int] = list(image.get("delay"))[:pages]
-    return sum(delays) + _DELAY_MS * (pages - len(delays))
+    return sum(delays) + DELAY_MS * (pages - len(delays))
 
 
 def _wrong_facts(header: Header, expected: Expected) -> str:
@@ -153,7 +153,10 @@ def _wrong_alpha(lowest: float | None, expected: Expected) -> str:
 def _wrong_frames(header: Header, image: pyvips.Image, expected: Expected) -> str:
     """Compare frames: an encoder may join equal ones that follow each other, and their times."""
     if header.pages == expected.pages:
-        return ""
+        found_ms = duration_ms(image, header.pages) if header.is_animated else 0
+        is_off = abs(found_ms - expected.duration_ms) > _TICK_MS * header.pages
+        wrong = f"expected {expected.duration_ms} ms in all, found {found_ms} ms"
+        return wrong if header.is_animated and is_off else ""
     is_joined = header.pages < expected.pages and expected.duration_ms > 0
     if is_joined and header.pages == 1 and expected.is_still:  # such a file keeps no time
         return ""

@@ -65,6 +65,12 @@ class Context:
         return placed(self.displayed, recipe.resize, fit, can_enlarge=recipe.enlarge)
 
     @property
+    def page(self) -> int | None:
+        """Index of the one page that is to be picked out of several, `None` where none is."""
+        wanted = self.recipe.pages
+        return None if wanted is None or self.header.pages == 1 else wanted - 1
+
+    @property
     def has_alpha(self) -> bool:
         """Whether the result carries alpha."""
         return self.header.has_alpha and self.target.supports_alpha

@@ -24,7 +24,8 @@ def steps(context: Context) -> tuple[Step, ...]:
     if not placement.is_cropped:
         return ()
     result = placement.result
-    is_still = context.header.pages == 1 or not context.target.supports_animation
+    is_alone = context.header.pages == 1 or context.page is not None
+    is_still = is_alone or not context.target.supports_animation
     if gravity in {Gravity.ATTENTION, Gravity.ENTROPY} and is_still:
         return (SmartCrop(result.width_px, result.height_px, gravity),)
     box = offset(placement.scaled, result, gravity)

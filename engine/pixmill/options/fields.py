@@ -199,6 +199,16 @@ class Options:
             metavar="#RRGGBB",
         ),
     ] = None
+    pages: Annotated[
+        str | None,
+        About(
+            Group.SIZE,
+            "Frames of an animation and pages of a file: all, the first, or the one of this number",
+            default="all",
+            metavar="all|first|N",
+            is_number_too=True,
+        ),
+    ] = None
     target_format: Annotated[
         str | None,
         About(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Request", "meant", "uses_max_dimension"]
 
 _AUTO: Final = "auto"
+_ALL_PAGES: Final = "all"
+_FIRST_PAGE: Final = "first"
 _RECIPE: Final = Recipe()
 _SETTINGS: Final = Settings()
 _HEX: Final = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
@@ -90,6 +92,7 @@ def _recipe(options: Options) -> Recipe:
         min_savings=_parsed(parse_savings, options.min_savings, option="min_savings"),
         oversize=_or(options.oversize, _RECIPE.oversize),
         corrupt=_or(options.corrupt, _RECIPE.corrupt),
+        pages=_parsed(_page, options.pages, option="pages"),
     )
     _check_convert(recipe)
     _check_lossless(recipe)
@@ -230,6 +233,15 @@ def _workers(text: str) -> int | None:
     if not (stripped.isascii() and stripped.isdigit()):
         raise OptionError(f"expected a number of workers or auto, got {text!r}")
     return int(stripped)
+
+
+def _page(text: str) -> int | None:
+    word = text.strip().lower()
+    if word in {_ALL_PAGES, _FIRST_PAGE}:
+        return None if word == _ALL_PAGES else 1
+    if not (word.isascii() and word.isdigit()):
+        raise OptionError(f"expected all, first or the number of a page, got {text!r}")
+    return int(word)
 
 
 def _size_or_auto(text: str) -> int | None:

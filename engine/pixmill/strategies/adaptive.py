@@ -37,10 +37,15 @@ def candidates(brief: Brief) -> tuple[Encoding, ...]:
 
 
 def _palettes(brief: Brief) -> tuple[Encoding, ...]:
-    """Return lossless forms; a palette beside them where the content may do with few colours."""
+    """Return lossless forms; a palette beside them where the content may do with few colours.
+
+    Frames share one palette, which each would have to be fitted to: they get none.
+    """
     is_drawn = brief.content in {ContentClass.GRAPHIC, ContentClass.TEXT}
     was_palette = brief.header.palette_bits > 0
     exact = brief.lossless(is_flat=is_drawn)
+    if brief.is_moving:
+        return (exact,)
     if brief.target.supports_palette and was_palette:
         return (exact, brief.palette(None))
     if brief.target.supports_palette and is_drawn and brief.recipe.has_compression:

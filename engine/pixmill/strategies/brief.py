@@ -26,6 +26,7 @@ class Brief:
         target: Record of the codec to write.
         content: What the pixels show, or `None` where nobody looked.
         is_lean: Whether the encoder must stream.
+        is_moving: Whether the result has frames or pages.
     """
 
     header: Header
@@ -33,6 +34,7 @@ class Brief:
     target: CodecSpec
     content: ContentClass | None
     is_lean: bool
+    is_moving: bool = False
 
     @property
     def quality(self) -> int:
@@ -53,6 +55,7 @@ class Brief:
             effort=self.recipe.effort,
             is_full_chroma=is_full_chroma,
             is_lean=self.is_lean,
+            is_moving=self.is_moving,
         )
 
     def lossless(self, *, is_flat: bool = False) -> Encoding:
@@ -63,6 +66,7 @@ class Brief:
             effort=self.recipe.effort,
             is_flat=is_flat,
             is_lean=self.is_lean,
+            is_moving=self.is_moving,
         )
 
     def palette(self, quality: int | None) -> Encoding:

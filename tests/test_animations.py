@@ -1,0 +1,233 @@
+"""GIF, WebP and APNG turn into each other with every frame, delay and loop, as Pillow sees them."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image, ImageChops
+
+from pixmill.codecs.spec import Frame
+from pixmill.imaging.verify import difference
+from pixmill.milling import Product, mill
+from pixmill.model import Failed, FailureKind, Status
+from pixmill.planning import Limits
+from pixmill.recipe import IfLarger, Operation, Recipe
+from pixmill.registry import codec, recognised
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = (48, 32)
+DELAYS_MS = [50, 120, 300, 40]
+FORMS = {"gif": "GIF", "webp": "WEBP", "png": "PNG"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a viewer shows of an animation: composed frames, their times, and how often."""
+
+    frames: list[Image.Image]
+    delays_ms: list[int]
+    plays: int
+
+
+def drawn() -> list[Image.Image]:
+    """Return frames of clear ground: a square that moves, one that comes and goes, and a hole."""
+    frames = []
+    for index in range(len(DELAYS_MS)):
+        frame = Image.new("RGBA", SIZE, (0, 0, 0, 0))
+        frame.paste((20, 90, 200, 255), (0, 20, 48, 32))
+        frame.paste((255, 0, 0, 255), (index * 10, 2, index * 10 + 9, 12))
+        if index % 2:
+            frame.paste((0, 0, 0, 0), (8, 22, 30, 30))
+        frames.append(frame)
+    return frames
+
+
+def animation(name: str, *, plays: int = 3, **options: Any) -> bytes:
+    """Return the drawn frames as Pillow writes them; GIF counts the times after the first."""
+    first, *rest = drawn()
+    held = io.BytesIO()
+    loop: dict[str, Any] = {"loop": plays - 1 if name == "gif" and plays else plays}
+    loop = {} if name == "gif" and plays == 1 else loop
+    how = {"lossless": True, "exact": True} if name == "webp" else {}
+    first.save(
+        held,
+        FORMS[name],
+        save_all=True,
+        append_images=rest,
+        duration=DELAYS_MS,
+        disposal=2 if name == "gif" else 0,
+        **loop,
+        **how,
+        **options,
+    )
+    return held.getvalue()
+
+
+def shown(content: bytes) -> Shown:
+    """Return what Pillow shows."""
+    with Image.open(io.BytesIO(content)) as image:
+        frames, delays_ms = [], []
+        for index in range(getattr(image, "n_frames", 1)):
+            image.seek(index)
+            image.load()
+            frames.append(image.convert("RGBA"))
+            delays_ms.append(round(image.info.get("duration", 0)))
+        loop = image.info.get("loop")
+        if image.format == "GIF":
+            return Shown(frames, delays_ms, 1 if loop is None else loop and loop + 1)
+        return Shown(frames, delays_ms, int(loop or 0))
+
+
+def seen(frame: Image.Image) -> Image.Image:
+    """Return a frame on two grounds at once, so that what is clear has no colour."""
+    clear = Image.new("RGBA", frame.size, (90, 90, 90, 255))
+    return Image.alpha_composite(clear, frame).convert("RGB")
+
+
+def made(content: bytes, recipe: Recipe, limits: Limits | None = None) -> Product | Failed:
+    """Return what pixmill makes of an animation."""
+    name = recognised(content[:4096])
+    return mill(content, name, recipe, limits or Limits(1 << 30), lease=lambda _cost_bytes: None)
+
+
+def converting(target: str, **options: Any) -> Recipe:
+    """Return a recipe that writes this format without loss, whatever its size."""
+    operations = frozenset({Operation.CONVERT, Operation.COMPRESS})
+    recipe = Recipe(operations=operations, target_format=target, lossless=True)
+    return replace(recipe, **options)
+
+
+def written(product: Product | Failed) -> bytes:
+    """Return the bytes of a result, which must be what was meant by pixmill's own check."""
+    assert isinstance(product, Product), product
+    assert product.content is not None
+    content = product.content
+    data = content if isinstance(content, bytes) else _read(content)
+    assert product.expected is not None
+    assert difference(data, product.target, product.expected) == ""
+    return data
+
+
+def _read(file: Any) -> bytes:
+    with file:
+        file.seek(0)
+        return bytes(file.read())
+
+
+@pytest.mark.parametrize("plays", [0, 1, 3])
+@pytest.mark.parametrize("target", FORMS)
+@pytest.mark.parametrize("source", FORMS)
+def test_animations_turn_into_each_other(source: str, target: str, plays: int) -> None:
+    """Frames, their pixels, delays and the number of plays are the same in every direction."""
+    content = animation(source, plays=plays)
+    recipe = converting(target, if_larger=IfLarger.WRITE)
+    found, wanted = shown(written(made(content, recipe))), shown(content)
+    assert (found.delays_ms, found.plays) == (DELAYS_MS, plays) == (wanted.delays_ms, wanted.plays)
+    for one, other in zip(found.frames, wanted.frames, strict=True):
+        assert ImageChops.difference(seen(one), seen(other)).getbbox() is None
+
+
+@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")
+def test_ffmpeg_reads_the_frames_too(tmp_path: Path) -> None:
+    """A second reader counts the frames of a written APNG, and how often it is played."""
+    path = tmp_path / "a.png"
+    path.write_bytes(written(made(animation("gif"), converting("png", if_larger=IfLarger.WRITE))))
+    told = subprocess.run(
+        ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", str(path)],
+        capture_output=True,
+        check=True,
+    )
+    stream = json.loads(told.stdout)["streams"][0]
+    assert (stream["codec_name"], stream["nb_read_frames"]) == ("apng", str(len(DELAYS_MS)))
+
+
+def test_an_animated_png_is_made_smaller() -> None:
+    """Under `keep` an APNG stays one, recoded without loss, also where it is resized."""
+    content = animation("png", compress_level=0)
+    product = made(content, Recipe())
+    data = written(product)
+    assert len(data) < len(content)
+    found, wanted = shown(data), shown(content)
+    assert (found.delays_ms, found.plays) == (wanted.delays_ms, wanted.plays)
+    for one, other in zip(found.frames, wanted.frames, strict=True):
+        assert ImageChops.difference(seen(one), seen(other)).getbbox() is None
+
+
+def test_equal_frames_stay_frames() -> None:
+    """A frame that shows nothing new keeps its place and its time."""
+    still = drawn()[0]
+    held = io.BytesIO()
+    frames = {"save_all": True, "append_images": [still, drawn()[1]], "duration": [70, 80, 90]}
+    still.save(held, "WEBP", lossless=True, minimize_size=False, allow_mixed=False, **frames)
+    source = shown(held.getvalue())
+    data = written(made(held.getvalue(), converting("png", if_larger=IfLarger.WRITE)))
+    assert sum(shown(data).delays_ms) == sum(source.delays_ms) == 240
+    assert len(shown(data).frames) == len(source.frames)
+
+
+def test_frames_that_cannot_be_held_twice_go_into_a_file() -> None:
+    """Where memory allows one encode alone, it goes into a file: with the very same bytes."""
+    frames = [frame.resize((400, 300)) for frame in drawn() * 8]
+    held = io.BytesIO()
+    more = {"save_all": True, "append_images": frames[1:], "duration": 50, "loop": 0}
+    frames[0].save(held, "GIF", disposal=2, **more)
+    recipe = converting("png", if_larger=IfLarger.WRITE)
+    costs: list[int] = []
+    whole = mill(held.getvalue(), "gif", recipe, Limits(1 << 30), lease=costs.append)
+    spooled = made(held.getvalue(), recipe, Limits(costs[0] - 1))
+    assert isinstance(spooled, Product), spooled
+    assert not isinstance(spooled.content, bytes)
+    assert written(spooled) == written(whole)
+
+
+def test_a_size_that_frames_cannot_have_is_unreachable() -> None:
+    """APNG has no quality to search: the failure says what it takes, and what to try."""
+    recipe = replace(converting("png"), lossless=False, max_size_bytes=100)
+    failed = made(animation("gif"), recipe)
+    assert isinstance(failed, Failed)
+    assert failed.kind is FailureKind.UNREACHABLE
+    assert "webp" in failed.message
+
+
+def test_wrong_frames_are_told() -> None:
+    """A result with a frame less, other times or a lost end is not what was meant."""
+    product = made(animation("gif"), converting("png", if_larger=IfLarger.WRITE))
+    data = written(product)
+    assert isinstance(product, Product)
+    assert product.expected is not None
+    fewer = replace(product.expected, pages=3)
+    longer = replace(product.expected, duration_ms=sum(DELAYS_MS) + 200)
+    assert "expected 3 pages" in difference(data, "png", fewer)
+    assert f"expected {longer.duration_ms} ms" in difference(data, "png", longer)
+    assert "does not decode" in difference(data[:-60], "png", product.expected)
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "told_ms"),
+    [(0, 0), (1, 1), (65_535, 65_535), (70_000, 70_000), (700_001, 700_000), (-5, 0)],
+)
+def test_delays_are_fractions_that_fit(delay_ms: int, told_ms: int) -> None:
+    """Any delay is written in 16 bits: exactly where that can be, else the nearest."""
+    held = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(held, "PNG")
+    join = codec("png").joined
+    assert join is not None
+    frames = [Frame(held.getvalue(), 0, 0, each) for each in (delay_ms, 10)]
+    content = b"".join(join(iter(frames), 2, 0))
+    assert shown(content).delays_ms == [told_ms, 10]
+
+
+def test_an_animation_is_kept_where_nothing_is_smaller() -> None:
+    """A tight APNG is published as it is, all its frames with it."""
+    tight = written(made(animation("png", compress_level=0), Recipe()))
+    again = made(tight, Recipe())
+    assert isinstance(again, Product)
+    assert again.status is Status.KEPT
