@@ -62,12 +62,12 @@ class Hatchling(Protocol):
 class Hatchery(Protocol):
     """Starts worker processes."""
 
-    def hatch(self, note: int | None = None) -> Hatchling:
+    def hatch(self, hand: int | None = None) -> Hatchling:
         """Start one.
 
         Args:
-            note: Descriptor of the file in which it is to note what it holds; stays the caller's.
-                Default: memory of its own.
+            hand: Descriptor of a file in which it is to note what it holds; stays the caller's.
+                Default: it notes it in memory alone.
 
         Raises:
             RunError: The system does not let one start.
@@ -113,31 +113,31 @@ class NurseryHatchery:
     _token: int = 0
     _ended: dict[int, int] = field(default_factory=dict)
 
-    def hatch(self, note: int | None = None) -> Hatchling:
+    def hatch(self, hand: int | None = None) -> Hatchling:
         """Fork a worker; the first one starts the nursery, and a dead nursery is replaced once."""
         try:
             try:
-                return self._forked(note)
+                return self._forked(hand)
             except OSError:
                 if not self._has_ended():
                     raise
-            return self._forked(note)
+            return self._forked(hand)
         except OSError as error:
             raise RunError(f"cannot start a worker: {error.strerror or error}") from error
 
-    def _forked(self, named: int | None) -> Hatchling:
+    def _forked(self, hand: int | None) -> Hatchling:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._open()
         ours, theirs = socket.socketpair()
         for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", _STALL_S, 0))
-        note = os.memfd_create("pixmill-note") if named is None else os.dup(named)
+        note = os.memfd_create("pixmill-note")
         words = -1
         try:
             os.ftruncate(note, os.sysconf("SC_PAGE_SIZE"))
             words = words_made()
-            pid = self._hatched(theirs.fileno(), note, words)
+            pid = self._hatched(theirs.fileno(), note, words, *(() if hand is None else (hand,)))
             shared, said = mapped(note), mapped_words(words)
         except OSError:
             ours.close()
@@ -209,12 +209,12 @@ class NurseryHatchery:
             )
         self._control = ours
 
-    def _hatched(self, pipe: int, note: int, words: int) -> int:
+    def _hatched(self, *descriptors: int) -> int:
         if self._control is None:
             raise ConnectionResetError("the nursery is closed")
         self._token += 1
         request = json.dumps({"hatch": self._token}).encode()
-        socket.send_fds(self._control, [request], [pipe, note, words])
+        socket.send_fds(self._control, [request], [*descriptors])
         deadline_s = time.monotonic() + _HATCH_TIMEOUT_S
         while message := self._listen(deadline_s):
             if message.get("hatched") == self._token and "errno" in message:
@@ -268,9 +268,9 @@ class SpawnHatchery:
     _started: list[_Spawned] = field(default_factory=list)
     _scratch: Scratch | None = None
 
-    def hatch(self, note: int | None = None) -> Hatchling:
+    def hatch(self, hand: int | None = None) -> Hatchling:
         """Start an interpreter that becomes a worker; a note in a file is not for it."""
-        del note  # a descriptor cannot be handed to one everywhere
+        del hand  # a descriptor cannot be handed to one everywhere
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         shared = context.RawArray("B", 8)

@@ -83,13 +83,13 @@ class LocalExecutor:
         if self.hands is None:
             return self.hatchery.hatch()
         try:
-            note = self.hands.opened(slot)
+            hand = self.hands.opened(slot)
         except OSError:  # then nobody will know, should the run end without a word
             return self.hatchery.hatch()
         try:
-            return self.hatchery.hatch(note)
+            return self.hatchery.hatch(hand)
         finally:
-            os.close(note)
+            os.close(hand)
 
     def wait(self, timeout_s: float) -> list[Report]:
         """Return what workers said; a worker's end comes after its last words."""

@@ -1,6 +1,7 @@
 """Eight bytes of shared memory in which a worker notes the job in its hands.
 
-In a file, they outlive the run: the next one knows what a run held that ended without a word.
+Written into a file as well they outlive the run: the next one knows what a run held that ended
+without a word. That file is never mapped: where its disc is full, touching it would be a SIGBUS.
 """
 
 from __future__ import annotations
@@ -27,17 +28,25 @@ class SharedNote:
 
     Args:
         memory: Eight writable bytes that both processes see, zero at first.
+        hand: Descriptor of a file that is to hold the same, or -1.
     """
 
     memory: mmap.mmap | memoryview
+    hand: int = -1
 
     def take(self, number: int) -> None:
         """Note that a job is about to be opened."""
-        _NUMBER.pack_into(self.memory, 0, number + 1)
+        self._note(number + 1)
 
     def clear(self) -> None:
         """Note that no job is in hand."""
-        _NUMBER.pack_into(self.memory, 0, 0)
+        self._note(0)
+
+    def _note(self, number: int) -> None:
+        _NUMBER.pack_into(self.memory, 0, number)
+        if self.hand >= 0:
+            with contextlib.suppress(OSError):  # a full disc: the next run is told nothing
+                os.pwrite(self.hand, _NUMBER.pack(number), 0)
 
     @property
     def in_hand(self) -> int | None:
@@ -46,9 +55,9 @@ class SharedNote:
         return number - 1 if number else None
 
 
-def mapped(descriptor: int) -> SharedNote:
-    """Map a note from a file of at least `NOTE_BYTES`."""
-    return SharedNote(mmap.mmap(descriptor, mmap.PAGESIZE))
+def mapped(descriptor: int, hand: int = -1) -> SharedNote:
+    """Map a note from memory of at least `NOTE_BYTES`, to be written into a file as well."""
+    return SharedNote(mmap.mmap(descriptor, mmap.PAGESIZE), hand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +77,14 @@ class Hands:
             OSError: It cannot be made.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(f"{self.prefix}{slot}", flags, 0o600)
-        os.ftruncate(descriptor, mmap.PAGESIZE)
-        return descriptor
+        return os.open(f"{self.prefix}{slot}", flags, 0o600)
 
     def left(self) -> list[int]:
         """Return the numbers of the jobs that a dead run had in its hands."""
         numbers = []
         for path in self._files():
-            with contextlib.suppress(OSError, struct.error):
-                (number,) = _NUMBER.unpack(path.read_bytes()[:NOTE_BYTES])
+            with contextlib.suppress(OSError, struct.error), path.open("rb") as file:
+                (number,) = _NUMBER.unpack(file.read(NOTE_BYTES))
                 numbers += [number - 1] if number else []
         return numbers
 

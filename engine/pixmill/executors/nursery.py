@@ -5,11 +5,11 @@ workers share its code pages and start in milliseconds; a fork of a process that
 image would deadlock in libvips' thread pool, so this one never does. Python's own forkserver would
 run the user's main module again in every worker and outlive the run, so pixmill has this one.
 
-It speaks JSON over a sequenced-packet socket: `{"hatch": TOKEN}` with three descriptors (the
-worker's pipe, its note, and memory for its words) is answered by `{"hatched": TOKEN, "pid": PID}`;
-`{"kill": PID}` kills; every end is told as `{"ended": PID, "status": STATUS}`. When the socket
-closes, or the coordinator has died while another process of its making still holds the socket, all
-workers die.
+It speaks JSON over a sequenced-packet socket: `{"hatch": TOKEN}` with descriptors (the worker's
+pipe, its note, memory for its words, and maybe a file for its note) is answered by
+`{"hatched": TOKEN, "pid": PID}`; `{"kill": PID}` kills; every end is told as
+`{"ended": PID, "status": STATUS}`. When the socket closes, or the coordinator has died while
+another process of its making still holds the socket, all workers die.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 4096
 _OOM_SCORE = "800"
 _LOOK_S = 1.0
+_DESCRIPTORS = 4
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class _Nursery:
 
     def _obeyed(self) -> bool:
         try:
-            content, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, 3)
+            content, descriptors, _, _ = socket.recv_fds(self.control, _MESSAGE_BYTES, _DESCRIPTORS)
         except ConnectionResetError:  # it closed with words of ours unread
             return False
         if not content:
@@ -78,11 +79,11 @@ class _Nursery:
             os.kill(message["kill"], signal.SIGKILL)
         return True
 
-    def _hatch(self, pipe: int, note: int, words: int) -> dict[str, int]:
+    def _hatch(self, *descriptors: int) -> dict[str, int]:
         try:
             pid = os.fork()
         except OSError as error:
-            for descriptor in (pipe, note, words):
+            for descriptor in descriptors:
                 os.close(descriptor)
             return {"errno": error.errno or 0}
         if pid == 0:
@@ -90,11 +91,11 @@ class _Nursery:
             try:
                 self.control.close()
                 self.alarm.close()
-                status = _work(pipe, note, words)
+                status = _work(*descriptors)
             finally:
                 os._exit(status)
         self.pids.add(pid)
-        for descriptor in (pipe, note, words):
+        for descriptor in descriptors:
             os.close(descriptor)
         return {"pid": pid}
 
@@ -111,7 +112,7 @@ class _Nursery:
             self.control.send(json.dumps(message).encode())
 
 
-def _work(pipe: int, note: int, words: int) -> int:
+def _work(pipe: int, note: int, words: int, hand: int = -1) -> int:
     """Be a worker until told to retire; return the exit status."""
     from pixmill.imaging.complaints import Ear  # noqa: PLC0415 - loaded long ago, by `main`
     from pixmill.worker import serve  # noqa: PLC0415 - likewise
@@ -122,7 +123,7 @@ def _work(pipe: int, note: int, words: int) -> int:
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
         score.write(_OOM_SCORE)  # out of memory, the kernel takes a worker, never the coordinator
     try:
-        serve(Voice(Connection(pipe)), mapped(note), Ear(words))
+        serve(Voice(Connection(pipe)), mapped(note, hand), Ear(words))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return 0  # the coordinator has gone
     except BaseException:  # noqa: BLE001 - the process's edge: told, then seen as a lost worker
