@@ -9,12 +9,13 @@ import pytest
 import pyvips
 from PIL import Image, ImageCms
 
+from pixmill.header import Metadata
 from pixmill.imaging.probe import probe
 from pixmill.imaging.verify import Expected, difference, duration_ms, is_still, is_transparent
 from pixmill.milling import Product, mill
 from pixmill.planning import Limits
 from pixmill.recipe import Colour, Keep, Operation, Recipe
-from pixmill.registry import writable_names
+from pixmill.registry import codec, writable_names
 
 EDGE_PX = 40
 
@@ -54,6 +55,25 @@ def test_what_pixmill_makes_is_what_it_meant(target: str, mode: str) -> None:
         assert isinstance(made.content, bytes)
         assert difference(made.content, made.target, made.expected) == ""
     assert made.expected is not None or target == "png"
+
+
+@pytest.mark.parametrize("target", writable_names())
+def test_an_orientation_that_is_left_is_expected_where_it_can_be(target: str) -> None:
+    """Left unapplied, an orientation is a fact of formats that store it, and of no other."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    recipe = Recipe(
+        operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+        target_format=target,
+        auto_orient=False,
+    )
+    made = milled(saved(gradient(), "JPEG", exif=exif), "jpg", recipe)
+    assert made.expected is None or isinstance(made.content, bytes)
+    if made.expected is not None and isinstance(made.content, bytes):
+        assert difference(made.content, made.target, made.expected) == ""
+        has_exif = Metadata.EXIF in codec(target).supports_metadata
+        can_tell = has_exif and target != "avif"  # which turns its pixels itself
+        assert made.expected.orientation == (6 if can_tell else 1)
 
 
 EXPECTED = Expected(width_px=EDGE_PX, height_px=EDGE_PX)

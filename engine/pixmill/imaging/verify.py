@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixmill.header import Metadata
 from pixmill.imaging.errors import ImagingError, translating
 from pixmill.imaging.frames import DELAY_MS
-from pixmill.imaging.load import opened_whole
+from pixmill.imaging.load import is_oriented_by_loader, opened_whole
 from pixmill.imaging.metadata import orientation_of, profile_of
 from pixmill.imaging.probe import probe
 from pixmill.model import Stage
+from pixmill.registry import codec
 
 if TYPE_CHECKING:
     import pyvips
@@ -63,6 +65,9 @@ def meant(image: pyvips.Image, plan: Plan) -> Expected:
         shows_through: bool | None = False
     else:
         shows_through = is_transparent(image) if plan.is_pinned else None
+    target = codec(plan.target)
+    # HEIF turns its own pixels, whatever EXIF says in it
+    can_tell = Metadata.EXIF in target.supports_metadata and not is_oriented_by_loader(target)
     return Expected(
         width_px=plan.width_px,
         height_px=plan.height_px,
@@ -71,7 +76,7 @@ def meant(image: pyvips.Image, plan: Plan) -> Expected:
         is_still=plan.pages > 1 and plan.is_pinned and is_still(image, plan.pages),
         is_transparent=shows_through,
         profile=profile_of(image),
-        orientation=orientation_of(image),
+        orientation=orientation_of(image) if can_tell else 1,
     )
 
 
