@@ -154,3 +154,15 @@ def test_equal_frames_may_be_joined(form: str) -> None:
     assert difference(cut, form, replace(expected, is_still=True)) == ""
     assert not is_still(source, 3)
     assert is_still(source.crop(0, 0, EDGE_PX, 2 * EDGE_PX), 2)
+
+
+@pytest.mark.parametrize("form", ["gif", "webp"])
+def test_a_frame_without_a_time_lasts_as_viewers_show_it(form: str) -> None:
+    """A delay of nothing is a tenth of a second to viewers, whether an encoder says so or not."""
+    still = pyvips.Image.pngload_buffer(saved(gradient(), "PNG"))
+    source = pyvips.Image.arrayjoin([still, still.rot90()], across=1).copy()
+    source.set_type(pyvips.GValue.gint_type, "page-height", EDGE_PX)
+    source.set_type(pyvips.GValue.array_int_type, "delay", [0, 1000])
+    expected = replace(EXPECTED, pages=2, duration_ms=duration_ms(source, 2), is_transparent=None)
+    assert expected.duration_ms == 1100
+    assert difference(source.write_to_buffer(f".{form}"), form, expected) == ""

@@ -119,11 +119,15 @@ def is_still(image: pyvips.Image, pages: int) -> bool:
 
 
 def duration_ms(image: pyvips.Image, pages: int) -> int:
-    """Return how long all frames of an animation last together."""
+    """Return how long all frames of an animation last together, as viewers show them.
+
+    10 ms and less mean 100 ms to them, and libvips writes that into a WebP.
+    """
     if not image.get_typeof("delay"):
         return 0
     delays: list[int] = list(image.get("delay"))[:pages]
-    return sum(delays) + DELAY_MS * (pages - len(delays))
+    shown = (delay_ms if delay_ms > _TICK_MS else DELAY_MS for delay_ms in delays)
+    return sum(shown) + DELAY_MS * (pages - len(delays))
 
 
 def _wrong_facts(header: Header, expected: Expected) -> str:
