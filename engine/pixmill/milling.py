@@ -314,7 +314,7 @@ class _Mill:
         kept: dict[int, _Candidate] = {}
 
         def size_of(quality: int) -> int:
-            made = self._encoded(_at(encoding, quality))
+            made = self._encoded(replace(encoding, quality=quality))
             if made.size_bytes <= cap_bytes:
                 kept.clear()
                 kept[quality] = made
@@ -324,7 +324,7 @@ class _Mill:
         found = highest_fitting(size_of, cap_bytes, low=low, high=high, curve=curve)
         if found.quality is None:
             return unreachable(self.plan.target, found.lowest_bytes, cap_bytes, low)
-        return kept.get(found.quality) or self._encoded(_at(encoding, found.quality))
+        return kept.get(found.quality) or self._encoded(replace(encoding, quality=found.quality))
 
     def _candidate(self, encoding: Encoding) -> _Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette."""
@@ -392,10 +392,6 @@ def _kept(header: Header, target: str, encodes: int = 0, notes: tuple[str, ...] 
         encodes=encodes,
         notes=notes,
     )
-
-
-def _at(encoding: Encoding, quality: int) -> Encoding:
-    return replace(encoding, quality=quality)
 
 
 def _lossless(encoding: Encoding) -> Encoding:

@@ -23,7 +23,7 @@ try:
 except ImportError:  # pragma: no cover - Windows, where a temporary name is not swept while fresh
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Draft", "draft", "sweep_below"]
+__all__ = ["Draft", "draft", "sweep_below", "write_all"]
 
 _PREFIX = ".pixmill-"
 _SUFFIX = ".tmp"
@@ -77,6 +77,14 @@ def draft(folder: Folder) -> Iterator[Draft]:
         with contextlib.suppress(OSError):
             folder.unlink(name)
         raise
+
+
+def write_all(descriptor: int, content: bytes | memoryview) -> int:
+    """Write every byte to a descriptor; return how many there were."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return len(content)
 
 
 def sweep_below(root: Root, relative: str) -> int:

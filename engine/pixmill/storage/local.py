@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pixmill import lasting
 from pixmill.errors import RunError
-from pixmill.storage.drafts import draft, sweep_below
+from pixmill.storage.drafts import draft, sweep_below, write_all
 from pixmill.storage.folders import Folder, Root, lstat, reachable
 from pixmill.storage.originals import carry_attributes, digest_at
 
@@ -269,14 +269,6 @@ def _chunks(source: str) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise UnreadError(error.errno, error.strerror, source) from error
-
-
-def write_all(descriptor: int, content: bytes | memoryview) -> int:
-    """Write every byte to a descriptor; return how many there were."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    return len(content)
 
 
 def _rename(folder: Folder, temporary: str, final: str, *, can_replace: bool) -> None:

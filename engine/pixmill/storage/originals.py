@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pixmill.errors import RunError
 from pixmill.lasting import made
-from pixmill.storage.drafts import draft, sweep_below
+from pixmill.storage.drafts import draft, sweep_below, write_all
 from pixmill.storage.folders import Folder, Root, lstat, reachable
 
 if TYPE_CHECKING:
@@ -328,9 +328,7 @@ def _copied(
             hashed = hashlib.sha256()
             while chunk := os.read(source, _COPY_BYTES):
                 hashed.update(chunk)
-                rest = memoryview(chunk)
-                while rest:
-                    rest = rest[os.write(copy.descriptor, rest) :]
+                write_all(copy.descriptor, chunk)
             if original is not None and hashed.hexdigest() != original.digest:
                 raise ChangedError("its content changed")
             carry_attributes(source, copy.descriptor)
