@@ -305,6 +305,23 @@ def test_what_was_written_to_since_is_not_undone(folder: Path, tmp_path: Path) -
     assert (folder / "deep" / "c d.jpg").exists()
 
 
+def test_what_is_back_already_is_told_and_tidied(folder: Path, tmp_path: Path) -> None:
+    """Originals that are back leave no backups, but what somebody put among those stays."""
+    before, kept = state(folder), tmp_path / "kept"
+    ran(folder, settings(kept))
+    for name in NAMES:
+        (folder / name).write_bytes((kept / name).read_bytes())
+    (kept / "a.jpg").unlink()
+    (kept / "a.jpg").write_bytes(b"somebody's")
+    assert {each.ending for each in undone(folder).values()} == {api.Undoing.ALREADY}
+    assert {name: state(folder)[name][0] for name in NAMES} == {
+        name: before[name][0] for name in NAMES
+    }
+    assert [path.name for path in kept.rglob("*")] == ["a.jpg"]
+    assert (kept / "a.jpg").read_bytes() == b"somebody's"
+    assert undone(folder) == {}
+
+
 def test_backups_may_have_moved(folder: Path, tmp_path: Path) -> None:
     """Backups that were moved are found where the user says that they are."""
     before = state(folder)

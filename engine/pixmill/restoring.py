@@ -16,7 +16,7 @@ from pixmill.journal.originals import Replaced
 from pixmill.journal.store import opened
 from pixmill.model import Status
 from pixmill.storage.folders import Root, lstat
-from pixmill.storage.originals import digest_at, remove_backup, restore
+from pixmill.storage.originals import digest_at, remove_backup, restore, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -197,13 +197,18 @@ class _Undo:
         return Undone(first.path, ending, refusal)
 
     def _carried_out(self, history: Sequence[Replaced], result: Undone) -> Undone:
-        """Restore the first original, and remove what was kept of it and of results in between."""
-        first = history[0]
+        """Restore the first original, and remove what was kept of it and of results in between.
+
+        What somebody has put among the backups since is left there.
+        """
+        first, root = history[0], Root(self.root)
         try:
             if result.ending is Undoing.RESTORED:
-                restore(self._vault(first), first.backup, Root(self.root), first.path)
+                restore(self._vault(first), first.backup, root, first.path)
+            else:
+                settle(root, first.path)  # an undo that was cut off may have brought it back
             for each in history:
-                if each.backup:
+                if each.backup and _digest(self._kept(each)) in {"", each.digest}:
                     remove_backup(self._vault(each), each.backup)
         except OSError as error:
             why = (error.strerror or str(error)).lower()

@@ -6,33 +6,25 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixmill import milling
+from faults.plugin import faulty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pixmill.milling import Product
     from pixmill.model import Failed
-    from pixmill.planning import Limits
-    from pixmill.recipe import Recipe
 
 __all__ = ["mill"]
 
 
-def mill(
-    source: str,
-    codec_name: str,
-    recipe: Recipe,
-    limits: Limits,
-    *,
-    lease: Callable[[int], None],
-    spool_folder: str | None = None,
-) -> Product | Failed:
-    """Make one image, then grow, touch, replace, cut or remove its source."""
+def _cut(source: str) -> None:
+    """Cut a source off before it is read, so that decoding finds it damaged."""
     path = Path(source)
-    if "cut" in path.name:  # before it is read, so that decoding finds it damaged
+    if "cut" in path.name:
         os.truncate(path, path.stat().st_size // 2)
-    made = milling.mill(source, codec_name, recipe, limits, lease=lease, spool_folder=spool_folder)
+
+
+def _changed(source: str, made: Product | Failed) -> Product | Failed:
+    """Grow, touch, replace or remove a source once it was made."""
+    path = Path(source)
     if "grown" in path.name:
         with path.open("ab") as file:
             file.write(b"more")
@@ -45,3 +37,6 @@ def mill(
     if "gone" in path.name:
         path.unlink()
     return made
+
+
+mill = faulty(_cut, after=_changed)

@@ -8,33 +8,19 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from faults.plugin import is_named
-from pixmill import milling
+from faults.plugin import faulty, is_named
 from pixmill.milling import Product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pixmill.model import Failed
-    from pixmill.planning import Limits
-    from pixmill.recipe import Recipe
 
 __all__ = ["mill"]
 
 _ORIENTATION = 0x0112
 
 
-def mill(
-    source: str,
-    codec_name: str,
-    recipe: Recipe,
-    limits: Limits,
-    *,
-    lease: Callable[[int], None],
-    spool_folder: str | None = None,
-) -> Product | Failed:
-    """Make one image, then put something else in its place."""
-    made = milling.mill(source, codec_name, recipe, limits, lease=lease, spool_folder=spool_folder)
+def _swapped(source: str, made: Product | Failed) -> Product | Failed:
+    """Put something else in the place of what was made."""
     if not isinstance(made, Product) or not isinstance(made.content, bytes):
         return made
     content = _garbled(source, made.content)
@@ -56,3 +42,6 @@ def _garbled(source: str, content: bytes) -> bytes:
         else:
             return content
     return encoded.getvalue()
+
+
+mill = faulty(lambda _source: None, after=_swapped)

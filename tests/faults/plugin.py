@@ -12,6 +12,7 @@ from pixmill import milling
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pixmill.milling import Product
     from pixmill.model import Failed
     from pixmill.worker import Mill
 
@@ -36,13 +37,22 @@ def coordinator() -> int:
     return int(found[1])
 
 
-def faulty(fault: Callable[[str], Failed | None]) -> Mill:
-    """Return pixmill's mill with a fault before it, which may return the failure instead."""
+def faulty(
+    fault: Callable[[str], Failed | None],
+    after: Callable[[str, Product | Failed], Product | Failed] = lambda _source, made: made,
+) -> Mill:
+    """Return pixmill's mill with a fault around it.
+
+    Args:
+        fault: What happens before a source is made; may return the failure instead.
+        after: What becomes of what was made. Default: nothing.
+    """
 
     def mill(source, codec_name, recipe, limits, *, lease, spool_folder=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - as `Mill` says
-        return fault(source) or milling.mill(
+        made = fault(source) or milling.mill(
             source, codec_name, recipe, limits, lease=lease, spool_folder=spool_folder
         )
+        return after(source, made)
 
     return mill
 

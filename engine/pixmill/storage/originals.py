@@ -38,6 +38,7 @@ __all__ = [
     "digest_of",
     "remove_backup",
     "restore",
+    "settle",
 ]
 
 _COPY_BYTES = 1024 * 1024
@@ -169,7 +170,7 @@ def digest_at(path: str) -> str:
         OSError: It cannot be read.
     """
     with reachable(path) as short, open(short, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_of(file.fileno())
 
 
 def carry_attributes(source: int, target: int) -> None:
@@ -220,6 +221,16 @@ def restore(backup: Root, kept: str, root: Root, relative: str) -> None:
             _copied(vault, name, home, home_name)
         home.flush()
         vault.flush()
+
+
+def settle(root: Root, relative: str) -> None:
+    """Bring the name of an original that is back already to the disc.
+
+    Raises:
+        OSError: The disc does not take it.
+    """
+    with root.folder(posixpath.dirname(relative), can_make=False) as home:
+        home.flush()
 
 
 def remove_backup(backup: Root, kept: str) -> None:
