@@ -32,7 +32,7 @@ PURE = [
         "plan",
     ),
     *("protocol", "stats", "sizing", "content", "units", "registry", "reporting", "verdicts"),
-    *("perception/scales", "perception/metric"),
+    *("perception/scales", "perception/metric", "perception/mosaic"),
     *(f"strategies/{path.stem}" for path in (ROOT / "strategies").glob("*.py")),
     *(f"operations/{path.stem}" for path in (ROOT / "operations").glob("*.py")),
     *(f"codecs/{path.stem}" for path in (ROOT / "codecs").glob("*.py")),

@@ -18,6 +18,7 @@ from pixmill.perception import native
 from pixmill.perception.arrays import ArrayKernel
 from pixmill.perception.kernels import Kernel, Side, kernel
 from pixmill.perception.metric import Comparison, Raster, Reference, cost_bytes, score
+from pixmill.perception.mosaic import TILE_PX, is_worth_it, mosaic, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -191,6 +192,7 @@ def test_lengths_that_lie_are_refused(using: Kernel) -> None:
     measurement = using.measurement(240, 240, Side.REFERENCE | Side.CANDIDATE)
     for count, first, second in (
         (11, rows, rows),
+        (9, rows, rows),
         (10, rows, rows[1:]),
         (10, rows, None),
         (241, bytes(3 * 240 * 241), bytes(3 * 240 * 241)),
@@ -255,3 +257,54 @@ def test_nothing_of_a_measurement_stays() -> None:
         COMPILED.measurement(3000, 3000, Side.REFERENCE | Side.CANDIDATE)
     grown = resident_bytes() - before
     assert grown < 10 * COMPILED.state_bytes(3000, 225)
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (1025, 1999), (2000, 1500), (8000, 1024)], ids=str)
+def test_tiles_are_spread_over_the_image(size: tuple[int, int]) -> None:
+    """64 different tiles lie in the image, each in its cell or nearly, on borders of 16 px."""
+    found = tiles(*size)
+    assert len(set(found)) == 64
+    for at, tile in enumerate(found):
+        for edge_px, start_px, cell in (
+            (size[0], tile.left_px, at % 8),
+            (size[1], tile.top_px, at // 8),
+        ):
+            assert start_px % 16 == 0
+            assert 0 <= start_px <= edge_px - TILE_PX
+            assert edge_px * cell // 8 - 16 < start_px <= edge_px * (cell + 1) // 8 - TILE_PX
+
+
+def test_a_mosaic_is_made_of_the_tiles() -> None:
+    """Each tile stands in its place, and a mosaic of an image of 1024 px is the image."""
+    width_px, height_px = 1400, 1100
+    large = noise(width_px, height_px, 1)
+    pixels = np.frombuffer(memoryview(large.pixels), np.uint8).reshape(height_px, width_px, 3)
+    made = mosaic(large)
+    shown = np.frombuffer(memoryview(made.pixels), np.uint8).reshape(1024, 1024, 3)
+    for at, tile in enumerate(tiles(width_px, height_px)):
+        top, left = at // 8 * TILE_PX, at % 8 * TILE_PX
+        expected = pixels[tile.top_px :, tile.left_px :][:TILE_PX, :TILE_PX]
+        assert (shown[top : top + TILE_PX, left : left + TILE_PX] == expected).all()
+    square = noise(1024, 1024, 2)
+    assert mosaic(square).pixels == square.pixels
+
+
+def test_a_mosaic_is_for_large_images_alone() -> None:
+    """What it would hardly make smaller, or has no room for the tiles, is scored whole."""
+    assert is_worth_it(2000, 1500)
+    assert not is_worth_it(1600, 1200)
+    assert not is_worth_it(65000, 1000)
+    with pytest.raises(ValueError, match="expected 1024 px or more"):
+        tiles(65000, 1000)
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_mosaic_scores_near_the_whole(name: str) -> None:
+    """On a photograph a mosaic is at most 3 points above the whole, and less where it is good."""
+    original = pyvips.Image.thumbnail(str(TRAVEL / name), 2000, size="both").copy_memory()
+    if min(original.width, original.height) < 1024:
+        original = original.resize(1024 / min(original.width, original.height)).copy_memory()
+    whole, tiled = Reference(raster(original)), Reference(mosaic(raster(original)))
+    for quality, within in ((50, 3.0), (80, 1.5), (90, 1.0)):
+        result = raster(recoded(original, quality))
+        assert tiled.score(mosaic(result)) == pytest.approx(whole.score(result), abs=within)
