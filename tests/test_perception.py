@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import tracemalloc
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pyvips
 import ssimulacra2.ssimulacra2 as oracle
 from scipy import ndimage
 
+import pixmill
 from pixmill.perception import native
 from pixmill.perception.arrays import ArrayKernel
 from pixmill.perception.kernels import Kernel, Side, kernel
@@ -240,6 +242,23 @@ def test_memory_is_as_the_cost_says() -> None:
     assert 20 < cached / pixels < 26
 
 
+@pytest.mark.parametrize("size", [(300, 300), (1200, 900), (30000, 225)], ids=str)
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_numpy_holds_no_more_than_its_cost(size: tuple[int, int], *, is_cached: bool) -> None:
+    """The fallback's own count of bytes is an upper bound, and at most three times too much."""
+    first, using = noise(*size, 1), ArrayKernel()
+    tracemalloc.start()
+    try:
+        reference = Reference(first, using=using) if is_cached else None
+        shown = reference.score(first) if reference else score(first, first, using=using)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert shown == 100
+    cost = cost_bytes(*size, is_cached=is_cached, using=using)
+    assert cost / 3 < peak_bytes <= cost
+
+
 @needs_compiled
 def test_nothing_of_a_measurement_stays() -> None:
     """Measurements that end, and those that are dropped halfway, give their memory back."""
@@ -308,3 +327,15 @@ def test_a_mosaic_scores_near_the_whole(name: str) -> None:
     for quality, within in ((50, 3.0), (80, 1.5), (90, 1.0)):
         result = raster(recoded(original, quality))
         assert tiled.score(mosaic(result)) == pytest.approx(whole.score(result), abs=within)
+
+
+@needs_compiled
+def test_a_confined_worker_scores(tmp_path: Path) -> None:
+    """The sandbox leaves the compiled kernel readable, and no call it makes is forbidden."""
+    settings = pixmill.Settings(parallel=1)
+    with pixmill.optimize(
+        TRAVEL, tmp_path / "out", settings=settings, mill="faults.scoring:mill"
+    ) as run:
+        outcomes = list(run)
+    assert len(outcomes) == 4
+    assert not [outcome.failure for outcome in outcomes if outcome.failure]
