@@ -12,7 +12,8 @@ import pytest
 import pixmill
 
 ROOT = Path(pixmill.__file__).parent
-LIBRARIES = {"pyvips", "PIL", "pi_heif", "_pi_heif", "_cffi_backend", "numpy"}
+CODEC_LIBRARIES = {"pyvips", "PIL", "pi_heif", "_pi_heif", "_cffi_backend"}
+LIBRARIES = {*CODEC_LIBRARIES, "numpy"}
 DOORS = {
     *LIBRARIES,
     *("os", "time", "random", "secrets", "pathlib", "tempfile", "shutil", "threading"),
@@ -31,6 +32,7 @@ PURE = [
         "plan",
     ),
     *("protocol", "stats", "sizing", "content", "units", "registry", "reporting", "verdicts"),
+    *("perception/scales", "perception/metric", "perception/mosaic"),
     *(f"strategies/{path.stem}" for path in (ROOT / "strategies").glob("*.py")),
     *(f"operations/{path.stem}" for path in (ROOT / "operations").glob("*.py")),
     *(f"codecs/{path.stem}" for path in (ROOT / "codecs").glob("*.py")),
@@ -88,6 +90,19 @@ def test_only_imaging_opens_the_codec_libraries() -> None:
     opened = {
         path.relative_to(ROOT).parts[0]
         for path in ROOT.rglob("*.py")
-        if _imports_of(path) & LIBRARIES
+        if _imports_of(path) & CODEC_LIBRARIES
     }
     assert opened == {"imaging"}
+
+
+def test_only_the_fallback_of_the_metric_opens_numpy() -> None:
+    """No module but one imports numpy, and scoring with the compiled kernel does not load it."""
+    opened = [path.name for path in ROOT.rglob("*.py") if "numpy" in _imports_of(path)]
+    assert opened == ["arrays.py"]
+    code = (
+        "import sys; from pixmill.perception.metric import Raster, score; "
+        "grey = Raster(bytes(300), 10, 10); print(score(grey, grey), *sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout.startswith("100.0 ")
+    assert not {name.partition(".")[0] for name in ended.stdout.split()} & LIBRARIES

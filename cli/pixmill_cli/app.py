@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from pixmill_cli.commands.compare import compare
 from pixmill_cli.commands.config import config_app
 from pixmill_cli.commands.doctor import doctor
 from pixmill_cli.commands.formats import formats
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command(cls=Command, epilog=EPILOG, no_args_is_help=True)(optimize)
 app.command(cls=Command, no_args_is_help=True)(inspect)
+app.command(cls=Command, no_args_is_help=True)(compare)
 app.command(cls=Command, no_args_is_help=True)(status)
 app.command(cls=Command, no_args_is_help=True)(runs)
 app.command(cls=Command, no_args_is_help=True)(undo)

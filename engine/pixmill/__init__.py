@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pixmill.api import Run, optimize, optimize_bytes, optimize_file
+    from pixmill.api import Run, compare, optimize, optimize_bytes, optimize_file
     from pixmill.errors import ImageError, OptionError, PixmillError, RunError
     from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
     from pixmill.recipe import Recipe
@@ -35,6 +35,7 @@ __all__ = [
     "SkipReason",
     "Stage",
     "Status",
+    "compare",
     "optimize",
     "optimize_bytes",
     "optimize_file",

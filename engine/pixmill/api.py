@@ -1,14 +1,14 @@
 """What users import: runs over folders, and single images in this process.
 
 `optimize` and `optimize_stream` contain every codec in worker processes. `optimize_bytes`,
-`optimize_file` and `inspect` load pyvips into the calling process and are not contained: what
-crashes a codec crashes the caller.
+`optimize_file`, `inspect` and `compare` load pyvips into the calling process and are not
+contained: what crashes a codec crashes the caller.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixmill.codecs.abilities import Abilities, abilities
@@ -48,6 +48,7 @@ __all__ = [
     "Undone",
     "can_confine",
     "check_piped",
+    "compare",
     "decode_cost",
     "doctor",
     "formats",
@@ -255,6 +256,43 @@ def inspect(path: str | os.PathLike[str]) -> Header:
     name = _recognised(head.content)
     try:
         return probe(os.fspath(path), name)
+    except ImagingError as error:
+        raise ImageError(error.failure) from error
+
+
+def compare(reference: str | os.PathLike[str], candidate: str | os.PathLike[str]) -> float:
+    """Return how like its reference an image looks, in this process, without containment.
+
+    The first page or frame of each is decoded, turned upright and converted to eight-bit sRGB;
+    transparency is put on black and on white, and the worse score counts.
+
+    Args:
+        reference: The image as it should look.
+        candidate: Another of the same size.
+
+    Returns:
+        The SSIMULACRA2 score: 100 for equal images, 90 visually lossless, 80 very high, 70 high,
+        50 medium quality; it can fall below 0.
+
+    Raises:
+        ImageError: One of them cannot be decoded, or their sizes differ.
+        OSError: One of them cannot be opened.
+        RunError: There is neither a compiled kernel nor numpy.
+    """
+    from pixmill.imaging.errors import ImagingError  # noqa: PLC0415 - loads pyvips
+    from pixmill.imaging.score import Side, scored  # noqa: PLC0415 - loads pyvips
+
+    sides = []
+    for named in (reference, candidate):
+        path = os.fspath(named)
+        try:
+            name = _recognised(read_head(path, can_follow=True).content)
+        except ImageError as error:
+            message = f"{path}: {error.failure.message}"
+            raise ImageError(replace(error.failure, message=message)) from error
+        sides.append(Side(path, name, path))
+    try:
+        return scored(*sides)
     except ImagingError as error:
         raise ImageError(error.failure) from error
 
