@@ -18,6 +18,7 @@ from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
+from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
 from pixmill.imaging.verify import Expected, meant
 from pixmill.model import Failed, FailureKind, Stage, Status
@@ -26,7 +27,8 @@ from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
-from pixmill.strategies.search import highest_fitting, unreachable
+from pixmill.strategies.search import Bracket, Clues, highest_fitting
+from pixmill.strategies.unreachable import unreachable
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
@@ -320,11 +322,29 @@ class _Mill:
                 kept[quality] = made
             return made.size_bytes
 
-        curve = codec(self.plan.target).size_curve
-        found = highest_fitting(size_of, cap_bytes, low=low, high=high, curve=curve)
+        bracket = Bracket(target_bytes=cap_bytes, low=low, high=high)
+        found = highest_fitting(size_of, bracket, self._clues(encoding))
         if found.quality is None:
             return unreachable(self.plan.target, found.lowest_bytes, cap_bytes, low)
         return kept.get(found.quality) or self._encoded(replace(encoding, quality=found.quality))
+
+    def _clues(self, encoding: Encoding) -> Clues:
+        """Return what the codec's record, the source and a sample of the pixels tell of sizes."""
+        target, header, plan = codec(self.plan.target), self.plan.header, self.plan
+        sampled = sampled_for_size(self._image()) if plan.is_pinned and target.size_curve else None
+
+        def sample(quality: int) -> int:
+            return sampled.whole_bytes(replace(encoding, quality=quality)) if sampled else 0
+
+        share = plan.width_px * plan.height_px / (header.width_px * header.height_px)
+        is_known = header.quality is not None and plan.pages == header.pages
+        return Clues(
+            curve=target.size_curve,
+            jitter=target.size_jitter,
+            sample=sample if sampled else None,
+            like_quality=header.quality or target.default_quality,
+            like_bytes=round(header.file_bytes * share) if is_known else 0,
+        )
 
     def _candidate(self, encoding: Encoding) -> _Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette."""
