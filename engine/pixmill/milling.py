@@ -310,8 +310,7 @@ class _Mill:
 
     def _searched(self, encoding: Encoding) -> _Candidate | Failed:
         cap_bytes = self.recipe.max_size_bytes or 0
-        own = self.plan.header.quality or 100
-        high = min(encoding.quality or 100, own)
+        high = self.recipe.highest_quality(self.plan.header.quality)
         low = min(self.recipe.min_quality, high)
         kept: dict[int, _Candidate] = {}
 

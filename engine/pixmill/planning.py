@@ -318,6 +318,8 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
 def _highest_quality(context: Context) -> int:
     """Return the most that a strategy may ask for: without compression, the source's own or 100."""
     recipe = context.recipe
+    if recipe.max_size_bytes is not None:
+        return recipe.highest_quality(context.header.quality)
     if recipe.has_compression:
         return recipe.quality or context.target.default_quality
     return context.header.quality or _HIGHEST_QUALITY

@@ -41,6 +41,8 @@ KEEP_SOURCE_FORMAT = "keep"
 Canonical: TypeAlias = bool | int | str | list[str] | None
 WHITE = "#ffffff"
 _MAX_QUALITY = 100
+_TRANSPARENT_QUALITY = 92
+"""At which a photograph shows no difference."""
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -246,6 +248,14 @@ class Recipe:
     def has_compression(self) -> bool:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations
+
+    def highest_quality(self, own: int | None) -> int:
+        """Return the highest quality that a cap on size leaves of use.
+
+        Args:
+            own: What the source was stored at, above which there are only bytes; `None` if unknown.
+        """
+        return min(self.quality or own or _TRANSPARENT_QUALITY, own or _MAX_QUALITY)
 
     def is_smaller(self, result_bytes: int, source_bytes: int) -> bool:
         """Whether a result saves enough to be worth having in place of its source."""
