@@ -94,3 +94,66 @@ def test_a_sample_is_a_small_part_with_the_size_of_the_whole() -> None:
     assert sampled.mosaic.width * sampled.mosaic.height == round(sampled.share * 1_500_000)
     assert sampled_for_size(large.crop(0, 0, 300, 300)) is None
     assert sampled_for_size(pyvips.Image.black(20_000, 100)) is None
+
+
+def photo() -> bytes:
+    """Return a PNG that has more colours than a palette."""
+    gradient = Image.linear_gradient("L")
+    blurred = Image.effect_noise((256, 256), 60)
+    held = io.BytesIO()
+    Image.merge("RGB", (gradient, gradient.rotate(90), blurred)).save(held, "PNG")
+    return held.getvalue()
+
+
+def test_a_png_loses_colours_only_where_it_must() -> None:
+    """What fits exactly is exact; else colours go as far as the cap asks, never below the floor."""
+    exact = milled(photo(), Recipe())
+    assert isinstance(exact, Product)
+    roomy = milled(photo(), capped(10**6, "png"))
+    assert isinstance(roomy, Product)
+    assert roomy.quality is None
+    cap_bytes = len(photo()) * 2 // 3
+    tight = milled(photo(), capped(cap_bytes, "png", min_quality=30))
+    assert isinstance(tight, Product), tight
+    assert isinstance(tight.content, bytes)
+    assert len(tight.content) <= cap_bytes
+    assert tight.quality is not None
+    assert tight.quality >= 30
+    assert Image.open(io.BytesIO(tight.content)).mode == "P"
+    assert isinstance(milled(photo(), capped(cap_bytes // 20, "png")), Failed)
+
+
+def test_a_moving_gif_is_brought_under_its_cap_with_every_frame() -> None:
+    """Under a cap a GIF loses colours, and keeps its frames and their times."""
+    frames = [Image.open(io.BytesIO(photo())).rotate(turn).convert("P") for turn in (0, 40, 80)]
+    held = io.BytesIO()
+    frames[0].save(held, "GIF", save_all=True, append_images=frames[1:], duration=[50, 60, 70])
+    cap_bytes = len(held.getvalue()) * 2 // 3
+    recipe = Recipe(max_size_bytes=cap_bytes, min_quality=20, effort=Effort.FAST)
+    made = mill(held.getvalue(), "gif", recipe, Limits(1 << 30), lease=lambda _: None)
+    assert isinstance(made, Product), made
+    assert isinstance(made.content, bytes)
+    assert len(made.content) <= cap_bytes
+    moving = Image.open(io.BytesIO(made.content))
+    assert getattr(moving, "n_frames", 1) == 3
+    assert made.quality is not None
+    assert made.quality >= 20
+
+
+def test_drawings_halve_chroma_before_they_are_unreachable() -> None:
+    """Where full chroma does not fit at the lowest quality, half of it may, and a note says so."""
+    flat = Image.new("RGB", (320, 320), "white")
+    for index in range(0, 320, 10):
+        flat.paste((index % 256, 255 - index % 200, 40 * index % 256), (index, 0, index + 7, 320))
+    held = io.BytesIO()
+    flat.save(held, "PNG")
+    failed = milled(held.getvalue(), capped(1, "jpg", min_quality=80, quality=80))
+    assert isinstance(failed, Failed)
+    full = milled(held.getvalue(), capped(10**6, "jpg", min_quality=80, quality=80))
+    assert isinstance(full, Product)
+    made = milled(
+        held.getvalue(), capped(full.content_bytes - 1, "jpg", min_quality=80, quality=80)
+    )
+    assert isinstance(made, Product), made
+    assert made.content_bytes < full.content_bytes
+    assert any("chroma" in note for note in made.notes)

@@ -302,11 +302,24 @@ class _Mill:
         if fitting:
             return fitting[0]
         lossy = next((each for each in encodings if each.quality is not None), None)
+        lossy = lossy or self._with_fewer_colours(encodings[0])
         return (
             unreachable(self.plan.target, lowest_bytes, cap_bytes, None)
             if lossy is None
             else self._searched(lossy)
         )
+
+    def _with_fewer_colours(self, encoding: Encoding) -> Encoding | None:
+        """Return what a format without a quality can lose, where the strategy lets it lose any.
+
+        The cap was asked for, so nobody judges how it looks: `min_quality` bounds it.
+        """
+        target = codec(self.plan.target)
+        is_stuck = self.plan.pages > 1 and target.joined is not None
+        is_exact = self.recipe.is_lossless or not self.plan.is_pinned
+        if not target.has_lossy_palette or is_stuck or is_exact:
+            return None
+        return replace(encoding, quality=100, is_palette=True, is_flat=False)
 
     def _searched(self, encoding: Encoding) -> _Candidate | Failed:
         cap_bytes = self.recipe.max_size_bytes or 0
@@ -323,6 +336,9 @@ class _Mill:
 
         bracket = Bracket(target_bytes=cap_bytes, low=low, high=high)
         found = highest_fitting(size_of, bracket, self._clues(encoding))
+        if found.quality is None and encoding.is_full_chroma:
+            self.notes.append("chroma was stored at half resolution to fit --max-size")
+            return self._searched(replace(encoding, is_full_chroma=False, is_subsampled=True))
         if found.quality is None:
             return unreachable(self.plan.target, found.lowest_bytes, cap_bytes, low)
         return kept.get(found.quality) or self._encoded(replace(encoding, quality=found.quality))

@@ -146,6 +146,8 @@ class CodecSpec:
         supports_lossy: Whether it has a quality.
         supports_lossless: Whether it can store pixels exactly.
         supports_palette: Whether its lossless form may also reduce colours to a palette.
+        has_lossy_palette: Whether, under a cap on size, fewer colours or a coarser match of them by
+            a quality stand for the quality that it lacks; stills alone where it is `joined`.
         supports_cmyk: Whether it stores CMYK.
         supports_metadata: Kinds of metadata that it stores.
         max_xmp_bytes: Most XMP that its saver writes.
@@ -194,6 +196,7 @@ class CodecSpec:
     supports_lossy: bool = False
     supports_lossless: bool = False
     supports_palette: bool = False
+    has_lossy_palette: bool = False
     supports_cmyk: bool = False
     supports_metadata: frozenset[Metadata] = frozenset()
     max_xmp_bytes: int = MAX_METADATA_BYTES
