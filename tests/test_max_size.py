@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 import pyvips
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from pixmill.geometry import Size
 from pixmill.imaging.sample import sampled_for_size
+from pixmill.imaging.verify import difference
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
 from pixmill.planning import Limits
 from pixmill.recipe import Effort, Operation, Recipe
 from pixmill.registry import codec, writable_names
+from pixmill.strategies.shrinking import largest_fitting
 
 ODD = ("grey", "dot", "line", "clear", "noise")
 
@@ -33,7 +39,7 @@ def odd(kind: str) -> bytes:
     return held.getvalue()
 
 
-def capped(cap_bytes: int, target: str, **more: int | Effort) -> Recipe:
+def capped(cap_bytes: int, target: str, **more: int) -> Recipe:
     """Return a recipe for files of at most so many bytes."""
     return Recipe(
         operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
@@ -157,3 +163,59 @@ def test_drawings_halve_chroma_before_they_are_unreachable() -> None:
     assert isinstance(made, Product), made
     assert made.content_bytes < full.content_bytes
     assert any("chroma" in note for note in made.notes)
+
+
+def test_what_may_shrink_is_scaled_down_to_fit() -> None:
+    """At the lowest quality and in proportion, no more than it must; a note tells the sizes."""
+    whole = milled(photo(), capped(10**6, "jpg", min_quality=40, quality=40))
+    assert isinstance(whole, Product)
+    cap_bytes = whole.content_bytes // 2
+    assert isinstance(milled(photo(), capped(cap_bytes, "jpg")), Failed)
+    made = milled(photo(), capped(cap_bytes, "jpg", allow_downscale=True))
+    assert isinstance(made, Product), made
+    assert isinstance(made.content, bytes)
+    assert 0.9 * cap_bytes <= len(made.content) <= cap_bytes
+    assert Image.open(io.BytesIO(made.content)).size == (made.width_px, made.height_px)
+    assert made.width_px == made.height_px < 256
+    assert made.expected is not None
+    assert difference(made.content, "jpg", made.expected) == ""
+    assert any("scaled from 256x256 px" in note for note in made.notes)
+
+
+def test_nothing_shrinks_to_less_than_a_quarter() -> None:
+    """Below a quarter of its edges an image is unreachable, and the failure names what it took."""
+    failed = milled(photo(), capped(300, "jpg", allow_downscale=True))
+    assert isinstance(failed, Failed)
+    assert failed.kind is FailureKind.UNREACHABLE
+    assert "64x64 px" in failed.message
+
+
+@given(
+    st.integers(min_value=1, max_value=70_000),
+    st.integers(min_value=1, max_value=70_000),
+    st.floats(min_value=0.01, max_value=0.99),
+    st.floats(min_value=1.0, max_value=2.2),
+)
+def test_dimensions_that_fit_are_nearly_the_largest(
+    width_px: int, height_px: int, share: float, power: float
+) -> None:
+    """In seven encodes at most: what is found fits, and 5 % more of the edge would not."""
+    full, tried = Size(width_px, height_px), []
+    longest_px = max(width_px, height_px)
+
+    def size_of(size: Size) -> int:
+        tried.append(size)
+        edge_share = max(size.width_px, size.height_px) / longest_px
+        return math.ceil(10**7 * math.pow(edge_share, power))
+
+    cap_bytes = int(10**7 * share)
+    found = largest_fitting(size_of, full, full_bytes=10**7, target_bytes=cap_bytes)
+    assert len(tried) <= 7
+    assert all(max(size.width_px, size.height_px) * 4 >= longest_px for size in tried)
+    if found is None:
+        floor = Size(math.ceil(longest_px / 4), 1)
+        assert longest_px == 1 or size_of(floor) > cap_bytes
+        return
+    assert size_of(found) <= cap_bytes
+    edge_px = max(found.width_px, found.height_px)
+    assert size_of(Size(math.ceil(edge_px + 0.05 * longest_px + 1), 1)) > cap_bytes

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from pixmill.content import classify
+from pixmill.geometry import Size
 from pixmill.imaging import compare, encode, load, metadata, probe, steps
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
@@ -22,12 +23,14 @@ from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
 from pixmill.imaging.verify import Expected, meant
 from pixmill.model import Failed, FailureKind, Stage, Status
+from pixmill.plan import Scale
 from pixmill.planning import metadata_kept, planned, target_of
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
 from pixmill.strategies.search import Bracket, Clues, highest_fitting
+from pixmill.strategies.shrinking import largest_fitting
 from pixmill.strategies.unreachable import unreachable
 from pixmill.units import format_size
 
@@ -303,11 +306,7 @@ class _Mill:
             return fitting[0]
         lossy = next((each for each in encodings if each.quality is not None), None)
         lossy = lossy or self._with_fewer_colours(encodings[0])
-        return (
-            unreachable(self.plan.target, lowest_bytes, cap_bytes, None)
-            if lossy is None
-            else self._searched(lossy)
-        )
+        return self._smaller(encodings[0], lowest_bytes) if lossy is None else self._searched(lossy)
 
     def _with_fewer_colours(self, encoding: Encoding) -> Encoding | None:
         """Return what a format without a quality can lose, where the strategy lets it lose any.
@@ -340,8 +339,39 @@ class _Mill:
             self.notes.append("chroma was stored at half resolution to fit --max-size")
             return self._searched(replace(encoding, is_full_chroma=False, is_subsampled=True))
         if found.quality is None:
-            return unreachable(self.plan.target, found.lowest_bytes, cap_bytes, low)
+            return self._smaller(replace(encoding, quality=low), found.lowest_bytes)
         return kept.get(found.quality) or self._encoded(replace(encoding, quality=found.quality))
+
+    def _smaller(self, encoding: Encoding, full_bytes: int) -> _Candidate | Failed:
+        """Return the largest picture that fits at the lowest quality, if it may be scaled down."""
+        cap_bytes, low = self.recipe.max_size_bytes or 0, encoding.quality
+        target, whole = self.plan.target, self._image()
+        if not (self.recipe.allow_downscale and self.plan.is_pinned):
+            return unreachable(target, full_bytes, cap_bytes, low=low)
+        full = Size(self.plan.width_px, self.plan.height_px)
+        tried: dict[Size, _Candidate] = {}
+
+        def size_of(size: Size) -> int:
+            step = Scale(size.width_px, size.height_px, self.recipe.kernel)
+            self.pixels = load.pinned(steps.scaled(whole, step))
+            tried[size] = self._encoded(encoding)
+            return tried[size].size_bytes
+
+        found = largest_fitting(size_of, full, full_bytes=full_bytes, target_bytes=cap_bytes)
+        if found is None:
+            smallest = min(tried, key=lambda size: tried[size].size_bytes, default=full)
+            least = min((made.size_bytes for made in tried.values()), default=full_bytes)
+            return unreachable(target, least, cap_bytes, low=low, smallest=smallest)
+        self.plan = replace(self.plan, width_px=found.width_px, height_px=found.height_px)
+        if self.expected is not None:
+            self.expected = replace(
+                self.expected, width_px=found.width_px, height_px=found.height_px
+            )
+        self.notes.append(
+            f"scaled from {full.width_px}x{full.height_px} px to "
+            f"{found.width_px}x{found.height_px} px to fit --max-size"
+        )
+        return tried[found]
 
     def _clues(self, encoding: Encoding) -> Clues:
         """Return what the codec's record, the source and a sample of the pixels tell of sizes."""

@@ -267,6 +267,8 @@ def _cost(context: Context, plan: Plan) -> int:
     if plan.is_pinned:
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context)
+        # The smaller image is held beside the whole one that it is made of.
+        encode_bytes += raster_bytes if context.recipe.allow_downscale else 0
         return max(decode_bytes + stream_bytes + raster_bytes, raster_bytes + encode_bytes)
     turn_bytes = raster_bytes if context.orientation != 1 else 0
     return decode_bytes + stream_bytes + turn_bytes + encode_bytes

@@ -175,6 +175,8 @@ class Recipe:
         effort: CPU spent on smaller files. Default: balanced.
         max_size_bytes: Cap on each file; the best quality that fits is searched.
         min_quality: Lowest quality that search may use. Default: 40.
+        allow_downscale: Whether what does not fit at the lowest quality may be scaled down, to a
+            quarter of its edges at most. Default: false.
         strategy: How encodings are chosen. Default: adaptive.
         keep: Metadata retained. Default: icc and copyright.
         colour: sRGB or as it is. Default: srgb.
@@ -203,6 +205,7 @@ class Recipe:
     effort: Effort = Effort.BALANCED
     max_size_bytes: int | None = None
     min_quality: int = 40
+    allow_downscale: bool = False
     strategy: StrategyName = StrategyName.ADAPTIVE
     keep: frozenset[Keep] = DEFAULT_KEEP
     colour: Colour = Colour.SRGB
