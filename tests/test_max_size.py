@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size
+from pixmill.imaging.encode import encoded
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.verify import difference
 from pixmill.milling import Product, mill
@@ -98,6 +100,8 @@ def test_a_sample_is_a_small_part_with_the_size_of_the_whole() -> None:
     assert sampled is not None
     assert sampled.share <= 1 / 7
     assert sampled.mosaic.width * sampled.mosaic.height == round(sampled.share * 1_500_000)
+    encoding = Encoding(codec="jpg", quality=70, effort=Effort.FAST)
+    assert sampled.whole_bytes(encoding) == pytest.approx(len(encoded(large, encoding)), rel=0.1)
     assert sampled_for_size(large.crop(0, 0, 300, 300)) is None
     assert sampled_for_size(pyvips.Image.black(20_000, 100)) is None
 
