@@ -12,7 +12,7 @@ OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory sample formats-page clean
+.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory bench-search sample formats-page clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ $(FUZZ): $(STAMP)
 
 bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py is built on
 	$(BIN)/python bench/memory.py
+
+bench-search: setup ## measure the search for a size against every quality, into bench/results/search.md
+	$(BIN)/python bench/search.py $(ARGS)
 
 sample: setup ## make the bundled sample anew from ../shared/corpora
 	$(BIN)/python bench/make_sample.py

@@ -141,7 +141,7 @@ def test_the_highest_quality_that_fits_is_found(tmp_path: Path) -> None:
             continue
         assert outcome.status is Status.OPTIMIZED, outcome
         assert outcome.bytes_written <= CAP_BYTES
-        bound = min(80, pixmill.api.inspect(source / outcome.path).quality or 80)
+        bound = pixmill.api.inspect(source / outcome.path).quality or 92
         assert outcome.quality is not None
         assert outcome.quality <= bound
         searched += outcome.quality < bound

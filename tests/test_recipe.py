@@ -38,6 +38,7 @@ CHANGES: dict[str, Any] = {
     "effort": Effort.BEST,
     "max_size_bytes": 500_000,
     "min_quality": 41,
+    "allow_downscale": True,
     "strategy": StrategyName.FIXED,
     "keep": frozenset({Keep.NONE}),
     "colour": Colour.KEEP,

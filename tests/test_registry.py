@@ -20,6 +20,7 @@ from pixmill.registry import (
     suffix_owner,
     writable_names,
 )
+from pixmill.strategies.curve import CURVE_QUALITIES
 
 _UNRECOGNISABLE = {
     # What marks the format is itself damaged.
@@ -52,7 +53,7 @@ def test_every_written_codec_has_what_writing_needs() -> None:
         assert spec.save_options
         assert spec.encode_cost
         assert spec.supports_lossy or spec.supports_lossless
-        assert len(spec.size_curve) == (12 if spec.supports_lossy else 0)
+        assert len(spec.size_curve) == (len(CURVE_QUALITIES) if spec.supports_lossy else 0)
         assert list(spec.size_curve) == sorted(spec.size_curve)
 
 

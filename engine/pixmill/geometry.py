@@ -19,6 +19,7 @@ __all__ = [
     "Size",
     "cropped",
     "fitted",
+    "fitted_size",
     "offset",
     "oriented",
     "placed",
@@ -118,6 +119,11 @@ def fitted(placement: Placement, longest_px: int) -> Placement:
     if scale >= 1:
         return placement
     return Placement(_scaled(scaled, scale, None), _scaled(result, scale, None))
+
+
+def fitted_size(size: Size, longest_px: int) -> Size:
+    """Return a size scaled until its longer edge is this long."""
+    return _scaled(size, longest_px / max(size.width_px, size.height_px), None)
 
 
 def offset(outer: Size, inner: Size, gravity: Gravity) -> Box:

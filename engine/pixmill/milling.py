@@ -12,21 +12,26 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from pixmill.content import classify
+from pixmill.geometry import Size
 from pixmill.imaging import compare, encode, load, metadata, probe, steps
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
+from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
 from pixmill.imaging.verify import Expected, meant
 from pixmill.model import Failed, FailureKind, Stage, Status
+from pixmill.plan import Scale
 from pixmill.planning import metadata_kept, planned, target_of
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
-from pixmill.strategies.search import highest_fitting, unreachable
+from pixmill.strategies.search import Bracket, Clues, highest_fitting
+from pixmill.strategies.shrinking import largest_fitting
+from pixmill.strategies.unreachable import unreachable
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
@@ -300,16 +305,24 @@ class _Mill:
         if fitting:
             return fitting[0]
         lossy = next((each for each in encodings if each.quality is not None), None)
-        return (
-            unreachable(self.plan.target, lowest_bytes, cap_bytes, None)
-            if lossy is None
-            else self._searched(lossy)
-        )
+        lossy = lossy or self._with_fewer_colours(encodings[0])
+        return self._smaller(encodings[0], lowest_bytes) if lossy is None else self._searched(lossy)
+
+    def _with_fewer_colours(self, encoding: Encoding) -> Encoding | None:
+        """Return what a format without a quality can lose, where the strategy lets it lose any.
+
+        The cap was asked for, so nobody judges how it looks: `min_quality` bounds it.
+        """
+        target = codec(self.plan.target)
+        is_stuck = self.plan.pages > 1 and target.joined is not None
+        is_exact = self.recipe.is_lossless or not self.plan.is_pinned
+        if not target.has_lossy_palette or is_stuck or is_exact:
+            return None
+        return replace(encoding, quality=100, is_palette=True, is_flat=False)
 
     def _searched(self, encoding: Encoding) -> _Candidate | Failed:
         cap_bytes = self.recipe.max_size_bytes or 0
-        own = self.plan.header.quality or 100
-        high = min(encoding.quality or 100, own)
+        high = self.recipe.highest_quality(self.plan.header.quality)
         low = min(self.recipe.min_quality, high)
         kept: dict[int, _Candidate] = {}
 
@@ -320,11 +333,63 @@ class _Mill:
                 kept[quality] = made
             return made.size_bytes
 
-        curve = codec(self.plan.target).size_curve
-        found = highest_fitting(size_of, cap_bytes, low=low, high=high, curve=curve)
+        bracket = Bracket(target_bytes=cap_bytes, low=low, high=high)
+        found = highest_fitting(size_of, bracket, self._clues(encoding))
+        if found.quality is None and encoding.is_full_chroma:
+            self.notes.append("chroma was stored at half resolution to fit --max-size")
+            return self._searched(replace(encoding, is_full_chroma=False, is_subsampled=True))
         if found.quality is None:
-            return unreachable(self.plan.target, found.lowest_bytes, cap_bytes, low)
+            return self._smaller(replace(encoding, quality=low), found.lowest_bytes)
         return kept.get(found.quality) or self._encoded(replace(encoding, quality=found.quality))
+
+    def _smaller(self, encoding: Encoding, full_bytes: int) -> _Candidate | Failed:
+        """Return the largest picture that fits at the lowest quality, if it may be scaled down."""
+        cap_bytes, low = self.recipe.max_size_bytes or 0, encoding.quality
+        target, whole = self.plan.target, self._image()
+        if not (self.recipe.allow_downscale and self.plan.is_pinned):
+            return unreachable(target, full_bytes, cap_bytes, low=low)
+        full = Size(self.plan.width_px, self.plan.height_px)
+        tried: dict[Size, _Candidate] = {}
+
+        def size_of(size: Size) -> int:
+            step = Scale(size.width_px, size.height_px, self.recipe.kernel)
+            self.pixels = load.pinned(steps.scaled(whole, step))
+            tried[size] = self._encoded(encoding)
+            return tried[size].size_bytes
+
+        found = largest_fitting(size_of, full, full_bytes=full_bytes, target_bytes=cap_bytes)
+        if found is None:
+            smallest = min(tried, key=lambda size: tried[size].size_bytes, default=full)
+            least = min((made.size_bytes for made in tried.values()), default=full_bytes)
+            return unreachable(target, least, cap_bytes, low=low, smallest=smallest)
+        self.plan = replace(self.plan, width_px=found.width_px, height_px=found.height_px)
+        if self.expected is not None:
+            self.expected = replace(
+                self.expected, width_px=found.width_px, height_px=found.height_px
+            )
+        self.notes.append(
+            f"scaled from {full.width_px}x{full.height_px} px to "
+            f"{found.width_px}x{found.height_px} px to fit --max-size"
+        )
+        return tried[found]
+
+    def _clues(self, encoding: Encoding) -> Clues:
+        """Return what the codec's record, the source and a sample of the pixels tell of sizes."""
+        target, header, plan = codec(self.plan.target), self.plan.header, self.plan
+        sampled = sampled_for_size(self._image()) if plan.is_pinned and target.size_curve else None
+
+        def sample(quality: int) -> int:
+            return sampled.whole_bytes(replace(encoding, quality=quality)) if sampled else 0
+
+        share = plan.width_px * plan.height_px / (header.width_px * header.height_px)
+        is_known = header.quality is not None and plan.pages == header.pages
+        return Clues(
+            curve=target.size_curve,
+            jitter=target.size_jitter,
+            sample=sample if sampled else None,
+            like_quality=header.quality or target.default_quality,
+            like_bytes=round(header.file_bytes * share) if is_known else 0,
+        )
 
     def _candidate(self, encoding: Encoding) -> _Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette."""

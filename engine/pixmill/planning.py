@@ -267,6 +267,8 @@ def _cost(context: Context, plan: Plan) -> int:
     if plan.is_pinned:
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context)
+        # The smaller image is held beside the whole one that it is made of.
+        encode_bytes += raster_bytes if context.recipe.allow_downscale else 0
         return max(decode_bytes + stream_bytes + raster_bytes, raster_bytes + encode_bytes)
     turn_bytes = raster_bytes if context.orientation != 1 else 0
     return decode_bytes + stream_bytes + turn_bytes + encode_bytes
@@ -318,6 +320,8 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
 def _highest_quality(context: Context) -> int:
     """Return the most that a strategy may ask for: without compression, the source's own or 100."""
     recipe = context.recipe
+    if recipe.max_size_bytes is not None:
+        return recipe.highest_quality(context.header.quality)
     if recipe.has_compression:
         return recipe.quality or context.target.default_quality
     return context.header.quality or _HIGHEST_QUALITY

@@ -41,6 +41,8 @@ KEEP_SOURCE_FORMAT = "keep"
 Canonical: TypeAlias = bool | int | str | list[str] | None
 WHITE = "#ffffff"
 _MAX_QUALITY = 100
+_TRANSPARENT_QUALITY = 92
+"""At which a photograph shows no difference."""
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -173,6 +175,8 @@ class Recipe:
         effort: CPU spent on smaller files. Default: balanced.
         max_size_bytes: Cap on each file; the best quality that fits is searched.
         min_quality: Lowest quality that search may use. Default: 40.
+        allow_downscale: Whether what does not fit at the lowest quality may be scaled down, to a
+            quarter of its edges at most. Default: false.
         strategy: How encodings are chosen. Default: adaptive.
         keep: Metadata retained. Default: icc and copyright.
         colour: sRGB or as it is. Default: srgb.
@@ -201,6 +205,7 @@ class Recipe:
     effort: Effort = Effort.BALANCED
     max_size_bytes: int | None = None
     min_quality: int = 40
+    allow_downscale: bool = False
     strategy: StrategyName = StrategyName.ADAPTIVE
     keep: frozenset[Keep] = DEFAULT_KEEP
     colour: Colour = Colour.SRGB
@@ -246,6 +251,14 @@ class Recipe:
     def has_compression(self) -> bool:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations
+
+    def highest_quality(self, own: int | None) -> int:
+        """Return the highest quality that a cap on size leaves of use.
+
+        Args:
+            own: What the source was stored at, above which there are only bytes; `None` if unknown.
+        """
+        return min(self.quality or own or _TRANSPARENT_QUALITY, own or _MAX_QUALITY)
 
     def is_smaller(self, result_bytes: int, source_bytes: int) -> bool:
         """Whether a result saves enough to be worth having in place of its source."""

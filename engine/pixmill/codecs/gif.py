@@ -134,14 +134,30 @@ def _decode_cost(header: Header, _shrink: int) -> int:
     return whole(header, bytes_per_px=16)
 
 
+_QUALITY_A_BIT = 12
+_MOST_ERROR = 32
+"""The most that gifsave's `interframe_maxerror` takes."""
+
+
 def _encode_cost(_encoding: Encoding, pixels: int, bands: int) -> int:
     # O(frame) in cgif; the stacked frames that reach it are counted, since pages are unknown here.
     return FIXED_BYTES + pixels * max(bands, 4)
 
 
 def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
-    """Return gifsave options; the palette of a GIF source is used again where it still fits."""
-    return {"effort": _EFFORT[encoding.effort], "dither": 1.0, "reuse": True}
+    """Return gifsave options; the palette of a GIF source is used again where it still fits.
+
+    With a quality, a bit of depth goes for every twelve that it lacks, and what changes less than
+    that from frame to frame stands still.
+    """
+    options: dict[str, SaveValue] = {"effort": _EFFORT[encoding.effort], "dither": 1.0}
+    if encoding.quality is None:
+        return options | {"reuse": True}
+    lacking = 100 - encoding.quality
+    return options | {
+        "bitdepth": max(1, 8 - lacking // _QUALITY_A_BIT),
+        "interframe_maxerror": lacking * _MOST_ERROR / 100,
+    }
 
 
 SPEC: Final = CodecSpec(
@@ -156,6 +172,7 @@ SPEC: Final = CodecSpec(
     pillow_format="GIF",
     supports_animation=True,
     supports_lossless=True,
+    has_lossy_palette=True,
     max_edge_px=65_535,  # 16 bits an edge
     scan=_scan,
     decode_cost=_decode_cost,

@@ -161,6 +161,7 @@ SPEC: Final = CodecSpec(
     supports_animation=True,
     supports_lossless=True,
     supports_palette=True,
+    has_lossy_palette=True,
     supports_metadata=frozenset({Metadata.EXIF, Metadata.XMP, Metadata.ICC, Metadata.COMMENT}),
     max_bits=16,
     max_edge_px=1_000_000,  # PNG_USER_WIDTH_MAX of libpng

@@ -146,6 +146,8 @@ class CodecSpec:
         supports_lossy: Whether it has a quality.
         supports_lossless: Whether it can store pixels exactly.
         supports_palette: Whether its lossless form may also reduce colours to a palette.
+        has_lossy_palette: Whether, under a cap on size, fewer colours or a coarser match of them by
+            a quality stand for the quality that it lacks; stills alone where it is `joined`.
         supports_cmyk: Whether it stores CMYK.
         supports_metadata: Kinds of metadata that it stores.
         max_xmp_bytes: Most XMP that its saver writes.
@@ -155,7 +157,9 @@ class CodecSpec:
         has_shrink_on_load: Whether its loader takes an integer `shrink` of 2, 4 or 8.
         has_scale_on_load: Whether its loader takes a `scale` factor.
         size_curve: Mean natural logarithm of encoded size relative to quality 75, for the
-            qualities 1, 10, 20 ... 90, 95, 100; seeds the search for a size.
+            qualities of `strategies.curve`; seeds the search for a size.
+        size_jitter: By how much a step in that logarithm may differ from a sample's, beyond what
+            is in proportion to the step.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
         preview: Where the picture lies that stands for a file which no library here decodes;
@@ -192,6 +196,7 @@ class CodecSpec:
     supports_lossy: bool = False
     supports_lossless: bool = False
     supports_palette: bool = False
+    has_lossy_palette: bool = False
     supports_cmyk: bool = False
     supports_metadata: frozenset[Metadata] = frozenset()
     max_xmp_bytes: int = MAX_METADATA_BYTES
@@ -201,6 +206,7 @@ class CodecSpec:
     has_shrink_on_load: bool = False
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
+    size_jitter: float = 0.0
     scan: Callable[[BinaryIO, int], Scan] | None = None
     preview: Callable[[BinaryIO, int], Preview | None] | None = None
     can_stream: Callable[[Header], bool] | None = None

@@ -26,7 +26,7 @@ from pixmill.registry import codec
 if TYPE_CHECKING:
     from pixmill.plan import Plan, Step
 
-__all__ = ["notes_of", "run_steps"]
+__all__ = ["notes_of", "run_steps", "scaled"]
 
 _IN_LINE_ORDER: Final = frozenset({1, 2})
 """Orientations that are made while reading from top to bottom; the others read backwards."""
@@ -60,7 +60,7 @@ def run_steps(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # noqa: PLR0911 - one a step
     match step:
         case Scale():
-            return _scaled(image, step)
+            return scaled(image, step)
         case Orient():
             return _oriented(image, step.orientation, is_lean=plan.is_lean)
         case ToSrgb():
@@ -80,7 +80,7 @@ def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # no
             assert_never(step)
 
 
-def _scaled(image: pyvips.Image, step: Scale) -> pyvips.Image:
+def scaled(image: pyvips.Image, step: Scale) -> pyvips.Image:
     """Resample exactly; libvips rounds the size, which hits it whatever the factor (tested)."""
     if (image.width, page_height(image)) == (step.width_px, step.height_px):
         return image

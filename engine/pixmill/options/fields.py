@@ -263,6 +263,15 @@ class Options:
             maximum=100,
         ),
     ] = None
+    allow_downscale: Annotated[
+        bool | None,
+        About(
+            Group.ENCODING,
+            "Scale down what exceeds --max-size at the lowest quality, to a quarter of each edge",
+            default=_RECIPE.allow_downscale,
+            can_negate=True,
+        ),
+    ] = None
     strategy: Annotated[
         StrategyName | None,
         About(

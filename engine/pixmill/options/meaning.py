@@ -84,6 +84,7 @@ def _recipe(options: Options) -> Recipe:
         effort=_or(options.effort, _RECIPE.effort),
         max_size_bytes=_parsed(parse_size, options.max_size, option="max_size"),
         min_quality=_or(options.min_quality, _RECIPE.min_quality),
+        allow_downscale=_or(options.allow_downscale, _RECIPE.allow_downscale),
         strategy=_or(options.strategy, _RECIPE.strategy),
         keep=_keep(options.keep),
         colour=_or(options.colour, _RECIPE.colour),
