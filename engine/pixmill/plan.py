@@ -22,6 +22,7 @@ __all__ = [
     "Scale",
     "SmartCrop",
     "Step",
+    "ToP3",
     "ToSrgb",
 ]
 
@@ -66,6 +67,11 @@ class ToSrgb:
 
 
 @dataclass(frozen=True, slots=True)
+class ToP3:
+    """Convert to Display P3 likewise, and embed a profile that says so; grey turns to RGB."""
+
+
+@dataclass(frozen=True, slots=True)
 class Crop:
     """Cut a rectangle out of every page, in display orientation."""
 
@@ -103,7 +109,7 @@ class Flatten:
     background: str
 
 
-Step = Scale | Orient | ToSrgb | Crop | SmartCrop | Pad | Flatten
+Step = Scale | Orient | ToSrgb | ToP3 | Crop | SmartCrop | Pad | Flatten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Load, Plan, Scale
-from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Kernel, StrategyName
+from pixmill.recipe import KEEP_SOURCE_FORMAT, Colour, Keep, Kernel, StrategyName
 from pixmill.registry import codec
 from pixmill.sizing import memory_for
 from pixmill.units import format_size
@@ -243,7 +243,7 @@ def _is_demanded(context: Context) -> bool:
         or context.page is not None
         or context.placement.result != context.displayed
         or context.orientation != 1
-        or context.needs_srgb
+        or context.is_converted
         or bool(header.damage)
     )
 
@@ -341,6 +341,8 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
         notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
     if header.has_gain_map:
         notes.append("the Ultra HDR gain map was dropped")
+    if context.recipe.colour is Colour.P3 and not context.is_told:
+        notes.append(f"{context.target.title} stores no profile: its colours are sRGB")
     if context.placement != context.asked:
         target = context.target
         notes.append(f"scaled to the {target.max_edge_px} px that {target.title} stores")

@@ -122,9 +122,10 @@ class Keep(StrEnum):
 
 
 class Colour(StrEnum):
-    """What happens to colours: converted to sRGB, or left with the embedded profile."""
+    """What happens to colours: converted to sRGB or Display P3, or left with their profile."""
 
     SRGB = "srgb"
+    P3 = "p3"
     KEEP = "keep"
 
 
@@ -175,7 +176,7 @@ class Recipe:
         min_quality: Lowest quality that search may use. Default: 40.
         strategy: How encodings are chosen. Default: adaptive.
         keep: Metadata retained. Default: icc and copyright.
-        colour: sRGB or as it is. Default: srgb.
+        colour: sRGB, Display P3 or as it is. Default: srgb.
         auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
         pages: Number of the one page or frame that is taken, from 1; `None` for all that the target
             format stores. Default: all.

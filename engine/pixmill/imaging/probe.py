@@ -155,6 +155,7 @@ def _from_vips(
         file_bytes=file_bytes,
         metadata=_found(image, exif) if scan.metadata is None else scan.metadata,
         is_srgb=_has_srgb_colours(profile, space),
+        is_p3=_has_p3_colours(profile, space),
         has_profile=bool(profile),
         profile=icc.description(profile),
         quality=scan.quality,
@@ -191,6 +192,7 @@ def _from_pillow(source: Source, spec: CodecSpec, scan: Scan, file_bytes: int) -
             file_bytes=file_bytes,
             metadata=_found_by_pillow(image, exif) if scan.metadata is None else scan.metadata,
             is_srgb=_has_srgb_colours(profile, form.space),
+            is_p3=_has_p3_colours(profile, form.space),
             has_profile=bool(profile),
             profile=icc.description(profile),
             is_lossless=_is_lossless(scan, spec),
@@ -229,6 +231,10 @@ def _has_srgb_colours(profile: bytes, space: Space) -> bool:
     wanted = "RGB" if space is Space.RGB else "GRAY"
     # libvips ignores a profile of another space, and so does everything after it
     return icc.colour_space(profile) != wanted or icc.is_srgb(profile)
+
+
+def _has_p3_colours(profile: bytes, space: Space) -> bool:
+    return space is Space.RGB and icc.is_p3(profile)
 
 
 def _is_animated(scan: Scan, spec: CodecSpec, pages: int) -> bool:

@@ -11,6 +11,7 @@ import pyvips
 
 from pixmill.imaging.colour import (
     background_of,
+    in_p3,
     in_srgb,
     ready_for_background,
     to_storable,
@@ -19,7 +20,7 @@ from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.pages import by_page, first_page, page_height
 from pixmill.model import FailureKind, Stage
-from pixmill.plan import Crop, Flatten, Orient, Pad, Scale, SmartCrop, ToSrgb
+from pixmill.plan import Crop, Flatten, Orient, Pad, Scale, SmartCrop, ToP3, ToSrgb
 from pixmill.recipe import Kernel
 from pixmill.registry import codec
 
@@ -65,6 +66,8 @@ def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # no
             return _oriented(image, step.orientation, is_lean=plan.is_lean)
         case ToSrgb():
             return in_srgb(image)
+        case ToP3():
+            return in_p3(image)
         case Crop():
             return by_page(
                 image,

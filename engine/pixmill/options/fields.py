@@ -287,7 +287,7 @@ class Options:
         Colour | None,
         About(
             Group.LOOK,
-            "Convert colours to sRGB, or keep them with the embedded profile",
+            "Convert colours to sRGB or Display P3, or keep them with the embedded profile",
             default=str(_RECIPE.colour),
         ),
     ] = None
