@@ -47,11 +47,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Resample every page to exactly this size, in stored orientation, alpha premultiplied."""
+    """Resample every page to exactly this size, in stored orientation, alpha premultiplied.
+
+    In linear light if that is wanted, which the image's colours must be sRGB's, P3's or told by
+    a profile for.
+    """
 
     width_px: int
     height_px: int
     kernel: Kernel
+    is_linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ class Recipe:
         fit: How the image meets the box. Default: inside.
         gravity: What stays when cropping, where the image sits when padding. Default: centre.
         kernel: Resampling kernel. Default: lanczos3.
+        linear: Whether pixels are averaged in linear light. Default: false.
         enlarge: Whether an image may be scaled up. Default: false.
         background: Colour of padding and of flattened transparency, `#rrggbb`. Default: white;
             images with alpha are padded with transparency.
@@ -194,6 +195,7 @@ class Recipe:
     fit: Fit = Fit.INSIDE
     gravity: Gravity = Gravity.CENTRE
     kernel: Kernel = Kernel.LANCZOS3
+    linear: bool = False
     enlarge: bool = False
     background: str | None = None
     target_format: str = KEEP_SOURCE_FORMAT

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.geometry import Placement, Size, cropped, fitted, oriented, placed
 from pixmill.header import Metadata, Space
-from pixmill.recipe import Colour, Fit, Operation, Oversize
+from pixmill.recipe import Colour, Fit, Kernel, Operation, Oversize
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
@@ -84,6 +84,11 @@ class Context:
         if self.is_wide:
             return not header.is_p3
         return not header.is_srgb and (self.recipe.colour is not Colour.KEEP or not self.is_told)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether pixels are averaged in linear light; the nearest one is no average."""
+        return self.recipe.linear and self.recipe.kernel is not Kernel.NEAREST
 
     @property
     def is_told(self) -> bool:
