@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["resampled"]
 
 _PROFILE: Final = "icc-profile-data"
-_ROUNDING: Final = 0.5
+_HALF: Final = 0.5
 _DEPTHS: Final = {"uchar": 8, "ushort": 16}
 _STEPS_OF_ALPHA: Final = {"uchar": 255.0, "ushort": 65535.0}
 
@@ -37,17 +37,35 @@ def resampled(image: pyvips.Image, step: Scale) -> pyvips.Image:
 
     def clear_of_fringe(page: pyvips.Image) -> pyvips.Image:
         small = _resized(page.premultiply(), step).unpremultiply()
-        return (small + _ROUNDING).cast(page.format).copy(interpretation=page.interpretation)
+        return (small + _HALF).cast(page.format).copy(interpretation=page.interpretation)
 
     # the top of an alpha band depends on the interpretation, and TIFF may name a wrong one
     return by_page(to_storable(image, max_bits=16), clear_of_fringe)
 
 
 def _resized(page: pyvips.Image, step: Scale) -> pyvips.Image:
-    return page.resize(
-        step.width_px / page.width,
-        vscale=step.height_px / page.height,
-        kernel=str(step.kernel),
+    across, down = step.width_px / page.width, step.height_px / page.height
+    if step.kernel is Kernel.NEAREST:
+        return page.resize(across, vscale=down, kernel=str(step.kernel))
+    fewer = page.resize(min(1.0, across), vscale=min(1.0, down), kernel=str(step.kernel))
+    return _enlarged(fewer, step) if max(across, down) > 1 else fewer
+
+
+def _enlarged(page: pyvips.Image, step: Scale) -> pyvips.Image:
+    """Scale up as `resize` does, bilinear or bicubic, with the centres of pixels on each other.
+
+    `resize` of libvips 8.18 moves what it enlarges right and down by half of a new pixel.
+    """
+    across, down = step.width_px / page.width, step.height_px / page.height
+    smooth = "bilinear" if step.kernel is Kernel.LINEAR else "bicubic"
+    return page.affine(
+        [across, 0, 0, down],
+        interpolate=pyvips.Interpolate.new(smooth),
+        oarea=[0, 0, step.width_px, step.height_px],
+        idx=_HALF - _HALF / across,
+        idy=_HALF - _HALF / down,
+        extend="copy",
+        premultiplied=True,
     )
 
 
@@ -73,7 +91,7 @@ def _averaged(light: pyvips.Image, step: Scale, *, top: float, steps: float) -> 
         return _resized(light, step)
     small = _resized(light.premultiply(max_alpha=top), step).unpremultiply(max_alpha=top)
     halves = [0.0] * light.bands
-    halves[-1] = _ROUNDING * top / steps
+    halves[-1] = _HALF * top / steps
     return (small + halves).copy(interpretation=light.interpretation)
 
 
