@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pytest
 import pyvips
-from PIL import Image, ImageCms
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, PngImagePlugin
 
 from corpora import CORPORA, needs_corpora
 from imaging_cases import encoding_for, plan_for, reread
 from pictures import delta_e, lab_of
+from pixmill.api import optimize_bytes
+from pixmill.codecs.png_chunks import SIGNATURE
+from pixmill.codecs.png_colour import implied_profile
 from pixmill.header import Header, Metadata, Space
 from pixmill.imaging import icc
 from pixmill.imaging.colour import background_of, in_p3, in_srgb, ready_for_background
@@ -23,7 +28,7 @@ from pixmill.imaging.probe import probe
 from pixmill.imaging.steps import run_steps
 from pixmill.operations.context import Context
 from pixmill.plan import ToP3
-from pixmill.recipe import Colour, Keep, Recipe
+from pixmill.recipe import Colour, IfLarger, Keep, Recipe
 from pixmill.registry import codec, writable_names
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ _MOST_DELTA_E: Final = 1.0
 _P3: Final = bytes(pyvips.Image.profile_load("p3"))
 _SRGB: Final = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 _LAB: Final = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+_LOSSLESS: Final = Recipe(lossless=True, if_larger=IfLarger.WRITE)
 _PRESS: Final = bytes(pyvips.Image.profile_load("cmyk"))
 """What libvips takes CMYK without a profile for; littleCMS reads it below."""
 
@@ -207,3 +213,48 @@ def test_grey_leaves_its_profile_where_a_coloured_background_comes() -> None:
     ready = ready_for_background(grey, "#ff8000")
     assert (ready.bands, ready.get_typeof(_PROFILE)) == (3, 0)
     assert (ready[0] - in_srgb(grey)).abs().max() == 0
+
+
+def _png_of(mode: str, gamma: int, *, red_x: int = 64_000) -> bytes:
+    """Return a chart as PNG that tells its colours by `gAMA` and `cHRM`, in hundred thousandths."""
+    held, told = io.BytesIO(), PngImagePlugin.PngInfo()
+    told.add(b"gAMA", gamma.to_bytes(4, "big"))
+    places = (31_270, 32_900, red_x, 33_000, 30_000, 60_000, 15_000, 6_000)
+    told.add(b"cHRM", b"".join(place.to_bytes(4, "big") for place in places))
+    Image.fromarray(_chart(3).numpy()).convert(mode).save(held, "PNG", pnginfo=told)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_gamma_and_primaries_are_heeded_as_browsers_do(mode: str) -> None:
+    """Linear light, by both chunks, is shown by sRGB's curve: a mean tone of 128 becomes 188."""
+    source = _png_of(mode, 100_000)
+    made = np.asarray(reread(optimize_bytes(source, _LOSSLESS)).convert("RGB")).astype(float)
+    light = np.asarray(Image.open(io.BytesIO(source)).convert("RGB")) / 255
+    shown = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(made - shown * 255).mean() < 1
+    assert made.mean() > light.mean() * 255 + 30
+
+
+def test_what_says_srgb_is_left_alone() -> None:
+    """The pair that many programs write for sRGB changes nothing; broken numbers say nothing."""
+    for source in (_png_of("RGB", 45_455), _png_of("RGB", 0), _png_of("RGB", 1, red_x=30_000)):
+        header = probe(source, "png")
+        assert (header.is_srgb, header.has_profile) in {(True, True), (True, False)}
+        made = reread(optimize_bytes(source, _LOSSLESS)).convert("RGB")
+        assert np.array_equal(np.asarray(made), _chart(3).numpy())
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(min_size=32, max_size=32), st.sampled_from([0, 2, 3]))
+def test_no_numbers_make_a_profile_fail_otherwise(gamma: int, places: bytes, kind: int) -> None:
+    """Whatever the chunks say, there is a profile that can be read, none, or a `ValueError`."""
+    told = {b"IHDR": bytes(9) + bytes([kind]) + bytes(3), b"gAMA": gamma.to_bytes(4, "big")}
+    body = b"".join(
+        len(held).to_bytes(4, "big") + name + held + bytes(4)
+        for name, held in {**told, b"cHRM": places, b"IDAT": b""}.items()
+    )
+    try:
+        profile = implied_profile(io.BytesIO(SIGNATURE + body))
+    except ValueError:
+        return
+    assert not profile or icc.colour_space(profile) == ("RGB" if kind else "GRAY")

@@ -158,6 +158,8 @@ class CodecSpec:
             qualities 1, 10, 20 ... 90, 95, 100; seeds the search for a size.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
+        implied_profile: Returns an ICC profile for what an open file says of its colours by other
+            means that its loader overlooks, or nothing; raises `ValueError` where it says nonsense.
         preview: Where the picture lies that stands for a file which no library here decodes;
             `None` where a format is its own picture. Loader and scan are then that picture's.
         can_stream: Whether a file with this header is decoded in strips; `None` for never.
@@ -202,6 +204,7 @@ class CodecSpec:
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
+    implied_profile: Callable[[BinaryIO], bytes] | None = None
     preview: Callable[[BinaryIO, int], Preview | None] | None = None
     can_stream: Callable[[Header], bool] | None = None
     decode_cost: Callable[[Header, int], int] | None = None

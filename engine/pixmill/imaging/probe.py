@@ -16,6 +16,7 @@ from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import ImagingError, imaging_error, parsing_failure, translating
 from pixmill.imaging.exif import exif_bytes, exif_orientation
 from pixmill.imaging.load import (
+    implied_profile,
     is_oriented_by_loader,
     is_through_pillow,
     png_exif,
@@ -139,7 +140,7 @@ def _from_vips(
         image = vips_opened(source, spec, {"fail_on": fail_on, "page": page - 1})
     exif = png_exif(source, spec)
     orientation = exif_orientation(exif) if exif else int(_field(image, "orientation", 1))
-    profile = _field(image, "icc-profile-data", b"")
+    profile = _field(image, "icc-profile-data", b"") or implied_profile(source, spec)
     space = _SPACES.get(image.interpretation, Space.OTHER)
     return Header(
         codec=spec.name,
