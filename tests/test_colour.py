@@ -16,6 +16,7 @@ from corpora import CORPORA, needs_corpora
 from imaging_cases import encoding_for, plan_for, reread
 from pictures import delta_e, lab_of
 from pixmill.api import optimize_bytes
+from pixmill.codecs.icc_profiles import grey_profile
 from pixmill.codecs.png_chunks import SIGNATURE
 from pixmill.codecs.png_colour import implied_profile
 from pixmill.header import Header, Metadata, Space
@@ -258,3 +259,27 @@ def test_no_numbers_make_a_profile_fail_otherwise(gamma: int, places: bytes, kin
     except ValueError:
         return
     assert not profile or icc.colour_space(profile) == ("RGB" if kind else "GRAY")
+
+
+@pytest.mark.parametrize("power", [1.0, 1.8, 2.2, 2.6])
+def test_grey_profiles_come_out_as_littlecms_has_them(power: float) -> None:
+    """Grey under a curve of its own becomes sRGB's grey, one band and no profile."""
+    ramp, profile = pyvips.Image.identity().copy(interpretation="b-w"), grey_profile(power)
+    found = in_srgb(_under(ramp, profile))
+    assert (found.bands, found.get_typeof(_PROFILE)) == (1, 0)
+    grey = Image.fromarray(ramp.numpy().reshape(1, 256))
+    expected = _by_littlecms(grey, profile, _SRGB)
+    assert _apart(Image.fromarray(found.numpy().reshape(1, 256)), expected) < _MOST_DELTA_E
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("made", [in_srgb, in_p3])
+def test_light_beyond_white_is_clipped(
+    bands: int, made: Callable[[pyvips.Image], pyvips.Image]
+) -> None:
+    """Floats above 1.0 are white, infinity included, and those below 0.0 are black."""
+    light = np.array([[0.0, -0.5, 0.2140, 1.0, 1.5, 1e6, np.inf]], np.float32)
+    image = pyvips.Image.new_from_array(np.repeat(light[..., None], bands, axis=-1))
+    found = made(image.copy(interpretation="scrgb" if bands == 3 else "b-w")).numpy()
+    shown = found.reshape(7, -1)[:, 0].astype(int)
+    assert shown == pytest.approx([0, 0, 127, 255, 255, 255, 255], abs=1)
