@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["Likeness", "Pair", "delta_e", "likenesses"]
+__all__ = ["Likeness", "Pair", "delta_e", "lab_of", "likenesses"]
 
 Pixels: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]]"
 
@@ -224,10 +224,10 @@ def _is_transparent(image: Image.Image) -> bool:
 
 def _mean_delta_e(first: Image.Image, second: Image.Image) -> float:
     step = max(1, math.isqrt(first.width * first.height // _MOST_SAMPLES))
-    return float(delta_e(_lab(first, step), _lab(second, step)).mean())
+    return float(delta_e(lab_of(first, step), lab_of(second, step)).mean())
 
 
-def _lab(image: Image.Image, step: int) -> Pixels:
+def lab_of(image: Image.Image, step: int) -> Pixels:
     """Return every so many pixels on white as CIE Lab under D65."""
     pixels = np.asarray(image)[::step, ::step].astype(np.float64) / 255
     shown = pixels[..., :3] * pixels[..., 3:] + 1 - pixels[..., 3:]

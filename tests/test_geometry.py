@@ -194,3 +194,16 @@ def test_one_edge_asks_for_the_other() -> None:
         expected = Placement(Size(800, 600), Size(800, 600))
         for fit in Fit:
             assert placed(photo, wanted, fit, can_enlarge=False) == expected
+
+
+@given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(1, 3000), st.sampled_from(Fit))
+def test_the_one_edge_that_was_asked_for_is_met(
+    width_px: int, height_px: int, asked_px: int, fit: Fit
+) -> None:
+    """A width or a height alone comes out exactly, whatever the other edge is rounded to."""
+    source = Size(width_px, height_px)
+    wide = placed(source, Geometry(width_px=asked_px), fit, can_enlarge=True)
+    high = placed(source, Geometry(height_px=asked_px), fit, can_enlarge=True)
+    assert (wide.result.width_px, high.result.height_px) == (asked_px, asked_px)
+    smaller = placed(source, Geometry(width_px=asked_px), fit, can_enlarge=False)
+    assert smaller.result.width_px == min(asked_px, width_px)

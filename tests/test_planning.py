@@ -73,6 +73,27 @@ def test_steps_come_in_one_fixed_order() -> None:
     assert [type(step) for step in steps] == [Scale, Orient, ToSrgb, Flatten, Pad]
 
 
+@pytest.mark.parametrize("name", ["jpg", "webp"])
+def test_linear_light_begins_with_the_decoder(name: str) -> None:
+    """Colours come first, no decoder averages stored values, and the floats are in the cost."""
+    header = replace(PHOTO, codec=name, is_srgb=False, has_profile=True, orientation=6)
+    stored = _recipe(Geometry(100, 100), target="png")
+    linear = _plan(header, replace(stored, linear=True))
+    assert [type(step) for step in linear.steps] == [ToSrgb, Scale, Orient]
+    assert linear.load == Load() != _plan(header, stored).load
+    floats_bytes = 4000 * 1600 * 3 * 4
+    assert linear.cost_bytes > floats_bytes
+    nearest = replace(stored, linear=True, kernel=Kernel.NEAREST)
+    assert _plan(header, nearest).steps == _plan(header, replace(nearest, linear=False)).steps
+
+
+def test_linear_light_still_draws_vectors_at_their_size() -> None:
+    """Drawing averages nothing that was stored, so that a drawing is made at its final scale."""
+    drawing = replace(PHOTO, codec="svg")
+    recipe = _recipe(Geometry(100, 100), target="png")
+    assert _plan(drawing, replace(recipe, linear=True)).load == _plan(drawing, recipe).load
+
+
 def test_an_image_that_needs_nothing_has_no_steps() -> None:
     """A photo that is only to be compressed has no steps and nothing that is demanded."""
     plan = _plan(PHOTO, _recipe())

@@ -31,6 +31,7 @@ CHANGES: dict[str, Any] = {
     "fit": Fit.COVER,
     "gravity": Gravity.NORTH,
     "kernel": Kernel.CUBIC,
+    "linear": True,
     "enlarge": True,
     "background": "#000000",
     "quality": 80,

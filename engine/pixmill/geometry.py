@@ -94,6 +94,11 @@ def placed(source: Size, wanted: Geometry, fit: Fit, *, can_enlarge: bool) -> Pl
     if fit is Fit.FILL:
         scaled = box if can_enlarge else _bounded(box, source)
         return Placement(scaled, scaled)
+    if wanted.width_px is None or wanted.height_px is None:
+        # in proportion already: rounding its other edge must not cost the one asked for a pixel
+        is_larger = box.width_px > source.width_px or box.height_px > source.height_px
+        scaled = source if is_larger and not can_enlarge else box
+        return Placement(scaled, scaled)
     ratios = (box.width_px / source.width_px, box.height_px / source.height_px)
     scale = max(ratios) if fit in {Fit.COVER, Fit.OUTSIDE} else min(ratios)
     if not can_enlarge:
@@ -102,7 +107,7 @@ def placed(source: Size, wanted: Geometry, fit: Fit, *, can_enlarge: bool) -> Pl
     scaled = _scaled(source, scale, box if is_within else None)
     if fit is Fit.COVER:
         return Placement(scaled, _bounded(box, scaled))
-    if fit is Fit.CONTAIN and wanted.width_px and wanted.height_px:
+    if fit is Fit.CONTAIN:
         return Placement(scaled, box)
     return Placement(scaled, scaled)
 

@@ -59,6 +59,7 @@ class Header:
         metadata: Kinds of metadata found.
         oversized: Those of them that are larger than `MAX_METADATA_BYTES`, where a parser told.
         is_srgb: Whether its colours are sRGB: no profile, or an sRGB one.
+        is_p3: Whether its profile says Display P3.
         has_profile: Whether an ICC profile is embedded.
         profile: Description of that profile, or empty.
         quality: Estimated quality it was encoded at (lossy JPEG only), or `None`.
@@ -85,6 +86,7 @@ class Header:
     metadata: frozenset[Metadata] = frozenset()
     oversized: frozenset[Metadata] = frozenset()
     is_srgb: bool = True
+    is_p3: bool = False
     has_profile: bool = False
     profile: str = ""
     quality: int | None = None

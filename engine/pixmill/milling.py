@@ -19,6 +19,7 @@ from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
+from pixmill.imaging.resampling import resampled
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
 from pixmill.imaging.verify import Expected, meant
@@ -352,8 +353,8 @@ class _Mill:
         tried: dict[Size, _Candidate] = {}
 
         def size_of(size: Size) -> int:
-            step = Scale(size.width_px, size.height_px, self.recipe.kernel)
-            self.pixels = load.pinned(steps.scaled(whole, step))
+            step = Scale(size.width_px, size.height_px, self.recipe.kernel, self.recipe.linear)
+            self.pixels = load.pinned(resampled(whole, step))
             tried[size] = self._encoded(encoding)
             return tried[size].size_bytes
 

@@ -22,6 +22,7 @@ __all__ = [
     "Scale",
     "SmartCrop",
     "Step",
+    "ToP3",
     "ToSrgb",
 ]
 
@@ -46,11 +47,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Resample every page to exactly this size, in stored orientation, alpha premultiplied."""
+    """Resample every page to exactly this size, in stored orientation, alpha premultiplied.
+
+    In linear light if that is wanted, which the image's colours must be sRGB's, P3's or told by
+    a profile for.
+    """
 
     width_px: int
     height_px: int
     kernel: Kernel
+    is_linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ class Orient:
 @dataclass(frozen=True, slots=True)
 class ToSrgb:
     """Convert to sRGB (grey stays grey) with the embedded profile, or the default for its space."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToP3:
+    """Convert to Display P3 likewise, and embed a profile that says so; grey turns to RGB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +114,7 @@ class Flatten:
     background: str
 
 
-Step = Scale | Orient | ToSrgb | Crop | SmartCrop | Pad | Flatten
+Step = Scale | Orient | ToSrgb | ToP3 | Crop | SmartCrop | Pad | Flatten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Load, Plan, Scale
-from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Kernel, StrategyName
+from pixmill.recipe import KEEP_SOURCE_FORMAT, Colour, Keep, Kernel, StrategyName
 from pixmill.registry import codec
 from pixmill.sizing import memory_for
 from pixmill.units import format_size
@@ -34,6 +34,9 @@ _LINES_IN_FLIGHT = 256
 # Lines of the decoded image that wait as floats while an image with alpha is scaled, measured with
 # `bench/memory.py` on RGBA PNGs: 950 (2,000 and 4,000 px wide), 780 (8,000 px).
 _PREMULTIPLIED_LINES = 1000
+# Likewise in linear light, of three bands and alpha, for eight and for two times fewer pixels:
+# 1,240 to 1,560 and 840 to 1,220 (grey, RGB and RGBA PNGs 2,000, 4,000 and 8,000 px wide).
+_LINEAR_LINES = 1600
 _FLOAT_BYTES = 4
 _HIGHEST_QUALITY = 100
 _MIN_SCALE_ON_LOAD_SHRINK = 4
@@ -210,6 +213,10 @@ def _load(context: Context) -> Load:
     scaled = context.placement.scaled
     if scaled == context.displayed:
         return load
+    if context.is_linear and not source.is_vector:
+        # A decoder averages stored values. Of photographs shrunk 20 times a JPEG halved by it is
+        # dE2000 0.5 off (3.0 at the 99th percentile) for 20% less CPU, by eight 2.0 (11.5) for 32%.
+        return load
     if source.has_shrink_on_load:
         return replace(load, shrink=shrink_on_load(context.displayed, scaled))
     if source.has_scale_on_load:
@@ -243,7 +250,7 @@ def _is_demanded(context: Context) -> bool:
         or context.page is not None
         or context.placement.result != context.displayed
         or context.orientation != 1
-        or context.needs_srgb
+        or context.is_converted
         or bool(header.damage)
     )
 
@@ -263,7 +270,7 @@ def _cost(context: Context, plan: Plan) -> int:
         if context.target.encode_cost
         else 0
     )
-    stream_bytes = row_bytes * _LINES_IN_FLIGHT + _premultiplied_bytes(context, plan)
+    stream_bytes = row_bytes * _LINES_IN_FLIGHT + _float_bytes(context, plan)
     if plan.is_pinned:
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context)
@@ -274,15 +281,18 @@ def _cost(context: Context, plan: Plan) -> int:
     return decode_bytes + stream_bytes + turn_bytes + encode_bytes
 
 
-def _premultiplied_bytes(context: Context, plan: Plan) -> int:
-    """Return the bytes of the decoded lines that scaling with alpha holds as floats."""
+def _float_bytes(context: Context, plan: Plan) -> int:
+    """Return the bytes of the decoded lines that scaling holds as floats, for alpha or light."""
     header, load = context.header, plan.load
     is_premultiplied = header.has_alpha and context.recipe.kernel is not Kernel.NEAREST
-    if not is_premultiplied or not any(isinstance(step, Scale) for step in plan.steps):
+    is_float = is_premultiplied or context.is_linear
+    if not is_float or not any(isinstance(step, Scale) for step in plan.steps):
         return 0
     factor = load.scale / load.shrink
-    lines = min(_PREMULTIPLIED_LINES, header.height_px * factor)
-    return round(header.width_px * factor * lines * header.bands * _FLOAT_BYTES)
+    most_lines = _LINEAR_LINES if context.is_linear else _PREMULTIPLIED_LINES
+    bands = 3 + header.has_alpha if context.is_linear else header.bands
+    lines = min(most_lines, header.height_px * factor)
+    return round(header.width_px * factor * lines * bands * _FLOAT_BYTES)
 
 
 def _rewrap_bytes(context: Context) -> int:
@@ -345,6 +355,8 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
         notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
     if header.has_gain_map:
         notes.append("the Ultra HDR gain map was dropped")
+    if context.recipe.colour is Colour.P3 and not context.is_told:
+        notes.append(f"{context.target.title} stores no profile: its colours are sRGB")
     if context.placement != context.asked:
         target = context.target
         notes.append(f"scaled to the {target.max_edge_px} px that {target.title} stores")

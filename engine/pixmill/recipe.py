@@ -124,9 +124,10 @@ class Keep(StrEnum):
 
 
 class Colour(StrEnum):
-    """What happens to colours: converted to sRGB, or left with the embedded profile."""
+    """What happens to colours: converted to sRGB or Display P3, or left with their profile."""
 
     SRGB = "srgb"
+    P3 = "p3"
     KEEP = "keep"
 
 
@@ -166,6 +167,7 @@ class Recipe:
         fit: How the image meets the box. Default: inside.
         gravity: What stays when cropping, where the image sits when padding. Default: centre.
         kernel: Resampling kernel. Default: lanczos3.
+        linear: Whether pixels are averaged in linear light. Default: false.
         enlarge: Whether an image may be scaled up. Default: false.
         background: Colour of padding and of flattened transparency, `#rrggbb`. Default: white;
             images with alpha are padded with transparency.
@@ -179,7 +181,7 @@ class Recipe:
             quarter of its edges at most. Default: false.
         strategy: How encodings are chosen. Default: adaptive.
         keep: Metadata retained. Default: icc and copyright.
-        colour: sRGB or as it is. Default: srgb.
+        colour: sRGB, Display P3 or as it is. Default: srgb.
         auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
         pages: Number of the one page or frame that is taken, from 1; `None` for all that the target
             format stores. Default: all.
@@ -197,6 +199,7 @@ class Recipe:
     fit: Fit = Fit.INSIDE
     gravity: Gravity = Gravity.CENTRE
     kernel: Kernel = Kernel.LANCZOS3
+    linear: bool = False
     enlarge: bool = False
     background: str | None = None
     target_format: str = KEEP_SOURCE_FORMAT

@@ -19,6 +19,7 @@ from pixmill.codecs.png_chunks import (
     metadata_kind,
     rewrapped,
 )
+from pixmill.codecs.png_colour import implied_profile
 from pixmill.codecs.png_frames import joined
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, oversized
 from pixmill.header import MAX_METADATA_BYTES, Header, Metadata
@@ -166,6 +167,7 @@ SPEC: Final = CodecSpec(
     max_bits=16,
     max_edge_px=1_000_000,  # PNG_USER_WIDTH_MAX of libpng
     scan=_scan,
+    implied_profile=implied_profile,
     can_stream=lambda header: not (header.is_progressive or header.is_animated),
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,

@@ -162,6 +162,8 @@ class CodecSpec:
             is in proportion to the step.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
+        implied_profile: Returns an ICC profile for what an open file says of its colours by other
+            means that its loader overlooks, or nothing; raises `ValueError` where it says nonsense.
         preview: Where the picture lies that stands for a file which no library here decodes;
             `None` where a format is its own picture. Loader and scan are then that picture's.
         can_stream: Whether a file with this header is decoded in strips; `None` for never.
@@ -208,6 +210,7 @@ class CodecSpec:
     size_curve: tuple[float, ...] = ()
     size_jitter: float = 0.0
     scan: Callable[[BinaryIO, int], Scan] | None = None
+    implied_profile: Callable[[BinaryIO], bytes] | None = None
     preview: Callable[[BinaryIO, int], Preview | None] | None = None
     can_stream: Callable[[Header], bool] | None = None
     decode_cost: Callable[[Header, int], int] | None = None

@@ -1,19 +1,24 @@
-"""Convert colours and depths: to sRGB, to grey that stays grey, to eight bits.
+"""Convert colours and depths: to sRGB or Display P3, to grey that stays grey, to eight bits.
 
 Must not resample, nor decide whether a conversion is wanted.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import pyvips
 
+from pixmill.imaging import icc
 from pixmill.imaging.notes import noted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "CONVERTED",
     "background_of",
+    "in_p3",
     "in_srgb",
     "ready_for_background",
     "to_eight_bits",
@@ -24,11 +29,16 @@ CONVERTED: Final = "pixmill-converted"
 """Field on an image whose colours were converted, so that its profile says nothing of the source"""
 
 _PROFILE: Final = "icc-profile-data"
+_SRGB: Final = "srgb"
+_P3: Final = "p3"
+"""Profiles that libvips carries, 480 bytes each: saucecontrol's compact ones, CC0."""
+
 _FLOATS: Final = ("float", "double")
 _GREYS: Final = ("b-w", "grey16")
 _TELLING: Final = ("lab", "labs", "lch", "xyz", "scrgb", "cmc", "yxy", "hsv")
 """Interpretations that only a loader which means them sets."""
 
+_LABS: Final = ("lab", "labs", "lch")
 _GREY_BANDS: Final = 2
 _CMYK_BANDS: Final = 4
 
@@ -42,7 +52,7 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
     """
     named = _named(image)
     is_grey = named.interpretation in _GREYS
-    converted = _through_profile(named)
+    converted = _through_profile(named, _SRGB)
     if is_grey:
         converted = _to_grey(converted)
     converted = to_eight_bits(converted).copy()
@@ -52,6 +62,15 @@ def in_srgb(image: pyvips.Image) -> pyvips.Image:
     if is_grey or not image.get_typeof(_PROFILE):
         converted.remove(_PROFILE)
     return converted
+
+
+def in_p3(image: pyvips.Image) -> pyvips.Image:
+    """Return the image in eight-bit Display P3 under a profile that says so; grey becomes RGB.
+
+    By the same rules as `in_srgb`. The profile stays, whatever metadata is kept: what shows the
+    pixels needs it.
+    """
+    return to_eight_bits(_through_profile(_named(image), _P3))
 
 
 def to_eight_bits(image: pyvips.Image) -> pyvips.Image:
@@ -78,11 +97,16 @@ def ready_for_background(image: pyvips.Image, background: str) -> pyvips.Image:
     red, green, blue = _rgb(background)
     if red == green == blue or image.interpretation not in _GREYS:
         return image
+    if image.get_typeof(_PROFILE):
+        image = in_srgb(image)  # as RGB it would stand under a profile that is for grey
     return image.colourspace("rgb16" if image.interpretation == "grey16" else "srgb")
 
 
 def background_of(image: pyvips.Image, background: str) -> list[float]:
-    """Return a background's value for every colour band of the image, alpha left out."""
+    """Return a background's value for every colour band of the image, alpha left out.
+
+    It is named in sRGB, and shows as that colour under the image's own profile.
+    """
     red, green, blue = _rgb(background)
     scale = 257.0 if image.format == "ushort" else 1.0
     if image.interpretation in _GREYS:
@@ -90,12 +114,27 @@ def background_of(image: pyvips.Image, background: str) -> list[float]:
     if image.interpretation == "cmyk":
         key = 255 - max(red, green, blue)
         return [(255 - band - key) * scale for band in (red, green, blue)] + [key * scale]
-    return [red * scale, green * scale, blue * scale]
+    return [value * scale for value in _under_profile(image, (red, green, blue))]
 
 
 def _rgb(background: str) -> tuple[int, int, int]:
     digits = background.removeprefix("#")
     return int(digits[0:2], 16), int(digits[2:4], 16), int(digits[4:6], 16)
+
+
+def _under_profile(image: pyvips.Image, rgb: tuple[int, int, int]) -> Sequence[float]:
+    """Return what shows as an sRGB colour under an RGB image's profile; itself if there is none."""
+    profile = bytes(image.get(_PROFILE)) if image.get_typeof(_PROFILE) else b""
+    if icc.colour_space(profile) != "RGB" or icc.is_srgb(profile):
+        return rgb
+    pixel = pyvips.Image.new_from_array([list(rgb)]).bandfold().cast("uchar")
+    try:
+        lab = pixel.copy(interpretation="srgb").icc_import(input_profile=_SRGB, intent="relative")
+        lab = lab.copy()
+        lab.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+        return cast("Sequence[float]", lab.icc_export(intent="relative", depth=8).getpoint(0, 0))
+    except pyvips.Error:  # a broken profile says nothing
+        return rgb
 
 
 def _named(image: pyvips.Image) -> pyvips.Image:
@@ -146,24 +185,37 @@ def _float_named(image: pyvips.Image) -> pyvips.Image:
     return image.copy(interpretation="scrgb")
 
 
-def _through_profile(image: pyvips.Image) -> pyvips.Image:
-    default = "cmyk" if image.interpretation == "cmyk" else "srgb"
-    if not image.get_typeof(_PROFILE) and default != "cmyk":
-        return image.colourspace("srgb") if image.interpretation not in _GREYS else image
+def _through_profile(image: pyvips.Image, gamut: str) -> pyvips.Image:
+    if not image.get_typeof(_PROFILE) and image.interpretation != "cmyk":
+        return _without_profile(image, gamut)
     try:
-        return image.icc_transform(
-            "srgb",
-            embedded=True,
-            input_profile=default,
-            intent="relative",
-            black_point_compensation=True,
-            depth=8,
-        )
+        return _transformed(image, gamut)
     except pyvips.Error:
         plain = image.copy()
         plain.remove(_PROFILE)
-        shown = plain if plain.interpretation in _GREYS else plain.colourspace("srgb")
+        shown = _without_profile(plain, gamut)
         return noted(shown, "the embedded colour profile is unusable and was ignored")
+
+
+def _transformed(image: pyvips.Image, gamut: str) -> pyvips.Image:
+    return image.icc_transform(
+        gamut,
+        embedded=True,
+        input_profile="cmyk" if image.interpretation == "cmyk" else _SRGB,
+        intent="relative",
+        black_point_compensation=True,
+        depth=8,
+    )
+
+
+def _without_profile(image: pyvips.Image, gamut: str) -> pyvips.Image:
+    if image.interpretation in _LABS:
+        # D50, as in TIFF and ICC; `colourspace` takes it for D65, up to 6.5 dE2000 off littleCMS
+        lab = image.colourspace("lab")
+        return lab.icc_export(output_profile=gamut, intent="relative", depth=8)
+    if gamut == _SRGB:
+        return image if image.interpretation in _GREYS else image.colourspace("srgb")
+    return _transformed(image if image.format == "ushort" else to_eight_bits(image), gamut)
 
 
 def _to_grey(image: pyvips.Image) -> pyvips.Image:

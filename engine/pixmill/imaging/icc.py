@@ -1,6 +1,6 @@
-"""Read what pixmill must know of an ICC profile: its name, and whether it is sRGB.
+"""Read what pixmill must know of an ICC profile: its name, and whether it is sRGB or Display P3.
 
-Pure: bytes in, facts out. A profile that cannot be read has no name and is not sRGB. Layout and
+Pure: bytes in, facts out. A profile that cannot be read has no name and is neither. Layout and
 tags follow ICC.1:2022; numbers are big-endian, `s15Fixed16` unless said otherwise.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-__all__ = ["colour_space", "description", "is_srgb"]
+__all__ = ["colour_space", "description", "is_p3", "is_srgb"]
 
 _HEADER_BYTES: Final = 128
 _MAX_TAGS: Final = 100
@@ -22,6 +22,13 @@ _SRGB_COLORANTS: Final = {
     b"bXYZ": (0.1431, 0.0606, 0.7141),
 }
 """sRGB primaries adapted to D50, as IEC 61966-2-1 profiles store them."""
+
+_P3_COLORANTS: Final = {
+    b"rXYZ": (0.5151, 0.2412, -0.0011),
+    b"gXYZ": (0.2920, 0.6922, 0.0419),
+    b"bXYZ": (0.1571, 0.0666, 0.7841),
+}
+"""Display P3 primaries adapted to D50, as Apple's profile stores them."""
 
 _COLORANT_TOLERANCE: Final = 0.006
 _CURVE_TOLERANCE: Final = 0.02
@@ -59,15 +66,27 @@ def is_srgb(profile: bytes) -> bool:
     tags = _tags(profile)
     match colour_space(profile):
         case "RGB" if _SRGB_COLORANTS.keys() <= tags.keys() and b"rTRC" in tags:
-            is_same = all(_is_near(tags[name], xyz) for name, xyz in _SRGB_COLORANTS.items())
-            curves = (tags.get(name, b"") for name in (b"rTRC", b"gTRC", b"bTRC"))
-            return is_same and all(_is_srgb_curve(curve) for curve in curves)
+            return _has_colorants(tags, _SRGB_COLORANTS)
         case "GRAY":
             return _is_srgb_curve(tags.get(b"kTRC", b""))
         case "RGB":
             return "srgb" in description(profile).lower().replace(" ", "")
         case _:
             return False
+
+
+def is_p3(profile: bytes) -> bool:
+    """Return whether colours under this profile are Display P3: its primaries, sRGB's curves."""
+    is_matrix = colour_space(profile) == "RGB"
+    return is_matrix and _has_colorants(_tags(profile), _P3_COLORANTS)
+
+
+def _has_colorants(
+    tags: dict[bytes, bytes], wanted: dict[bytes, tuple[float, float, float]]
+) -> bool:
+    is_same = all(_is_near(tags.get(name, b""), xyz) for name, xyz in wanted.items())
+    curves = (tags.get(name, b"") for name in (b"rTRC", b"gTRC", b"bTRC"))
+    return is_same and all(_is_srgb_curve(curve) for curve in curves)
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pixmill.plan import Plan
 
 __all__ = [
+    "implied_profile",
     "is_oriented_by_loader",
     "is_through_pillow",
     "opened",
@@ -52,6 +53,7 @@ _PICKING: Final = _PAGED | {"heifload"}
 _OF_ANIMATIONS: Final = ("n-pages", "page-height", "delay", "gif-delay", "loop", "gif-loop")
 _TURNING: Final = frozenset({"heifload"})
 _BLIND_TO_EXIF: Final = frozenset({"pngload"})
+_PROFILE: Final = "icc-profile-data"
 _MAX_EXIF_BYTES: Final = 1 << 20
 _CHUNK_HEAD_BYTES: Final = 8
 
@@ -173,6 +175,14 @@ def png_exif(source: Source, spec: CodecSpec) -> bytes:
     return b""
 
 
+def implied_profile(source: Source, spec: CodecSpec) -> bytes:
+    """Return a profile for what a file says of its colours where its loader does not look."""
+    if spec.implied_profile is not None:
+        with contextlib.suppress(ValueError, OSError), reading(source) as file:
+            return spec.implied_profile(file)  # none, if it says nothing sensible
+    return b""
+
+
 def _stilled(image: pyvips.Image) -> pyvips.Image:
     """Drop what tells of the pages that were left behind: one frame has no delay and no loop."""
     still = image.copy()
@@ -196,7 +206,11 @@ def _through_pillow(source: Source, spec: CodecSpec, load: Load) -> pyvips.Image
 def _completed(image: pyvips.Image, source: Source, spec: CodecSpec) -> pyvips.Image:
     """Drop what the loader has made void, and add what it has not looked for."""
     exif = png_exif(source, spec)
-    return _upright(with_exif(image, exif) if exif else image, spec)
+    known = with_exif(image, exif) if exif else image
+    if profile := b"" if known.get_typeof(_PROFILE) else implied_profile(source, spec):
+        known = known.copy()
+        known.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+    return _upright(known, spec)
 
 
 def _upright(image: pyvips.Image, spec: CodecSpec) -> pyvips.Image:

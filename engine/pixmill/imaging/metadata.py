@@ -42,6 +42,8 @@ _COPYRIGHT_FIELDS: Final = frozenset({"exif-ifd0-Copyright", "exif-ifd0-Artist"}
 _GPS_IFD: Final = "exif-ifd3-"
 _THUMBNAIL_IFD: Final = "exif-ifd1-"
 _STALE_FIELDS: Final = frozenset({"exif-ifd0-ImageWidth", "exif-ifd0-ImageLength"})
+_COLOUR_SPACE: Final = "exif-ifd2-ColorSpace"
+_SRGB, _UNCALIBRATED = 1, 65535
 _OPAQUE_FIELDS: Final = frozenset({"exif-ifd2-MakerNote", "exif-ifd2-UserComment"})
 _LOCATION_IN_XMP: Final = re.compile(
     rb"gps|location|photoshop:(city|state|country)|geo:|countrycode|sublocation|wgs84|\x00",
@@ -95,6 +97,7 @@ def with_metadata(
         _prune_xmp(pruned, keep)
         _prune_iptc(pruned, keep)
         _prune_icc(pruned, keep)
+        _tell_colours(pruned)
         _prune_comments(pruned, keep)
         if exif_bytes > _MAX_EXIF_BYTES and keep & _KEEPING_EXIF:
             pruned = noted(pruned, _dropped("EXIF", exif_bytes, _MAX_EXIF_BYTES))
@@ -225,6 +228,14 @@ def _prune_icc(image: pyvips.Image, keep: frozenset[Keep]) -> None:
     is_srgb = image.get_typeof(CONVERTED) or icc.is_srgb(bytes(image.get(_ICC)))
     if is_srgb and Keep.ALL not in keep:
         image.remove(_ICC)
+
+
+def _tell_colours(image: pyvips.Image) -> None:
+    """Bring EXIF's word for the colours to what they have become: 1 for sRGB, or uncalibrated."""
+    if image.get_typeof(_COLOUR_SPACE):
+        code = _UNCALIBRATED if profile_of(image) else _SRGB
+        told = f"{code} ({code}, Short, 1 components, 2 bytes)"
+        image.set_type(pyvips.GValue.gstr_type, _COLOUR_SPACE, told)
 
 
 def _prune_comments(image: pyvips.Image, keep: frozenset[Keep]) -> None:

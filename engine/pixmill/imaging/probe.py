@@ -16,6 +16,7 @@ from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import ImagingError, imaging_error, parsing_failure, translating
 from pixmill.imaging.exif import exif_bytes, exif_orientation
 from pixmill.imaging.load import (
+    implied_profile,
     is_oriented_by_loader,
     is_through_pillow,
     png_exif,
@@ -139,7 +140,7 @@ def _from_vips(
         image = vips_opened(source, spec, {"fail_on": fail_on, "page": page - 1})
     exif = png_exif(source, spec)
     orientation = exif_orientation(exif) if exif else int(_field(image, "orientation", 1))
-    profile = _field(image, "icc-profile-data", b"")
+    profile = _field(image, "icc-profile-data", b"") or implied_profile(source, spec)
     space = _SPACES.get(image.interpretation, Space.OTHER)
     return Header(
         codec=spec.name,
@@ -155,6 +156,7 @@ def _from_vips(
         file_bytes=file_bytes,
         metadata=_found(image, exif) if scan.metadata is None else scan.metadata,
         is_srgb=_has_srgb_colours(profile, space),
+        is_p3=_has_p3_colours(profile, space),
         has_profile=bool(profile),
         profile=icc.description(profile),
         quality=scan.quality,
@@ -191,6 +193,7 @@ def _from_pillow(source: Source, spec: CodecSpec, scan: Scan, file_bytes: int) -
             file_bytes=file_bytes,
             metadata=_found_by_pillow(image, exif) if scan.metadata is None else scan.metadata,
             is_srgb=_has_srgb_colours(profile, form.space),
+            is_p3=_has_p3_colours(profile, form.space),
             has_profile=bool(profile),
             profile=icc.description(profile),
             is_lossless=_is_lossless(scan, spec),
@@ -229,6 +232,10 @@ def _has_srgb_colours(profile: bytes, space: Space) -> bool:
     wanted = "RGB" if space is Space.RGB else "GRAY"
     # libvips ignores a profile of another space, and so does everything after it
     return icc.colour_space(profile) != wanted or icc.is_srgb(profile)
+
+
+def _has_p3_colours(profile: bytes, space: Space) -> bool:
+    return space is Space.RGB and icc.is_p3(profile)
 
 
 def _is_animated(scan: Scan, spec: CodecSpec, pages: int) -> bool:

@@ -11,28 +11,28 @@ import pyvips
 
 from pixmill.imaging.colour import (
     background_of,
+    in_p3,
     in_srgb,
     ready_for_background,
     to_storable,
 )
 from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.notes import notes_of
-from pixmill.imaging.pages import by_page, first_page, page_height
+from pixmill.imaging.pages import by_page, first_page
+from pixmill.imaging.resampling import resampled
 from pixmill.model import FailureKind, Stage
-from pixmill.plan import Crop, Flatten, Orient, Pad, Scale, SmartCrop, ToSrgb
-from pixmill.recipe import Kernel
+from pixmill.plan import Crop, Flatten, Orient, Pad, Scale, SmartCrop, ToP3, ToSrgb
 from pixmill.registry import codec
 
 if TYPE_CHECKING:
     from pixmill.plan import Plan, Step
 
-__all__ = ["notes_of", "run_steps", "scaled"]
+__all__ = ["notes_of", "run_steps"]
 
 _IN_LINE_ORDER: Final = frozenset({1, 2})
 """Orientations that are made while reading from top to bottom; the others read backwards."""
 
 _ORIENTATION_FIELDS: Final = ("orientation", "exif-ifd0-Orientation", "exif-ifd1-Orientation")
-_ROUNDING: Final = 0.5
 
 
 def run_steps(image: pyvips.Image, plan: Plan) -> pyvips.Image:
@@ -60,11 +60,13 @@ def run_steps(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # noqa: PLR0911 - one a step
     match step:
         case Scale():
-            return scaled(image, step)
+            return resampled(image, step)
         case Orient():
             return _oriented(image, step.orientation, is_lean=plan.is_lean)
         case ToSrgb():
             return in_srgb(image)
+        case ToP3():
+            return in_p3(image)
         case Crop():
             return by_page(
                 image,
@@ -78,31 +80,6 @@ def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # no
             return _flattened(image, step.background)
         case _:
             assert_never(step)
-
-
-def scaled(image: pyvips.Image, step: Scale) -> pyvips.Image:
-    """Resample exactly; libvips rounds the size, which hits it whatever the factor (tested)."""
-    if (image.width, page_height(image)) == (step.width_px, step.height_px):
-        return image
-    has_alpha = image.hasalpha() and step.kernel is not Kernel.NEAREST
-    # the top of an alpha band depends on the interpretation, and TIFF may name a wrong one
-    known = to_storable(image, max_bits=16) if has_alpha else image
-
-    def resampled(page: pyvips.Image) -> pyvips.Image:
-        return page.resize(
-            step.width_px / page.width,
-            vscale=step.height_px / page.height,
-            kernel=str(step.kernel),
-        )
-
-    if not has_alpha:
-        return by_page(known, resampled)
-
-    def clear_of_fringe(page: pyvips.Image) -> pyvips.Image:
-        small = resampled(page.premultiply()).unpremultiply()
-        return (small + _ROUNDING).cast(page.format).copy(interpretation=page.interpretation)
-
-    return by_page(known, clear_of_fringe)
 
 
 def _oriented(image: pyvips.Image, orientation: int, *, is_lean: bool) -> pyvips.Image:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.geometry import Placement, Size, cropped, fitted, oriented, placed
-from pixmill.header import Metadata
-from pixmill.recipe import Colour, Fit, Operation, Oversize
+from pixmill.header import Metadata, Space
+from pixmill.recipe import Colour, Fit, Kernel, Operation, Oversize
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
@@ -76,10 +76,27 @@ class Context:
         return self.header.has_alpha and self.target.supports_alpha
 
     @property
-    def needs_srgb(self) -> bool:
+    def is_converted(self) -> bool:
         """Whether colours must be converted: wanted by the recipe, or not storable as they are."""
         header, target = self.header, self.target
         if header.bits > target.max_bits or header.space.is_exotic:
             return True
-        is_told = Metadata.ICC in target.supports_metadata
-        return not header.is_srgb and (self.recipe.colour is Colour.SRGB or not is_told)
+        if self.is_wide:
+            return not header.is_p3
+        return not header.is_srgb and (self.recipe.colour is not Colour.KEEP or not self.is_told)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether pixels are averaged in linear light; the nearest one is no average."""
+        return self.recipe.linear and self.recipe.kernel is not Kernel.NEAREST
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the result can say which colours it has."""
+        return Metadata.ICC in self.target.supports_metadata
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the result is to have Display P3: never grey, which is the same as sRGB's."""
+        is_wanted = self.recipe.colour is Colour.P3 and self.is_told
+        return is_wanted and self.header.space is not Space.GREY

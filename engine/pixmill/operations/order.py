@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["ordered_steps"]
 
 _ORDER = (resize, orient, colour, crop, flatten, pad)
+_LINEAR_ORDER = (colour, resize, orient, crop, flatten, pad)
+"""Light is linear where the curve is known: once colours are converted, it is."""
 
 
 def ordered_steps(context: Context) -> tuple[Step, ...]:
     """Return every step that this image needs, fewest pixels first, colours before cuts."""
-    return tuple(step for operation in _ORDER for step in operation.steps(context))
+    order = _LINEAR_ORDER if context.is_linear else _ORDER
+    return tuple(step for operation in order for step in operation.steps(context))

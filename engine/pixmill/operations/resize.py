@@ -19,4 +19,4 @@ def steps(context: Context) -> tuple[Step, ...]:
     if placement.scaled == context.displayed:
         return ()
     stored = oriented(placement.scaled, context.orientation)
-    return (Scale(stored.width_px, stored.height_px, context.recipe.kernel),)
+    return (Scale(stored.width_px, stored.height_px, context.recipe.kernel, context.is_linear),)

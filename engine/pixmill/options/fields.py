@@ -186,6 +186,15 @@ class Options:
         Kernel | None,
         About(Group.SIZE, "Resampling kernel", default=str(_RECIPE.kernel)),
     ] = None
+    linear: Annotated[
+        bool | None,
+        About(
+            Group.SIZE,
+            "Resize in linear light: fine contrasts keep their brightness, for more CPU and memory",
+            default=_RECIPE.linear,
+            can_negate=True,
+        ),
+    ] = None
     enlarge: Annotated[
         bool | None,
         About(Group.SIZE, "May scale images up", default=_RECIPE.enlarge, can_negate=True),
@@ -296,7 +305,7 @@ class Options:
         Colour | None,
         About(
             Group.LOOK,
-            "Convert colours to sRGB, or keep them with the embedded profile",
+            "Convert colours to sRGB or Display P3, or keep them with the embedded profile",
             default=str(_RECIPE.colour),
         ),
     ] = None

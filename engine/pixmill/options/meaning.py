@@ -76,6 +76,7 @@ def _recipe(options: Options) -> Recipe:
         fit=_or(options.fit, _RECIPE.fit),
         gravity=_or(options.gravity, _RECIPE.gravity),
         kernel=_or(options.kernel, _RECIPE.kernel),
+        linear=_or(options.linear, _RECIPE.linear),
         enlarge=_or(options.enlarge, _RECIPE.enlarge),
         background=_background(options.background),
         target_format=target,
