@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pyvips
 from PIL import Image, ImageChops
 
+from imaging_cases import encoding_for
 from pixmill.codecs.spec import Frame
+from pixmill.imaging.encode import encode_to_file, encoded
 from pixmill.imaging.verify import difference
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
@@ -133,6 +136,38 @@ def test_animations_turn_into_each_other(source: str, target: str, plays: int) -
     assert (found.delays_ms, found.plays) == (DELAYS_MS, plays) == (wanted.delays_ms, wanted.plays)
     for one, other in zip(found.frames, wanted.frames, strict=True):
         assert ImageChops.difference(seen(one), seen(other)).getbbox() is None
+
+
+def test_a_clear_canvas_stays_clear_in_webp() -> None:
+    """What no frame covers is transparent for readers that go by the flag in the file's header."""
+    frames = []
+    for left in (5, 20):
+        frame = Image.new("RGBA", SIZE, (0, 0, 0, 0))
+        frame.paste((200, 10, 10, 255), (left, 5, left + 10, 20))
+        frames.append(frame)
+    held = io.BytesIO()
+    frames[0].save(held, "PNG", save_all=True, append_images=frames[1:], duration=80)
+    found = shown(written(made(held.getvalue(), converting("webp", if_larger=IfLarger.WRITE))))
+    assert [frame.getpixel((0, 0)) for frame in found.frames] == [(0, 0, 0, 0)] * 2
+    for one, other in zip(found.frames, frames, strict=True):
+        assert ImageChops.difference(seen(one), seen(other)).getbbox() is None
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_amended_is_the_same_in_a_file(count: int, tmp_path: Path) -> None:
+    """An encode into a file gives the same bytes; equal frames, one still, stay as they are."""
+    left, right = (pyvips.Image.black(30, 20, bands=4).copy(interpretation="srgb"),) * 2
+    left = left.draw_rect([200, 10, 10, 255], 2, 2, 9, 9, fill=True)
+    right = right.draw_rect([10, 10, 200, 255], 9, 9, 9, 9, fill=True) if count > 1 else left
+    stack = pyvips.Image.arrayjoin([left, right], across=1).copy_memory()
+    stack.set_type(pyvips.GValue.gint_type, "page-height", 20)
+    data = encoded(stack, encoding_for("webp"))
+    with (tmp_path / "out").open("w+b") as file:
+        encode_to_file(stack, encoding_for("webp"), file.fileno())
+    assert (tmp_path / "out").read_bytes() == data
+    found = shown(data).frames
+    assert len(found) == count
+    assert found[0].getpixel((0, 0)) == (0, 0, 0, 0)
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["MAX_METADATA_BYTES", "Header", "Metadata", "Space"]
+__all__ = ["MAX_METADATA_BYTES", "Header", "Metadata", "Patch", "Space"]
 
 MAX_METADATA_BYTES = 1_000_000
 """Most of one kind that is kept, profiles apart: the corpora's largest XMP has 43 kB."""
@@ -40,6 +40,21 @@ class Metadata(StrEnum):
     OTHER = "other"
 
 
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Bytes that a decoding library must see instead of a file's own, to see what is meant.
+
+    Attributes:
+        offset: Where, in the file as it is.
+        replaced_bytes: How many are left out there.
+        content: What stands in their place.
+    """
+
+    offset: int
+    replaced_bytes: int
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The facts of one image, read without decoding it.
@@ -68,6 +83,7 @@ class Header:
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached.
         is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
+        patches: What its decoding library must see instead of some bytes of the file.
         damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
     """
 
@@ -94,6 +110,7 @@ class Header:
     palette_bits: int = 0
     has_gain_map: bool = False
     is_beyond_loader: bool = False
+    patches: tuple[Patch, ...] = ()
     damage: str = ""
 
     @property

@@ -16,10 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pixmill.codecs.raw_preview import Preview
-    from pixmill.header import Header
+    from pixmill.header import Header, Patch
     from pixmill.recipe import Effort
 
-__all__ = ["CodecSpec", "Encoding", "Frame", "Library", "SaveValue", "Scan", "oversized"]
+__all__ = [
+    "OPENING_BYTES",
+    "CodecSpec",
+    "Encoding",
+    "Frame",
+    "Library",
+    "SaveValue",
+    "Scan",
+    "oversized",
+]
+
+OPENING_BYTES = 32
+"""How much of a result a codec may amend after its saver."""
 
 SaveValue = int | float | bool | str
 _BOUNDED = frozenset({Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
@@ -99,6 +111,7 @@ class Scan:
         oversized: Those that are too large, inflated, to be read.
         has_gain_map: Whether an Ultra HDR gain map is attached.
         is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
+        patches: What the decoding library must see instead of some bytes, in order.
         unsupported: Why the decoding library would fail on a sound file or show it wrongly, or
             empty.
         defect: Why the structure shows the file to be damaged, or empty.
@@ -117,6 +130,7 @@ class Scan:
     oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
     is_beyond_loader: bool = False
+    patches: tuple[Patch, ...] = ()
     unsupported: str = ""
     defect: str = ""
 
@@ -169,6 +183,8 @@ class CodecSpec:
             untouched; `None` where that cannot be done.
         joined: Yields an animation of so many frames, played so often, piece by piece; `None`
             where the saver takes frames stacked, or the format has none.
+        amended: Returns the first `OPENING_BYTES` of an animation whose image has alpha as they
+            should be, as many; `None` where its saver gets them right.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
     """
@@ -209,6 +225,7 @@ class CodecSpec:
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
+    amended: Callable[[bytes], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
 
     @property

@@ -16,6 +16,7 @@ from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif
 from pixmill.imaging.notes import noted
+from pixmill.imaging.patch import patched
 from pixmill.imaging.pillow import lenient, loaded, opened_by_pillow
 from pixmill.imaging.preview import previewed
 from pixmill.imaging.sources import Source, reading, vips_source
@@ -74,7 +75,8 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
     with translating(Stage.DECODE):
         is_salvaged = bool(plan.header.damage)
         header = plan.header
-        source = trimmed(previewed(source, spec), spec, header.oversized)
+        source = patched(previewed(source, spec), header.patches)
+        source = trimmed(source, spec, header.oversized)
         if header.is_beyond_loader or is_through_pillow(spec, is_animated=header.is_animated):
             with lenient() if is_salvaged else contextlib.nullcontext():
                 return _through_pillow(source, spec, plan.load)
