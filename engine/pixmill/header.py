@@ -69,6 +69,8 @@ class Header:
         space: The family of its colours.
         pages: Pages or frames.
         is_animated: Whether the pages are frames of an animation.
+        plays: How often an animation is played, where its decoding library does not tell; 0 for
+            ever.
         orientation: EXIF orientation, 1 to 8, that is still to be applied to decoded pixels.
         file_bytes: Size of the encoded file.
         metadata: Kinds of metadata found.
@@ -96,6 +98,7 @@ class Header:
     space: Space = Space.RGB
     pages: int = 1
     is_animated: bool = False
+    plays: int = 0
     orientation: int = 1
     file_bytes: int = 0
     metadata: frozenset[Metadata] = frozenset()

@@ -17,7 +17,7 @@ from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.frames import frames, plays
 from pixmill.imaging.metadata import keep_flags
 from pixmill.imaging.pages import page_count
-from pixmill.imaging.pillow_write import save_by_pillow
+from pixmill.imaging.pillow_write import rolled_by_pillow, save_by_pillow
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
 
@@ -45,6 +45,8 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
     """
     with translating(Stage.ENCODE):
         spec = _writable(encoding)
+        if _is_rolled(image, spec):
+            return rolled_by_pillow(image, spec, _own_options(spec, encoding))
         if spec.writer is Library.PILLOW:
             held = io.BytesIO()
             save_by_pillow(image, spec, _own_options(spec, encoding), held)
@@ -70,6 +72,10 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
     """
     with translating(Stage.ENCODE):
         spec = _writable(encoding)
+        if _is_rolled(image, spec):
+            held = image.copy_memory()
+            _write(descriptor, rolled_by_pillow(held, spec, _own_options(spec, encoding)))
+            return
         if spec.writer is Library.PILLOW:
             with open(descriptor, "wb", closefd=False) as file:
                 save_by_pillow(image, spec, _own_options(spec, encoding), file)
@@ -99,6 +105,11 @@ def _amended_opening(opening: bytes, image: pyvips.Image, spec: CodecSpec) -> by
     if spec.amended is None or page_count(image) == 1 or not image.hasalpha():
         return opening
     return spec.amended(opening)
+
+
+def _is_rolled(image: pyvips.Image, spec: CodecSpec) -> bool:
+    """Return whether there are frames, and a library of their own for them."""
+    return spec.animator is Library.PILLOW and page_count(image) > 1
 
 
 def _is_joined(image: pyvips.Image, spec: CodecSpec) -> bool:
