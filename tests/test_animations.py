@@ -10,15 +10,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image, ImageChops
+import pyvips
+from PIL import Image, ImageChops, ImageCms
 
+from imaging_cases import encoding_for
 from pixmill.codecs.spec import Frame
+from pixmill.imaging.encode import encode_to_file, encoded
 from pixmill.imaging.verify import difference
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
 from pixmill.planning import Limits
-from pixmill.recipe import IfLarger, Operation, Recipe
+from pixmill.recipe import KEEP_SOURCE_FORMAT, IfLarger, Keep, Operation, Recipe, StrategyName
 from pixmill.registry import codec, recognised
+from pixmill.units import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +137,114 @@ def test_animations_turn_into_each_other(source: str, target: str, plays: int) -
     assert (found.delays_ms, found.plays) == (DELAYS_MS, plays) == (wanted.delays_ms, wanted.plays)
     for one, other in zip(found.frames, wanted.frames, strict=True):
         assert ImageChops.difference(seen(one), seen(other)).getbbox() is None
+
+
+@pytest.mark.parametrize("plays", [0, 1, 3])
+@pytest.mark.parametrize("source", FORMS)
+def test_animations_turn_into_avif(source: str, plays: int) -> None:
+    """Frames, delays and the number of plays live on in AVIF, and the pixels as its quality has."""
+    content = animation(source, plays=plays)
+    recipe = converting("avif", lossless=False, quality=95, if_larger=IfLarger.WRITE)
+    data = written(made(content, recipe))
+    found, wanted = shown(data), shown(content)
+    assert (found.delays_ms, scanned_plays(data)) == (DELAYS_MS, plays)
+    for one, other in zip(found.frames, wanted.frames, strict=True):
+        assert worst(seen(one), seen(other)) < 40
+        assert one.getchannel("A").getextrema() == other.getchannel("A").getextrema()
+
+
+@pytest.mark.parametrize("plays", [0, 3])
+def test_avif_turns_into_animations(plays: int) -> None:
+    """A sequence is read with its frames, its delays and how often it is played, also by itself."""
+    recipe = converting("avif", lossless=False, quality=95, if_larger=IfLarger.WRITE)
+    content = written(made(animation("webp", plays=plays), recipe))
+    found = shown(written(made(content, converting("webp", if_larger=IfLarger.WRITE))))
+    assert (found.delays_ms, found.plays) == (DELAYS_MS, plays)
+    for one, other in zip(found.frames, shown(content).frames, strict=True):
+        assert ImageChops.difference(seen(one), seen(other)).getbbox() is None
+    smaller = replace(
+        recipe,
+        operations=frozenset({Operation.RESIZE, Operation.COMPRESS}),
+        resize=Geometry(scale=0.5),
+        target_format=KEEP_SOURCE_FORMAT,
+    )
+    again = written(made(content, smaller))
+    assert (shown(again).frames[0].size, scanned_plays(again)) == ((24, 16), plays)
+
+
+def test_frames_in_avif_are_never_called_lossless() -> None:
+    """Asked for no loss, an animation is refused as AVIF, whatever the strategy."""
+    for strategy in StrategyName:
+        recipe = converting("avif", strategy=strategy, if_larger=IfLarger.WRITE)
+        failed = made(animation("gif"), recipe)
+        assert isinstance(failed, Failed), strategy
+        assert failed.kind is FailureKind.UNSUPPORTED
+        assert "lossless" in failed.message
+
+
+def test_metadata_of_frames_is_what_was_left_of_it() -> None:
+    """A profile and EXIF live on in an AVIF sequence where they are kept, and no place does."""
+    exif = Image.Exif()
+    exif[0x8298] = "(c) Somebody"
+    exif.get_ifd(0x8825)[1] = "N"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    content = animation("webp", exif=exif.tobytes(), icc_profile=profile)
+    recipe = converting("avif", lossless=False, if_larger=IfLarger.WRITE)
+    for keep, kinds in (
+        (Keep.NONE, (False, False)),
+        (Keep.NO_GPS, (True, False)),
+        (Keep.ALL, (True, True)),
+    ):
+        data = written(made(content, replace(recipe, keep=frozenset({keep}))))
+        with Image.open(io.BytesIO(data)) as image:
+            left = image.getexif()
+            place = bool(left.get_ifd(0x8825))
+            assert (0x8298 in left, place) == kinds, keep
+            assert keep is not Keep.ALL or image.info["icc_profile"] == profile
+
+
+def scanned_plays(content: bytes) -> int | None:
+    """Return how often pixmill's scanner finds an AVIF to be played."""
+    scan = codec("avif").scan
+    assert scan is not None
+    return scan(io.BytesIO(content), len(content)).plays
+
+
+def worst(one: Image.Image, other: Image.Image) -> int:
+    """Return how far the two pixels are apart that are farthest."""
+    return max(ImageChops.difference(one, other).tobytes())
+
+
+def test_a_clear_canvas_stays_clear_in_webp() -> None:
+    """What no frame covers is transparent for readers that go by the flag in the file's header."""
+    frames = []
+    for left in (5, 20):
+        frame = Image.new("RGBA", SIZE, (0, 0, 0, 0))
+        frame.paste((200, 10, 10, 255), (left, 5, left + 10, 20))
+        frames.append(frame)
+    held = io.BytesIO()
+    frames[0].save(held, "PNG", save_all=True, append_images=frames[1:], duration=80)
+    found = shown(written(made(held.getvalue(), converting("webp", if_larger=IfLarger.WRITE))))
+    assert [frame.getpixel((0, 0)) for frame in found.frames] == [(0, 0, 0, 0)] * 2
+    for one, other in zip(found.frames, frames, strict=True):
+        assert ImageChops.difference(seen(one), seen(other)).getbbox() is None
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_amended_is_the_same_in_a_file(count: int, tmp_path: Path) -> None:
+    """An encode into a file gives the same bytes; equal frames, one still, stay as they are."""
+    left, right = (pyvips.Image.black(30, 20, bands=4).copy(interpretation="srgb"),) * 2
+    left = left.draw_rect([200, 10, 10, 255], 2, 2, 9, 9, fill=True)
+    right = right.draw_rect([10, 10, 200, 255], 9, 9, 9, 9, fill=True) if count > 1 else left
+    stack = pyvips.Image.arrayjoin([left, right], across=1).copy_memory()
+    stack.set_type(pyvips.GValue.gint_type, "page-height", 20)
+    data = encoded(stack, encoding_for("webp"))
+    with (tmp_path / "out").open("w+b") as file:
+        encode_to_file(stack, encoding_for("webp"), file.fileno())
+    assert (tmp_path / "out").read_bytes() == data
+    found = shown(data).frames
+    assert len(found) == count
+    assert found[0].getpixel((0, 0)) == (0, 0, 0, 0)
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")

@@ -43,6 +43,7 @@ _SRGB_SIBLINGS: Final = {
 _NO_PROFILE: Final = "CMYK without a usable profile: libvips' press against bare inverted inks"
 _CHROMA: Final = "libheif repeats halved chroma, libavif blends it: 42 to 44 dB, dE2000 0.1"
 _P3: Final = "ImageMagick 6 drops the profile; by pi-heif and littleCMS it is right, 77 dB"
+_BARE: Final = "oracles paint where no frame has drawn, browsers do not"
 _BROKEN: Final = "damaged, and no two decoders make the same of it"
 EXCEPTIONS: Final = {
     "color/Channel_digital_image_CMYK_color_no_profile.jpg": _NO_PROFILE,
@@ -64,7 +65,8 @@ EXCEPTIONS: Final = {
     "corrupt/gofuzz_gif_cba2e8156c3b21a068f03534.gif": _BROKEN,
     "corrupt/gofuzz_gif_f5849528815c2e61625a2108.gif": _BROKEN,
     "corrupt/imagers_Bad_smile-incorrect-image-length.ico": _BROKEN,
-    "formats/gif/issue_1455_undersized.gif": "oracles paint what its frame leaves, browsers do not",
+    "formats/gif/border_touching_layers.gif": _BARE,
+    "formats/gif/issue_1455_undersized.gif": _BARE,
     "formats/ico/bmp-24bpp-mask.ico": "all of it is masked, and the oracles overlook the mask",
     "formats/ico/bmp_v5_with_icc.ico": "ffmpeg refuses it, ImageMagick differs: not settled",
     "formats/pfm/hopper.pfm": "its white is 255, and the oracles clip at 1.0",

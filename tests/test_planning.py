@@ -264,7 +264,7 @@ def test_a_lost_gain_map_is_told() -> None:
 
 def test_an_animation_is_never_flattened_in_silence() -> None:
     """Where a format's own animations cannot be written, a demanded change is refused."""
-    header = replace(PHOTO, codec="avif", pages=9, is_animated=True)
+    header = replace(PHOTO, codec="jpg", pages=9, is_animated=True)
     failure = _refused(header, _recipe(Geometry(100, 100)))
     assert failure.kind is FailureKind.UNSUPPORTED
     assert "webp or gif" in failure.message

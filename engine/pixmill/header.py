@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["MAX_METADATA_BYTES", "Header", "Metadata", "Space"]
+__all__ = ["MAX_METADATA_BYTES", "Header", "Metadata", "Patch", "Space"]
 
 MAX_METADATA_BYTES = 1_000_000
 """Most of one kind that is kept, profiles apart: the corpora's largest XMP has 43 kB."""
@@ -40,6 +40,21 @@ class Metadata(StrEnum):
     OTHER = "other"
 
 
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Bytes that a decoding library must see instead of a file's own, to see what is meant.
+
+    Attributes:
+        offset: Where, in the file as it is.
+        replaced_bytes: How many are left out there.
+        content: What stands in their place.
+    """
+
+    offset: int
+    replaced_bytes: int
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The facts of one image, read without decoding it.
@@ -54,6 +69,8 @@ class Header:
         space: The family of its colours.
         pages: Pages or frames.
         is_animated: Whether the pages are frames of an animation.
+        plays: How often an animation is played, where its decoding library does not tell; 0 for
+            ever.
         orientation: EXIF orientation, 1 to 8, that is still to be applied to decoded pixels.
         file_bytes: Size of the encoded file.
         metadata: Kinds of metadata found.
@@ -69,6 +86,7 @@ class Header:
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached.
         is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
+        patches: What its decoding library must see instead of some bytes of the file.
         damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
     """
 
@@ -81,6 +99,7 @@ class Header:
     space: Space = Space.RGB
     pages: int = 1
     is_animated: bool = False
+    plays: int = 0
     orientation: int = 1
     file_bytes: int = 0
     metadata: frozenset[Metadata] = frozenset()
@@ -96,6 +115,7 @@ class Header:
     palette_bits: int = 0
     has_gain_map: bool = False
     is_beyond_loader: bool = False
+    patches: tuple[Patch, ...] = ()
     damage: str = ""
 
     @property

@@ -267,7 +267,7 @@ class _Mill:
     def _encodings(self) -> tuple[Encoding, ...]:
         chosen = strategy(self.recipe.strategy)
         shown = self._content_class() if chosen.NEEDS_CONTENT and self.plan.is_pinned else None
-        target = codec(self.plan.target)
+        target = codec(self.plan.target).holding(self.plan.pages)
         is_moving = self.plan.pages > 1
         brief = Brief(self.plan.header, self.recipe, target, shown, self.plan.is_lean, is_moving)
         encodings = chosen.candidates(brief)
@@ -281,7 +281,7 @@ class _Mill:
     def _smallest(self, encodings: tuple[Encoding, ...]) -> _Candidate:
         candidates = [made for each in encodings if (made := self._candidate(each)) is not None]
         best = min(candidates, key=lambda candidate: candidate.size_bytes)
-        target = codec(self.plan.target)
+        target = codec(self.plan.target).holding(self.plan.pages)
         is_worth_lossless = (
             best.size_bytes > self.plan.header.file_bytes
             and self.plan.header.is_lossless

@@ -306,7 +306,7 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
 
     Else with chroma at full resolution where only the pixels can tell whether they are drawn.
     """
-    recipe, target = context.recipe, context.target
+    recipe, target = context.recipe, context.target.holding(plan.pages)
     may_be_lossless = target.supports_lossless and (
         not target.supports_lossy
         or recipe.is_lossless

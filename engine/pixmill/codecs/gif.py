@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import MAX_STEPS, little, read_exact
+from pixmill.codecs.gif_canvas import CONTROL_BYTES, Canvas
 from pixmill.codecs.gif_rewrap import rewrapped, table_bytes
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
 from pixmill.header import Header, Metadata
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["SPEC"]
 
 _SIGNATURES: Final = (b"GIF87a", b"GIF89a")
-_COMMENT_LABEL, _APPLICATION_LABEL = b"\xfe", b"\xff"
+_COMMENT_LABEL, _APPLICATION_LABEL, _CONTROL_LABEL = b"\xfe", b"\xff", b"\xf9"
+_DESCRIPTOR_BYTES = 9
 _APPLICATIONS: Final = {
     b"XMP DataXMP": Metadata.XMP,
     b"ICCRGBG1012": Metadata.ICC,
@@ -38,6 +40,7 @@ _EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 5, Effort.BEST: 7}
 class _Found:
     """What a walk over the blocks has met so far."""
 
+    canvas: Canvas
     frames: int = 0
     metadata: set[Metadata] = field(default_factory=set)
     defect: str = ""
@@ -55,7 +58,7 @@ def _scan(file: BinaryIO, _size_bytes: int) -> Scan:
         raise ValueError("expected a gif to begin with GIF87a or GIF89a")
     width_px, height_px = little(head, 6, 2), little(head, 8, 2)
     file.seek(table_bytes(head[10]), 1)
-    found = _Found()
+    found = _Found(Canvas(width_px, height_px))
     while not found.defect and _has_more(file, found):
         pass
     # Where the first frame differs from the screen, libnsgif may take the frame's size instead.
@@ -69,6 +72,7 @@ def _scan(file: BinaryIO, _size_bytes: int) -> Scan:
         is_subsampled=False,
         is_animated=found.frames > 1,
         metadata=frozenset(found.metadata),
+        patches=found.canvas.patches,
         defect=found.defect,
     )
 
@@ -78,9 +82,7 @@ def _has_more(file: BinaryIO, found: _Found) -> bool:
     introducer = file.read(1)
     match introducer:
         case b",":
-            descriptor = file.read(9)
-            found.first_frame = found.first_frame or descriptor
-            file.seek(table_bytes(descriptor[-1] if descriptor else 0) + 1, 1)
+            _note_frame(file, found)
             found.defect = _skip_data(file, found)
             found.frames += not found.defect
         case b"!":
@@ -102,10 +104,24 @@ def _has_more(file: BinaryIO, found: _Found) -> bool:
     return True
 
 
+def _note_frame(file: BinaryIO, found: _Found) -> None:
+    at = file.tell() - 1
+    descriptor = file.read(_DESCRIPTOR_BYTES)
+    found.first_frame = found.first_frame or descriptor
+    file.seek(table_bytes(descriptor[-1] if descriptor else 0), 1)
+    code_bits = file.read(1)
+    if len(descriptor) == _DESCRIPTOR_BYTES and code_bits:
+        found.canvas.framed(at, descriptor, code_bits[0])
+
+
 def _note_extension(file: BinaryIO, found: _Found) -> None:
     label = file.read(1)
     if label == _COMMENT_LABEL:
         found.metadata.add(Metadata.COMMENT)
+    elif label == _CONTROL_LABEL:
+        start = file.tell()
+        found.canvas.controlled(start, file.read(CONTROL_BYTES))
+        file.seek(start)
     elif label == _APPLICATION_LABEL:
         start = file.tell()
         name = file.read(12)[1:]

@@ -6,7 +6,7 @@ a record names loaders and savers, `imaging` calls them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,10 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pixmill.codecs.raw_preview import Preview
-    from pixmill.header import Header
+    from pixmill.header import Header, Patch
     from pixmill.recipe import Effort
 
-__all__ = ["CodecSpec", "Encoding", "Frame", "Library", "SaveValue", "Scan", "oversized"]
+__all__ = [
+    "OPENING_BYTES",
+    "CodecSpec",
+    "Encoding",
+    "Frame",
+    "Library",
+    "SaveValue",
+    "Scan",
+    "oversized",
+]
+
+OPENING_BYTES = 32
+"""How much of a result a codec may amend after its saver."""
 
 SaveValue = int | float | bool | str
 _BOUNDED = frozenset({Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
@@ -94,11 +106,13 @@ class Scan:
         is_progressive: Progressive JPEG or interlaced PNG.
         is_subsampled: Whether chroma is subsampled.
         is_animated: Whether frames are an animation.
+        plays: How often an animation is played, 0 for ever.
         has_alpha: Whether there is an alpha channel.
         metadata: Kinds of metadata found.
         oversized: Those that are too large, inflated, to be read.
         has_gain_map: Whether an Ultra HDR gain map is attached.
         is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
+        patches: What the decoding library must see instead of some bytes, in order.
         unsupported: Why the decoding library would fail on a sound file or show it wrongly, or
             empty.
         defect: Why the structure shows the file to be damaged, or empty.
@@ -112,11 +126,13 @@ class Scan:
     is_progressive: bool | None = None
     is_subsampled: bool | None = None
     is_animated: bool | None = None
+    plays: int | None = None
     has_alpha: bool | None = None
     metadata: frozenset[Metadata] | None = None
     oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
     is_beyond_loader: bool = False
+    patches: tuple[Patch, ...] = ()
     unsupported: str = ""
     defect: str = ""
 
@@ -131,6 +147,7 @@ class CodecSpec:
         suffixes: File name suffixes with their dot, lower case; the first is canonical.
         reader: Library that decodes it, or `none`.
         writer: Library that encodes it, or `none`.
+        animator: Library that encodes its animations, where that is not the writer.
         recognises: Whether the first 4096 bytes of a file (fewer in a shorter one) are this format.
         loader: libvips operation that decodes a file (`jpegload`), or empty.
         saver: libvips operation that encodes to a buffer (`jpegsave_buffer`), or empty.
@@ -145,6 +162,7 @@ class CodecSpec:
         supports_pages: Whether it stores unrelated pages.
         supports_lossy: Whether it has a quality.
         supports_lossless: Whether it can store pixels exactly.
+        is_lossy_in_motion: Whether its animations are stored with loss alone.
         supports_palette: Whether its lossless form may also reduce colours to a palette.
         has_lossy_palette: Whether, under a cap on size, fewer colours or a coarser match of them by
             a quality stand for the quality that it lacks; stills alone where it is `joined`.
@@ -175,6 +193,10 @@ class CodecSpec:
             untouched; `None` where that cannot be done.
         joined: Yields an animation of so many frames, played so often, piece by piece; `None`
             where the saver takes frames stacked, or the format has none.
+        amended: Returns the first `OPENING_BYTES` of an animation whose image has alpha as they
+            should be, as many; `None` where its saver gets them right.
+        replayed: Returns an animation that says how often it is played, 0 for ever; `None` where
+            its saver is told.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
     """
@@ -185,6 +207,7 @@ class CodecSpec:
     reader: Library
     recognises: Callable[[bytes], bool]
     writer: Library = Library.NONE
+    animator: Library = Library.NONE
     loader: str = ""
     saver: str = ""
     extra: str = ""
@@ -197,6 +220,7 @@ class CodecSpec:
     supports_pages: bool = False
     supports_lossy: bool = False
     supports_lossless: bool = False
+    is_lossy_in_motion: bool = False
     supports_palette: bool = False
     has_lossy_palette: bool = False
     supports_cmyk: bool = False
@@ -218,6 +242,8 @@ class CodecSpec:
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
+    amended: Callable[[bytes], bytes] | None = None
+    replayed: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
 
     @property
@@ -229,6 +255,12 @@ class CodecSpec:
     def can_read(self) -> bool:
         """Whether pixmill reads this format once its library is installed."""
         return self.reader is not Library.NONE
+
+    def holding(self, pages: int) -> CodecSpec:
+        """Return the record of what it can where it holds so many pages or frames."""
+        if pages == 1 or not self.is_lossy_in_motion:
+            return self
+        return replace(self, supports_lossless=False)
 
 
 def oversized(held_bytes: Mapping[Metadata, int]) -> frozenset[Metadata]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["SPEC"]
 
 _DEFAULT_QUALITY = 78
-_ALPHA_FLAG = 0x10
+_ANIMATION_FLAG, _ALPHA_FLAG = 0x02, 0x10
+_KIND_AT, _FLAGS_AT = 12, 20
+_EXTENDED: Final = b"VP8X\x0a\0\0\0"
 _FRAME_HEADER_BYTES = 16
 _RGBA_BYTES = 4
 _EDGE_MASK = 0x3FFF
@@ -131,6 +133,19 @@ def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
     }
 
 
+def _amended(opening: bytes) -> bytes:
+    """Return the opening of an animation with its alpha flag set: RFC 9649 2.7.
+
+    libwebp sets it where a frame holds transparent pixels. A frame that leaves them out, since the
+    canvas is clear anyway, has none: readers that go by the flag show black. Frames that are all
+    the same become a still, whose flag is right.
+    """
+    flags = opening[_FLAGS_AT]
+    if opening[_KIND_AT:_FLAGS_AT] != _EXTENDED or not flags & _ANIMATION_FLAG:
+        return opening
+    return opening[:_FLAGS_AT] + bytes((flags | _ALPHA_FLAG,)) + opening[_FLAGS_AT + 1 :]
+
+
 SPEC: Final = CodecSpec(
     name="webp",
     title="WebP",
@@ -174,5 +189,6 @@ SPEC: Final = CodecSpec(
     encode_cost=_encode_cost,
     save_options=_save_options,
     rewrapped=rewrapped,
+    amended=_amended,
     mended=mended,
 )

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import pyvips
 
-from pixmill.codecs.spec import Library
+from pixmill.codecs.spec import OPENING_BYTES, Library
 from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.frames import frames, plays
 from pixmill.imaging.metadata import keep_flags
 from pixmill.imaging.pages import page_count
-from pixmill.imaging.pillow_write import save_by_pillow
+from pixmill.imaging.pillow_write import rolled_by_pillow, save_by_pillow
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
 
@@ -45,13 +45,17 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
     """
     with translating(Stage.ENCODE):
         spec = _writable(encoding)
+        if _is_rolled(image, spec):
+            return rolled_by_pillow(image, spec, _own_options(spec, encoding))
         if spec.writer is Library.PILLOW:
             held = io.BytesIO()
             save_by_pillow(image, spec, _own_options(spec, encoding), held)
             return held.getvalue()
         if _is_joined(image, spec):
             return b"".join(_joined(image, spec, encoding))
-        return bytes(pyvips.Operation.call(spec.saver, image, **_options(spec, image, encoding)))
+        data = bytes(pyvips.Operation.call(spec.saver, image, **_options(spec, image, encoding)))
+        opening = _amended_opening(data[:OPENING_BYTES], image, spec)
+        return data if data.startswith(opening) else opening + data[len(opening) :]
 
 
 def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> None:
@@ -68,6 +72,10 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
     """
     with translating(Stage.ENCODE):
         spec = _writable(encoding)
+        if _is_rolled(image, spec):
+            held = image.copy_memory()
+            _write(descriptor, rolled_by_pillow(held, spec, _own_options(spec, encoding)))
+            return
         if spec.writer is Library.PILLOW:
             with open(descriptor, "wb", closefd=False) as file:
                 save_by_pillow(image, spec, _own_options(spec, encoding), file)
@@ -79,6 +87,8 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
         target = pyvips.Target.new_to_descriptor(descriptor)
         saver = spec.saver.removesuffix(_BUFFER) + "_target"
         pyvips.Operation.call(saver, image, target, **_options(spec, image, encoding))
+        written = os.pread(descriptor, OPENING_BYTES, 0)
+        os.pwrite(descriptor, _amended_opening(written, image, spec), 0)
 
 
 def _writable(encoding: Encoding) -> CodecSpec:
@@ -88,6 +98,18 @@ def _writable(encoding: Encoding) -> CodecSpec:
             FailureKind.UNSUPPORTED, Stage.ENCODE, f"pixmill cannot write {spec.title}"
         )
     return spec
+
+
+def _amended_opening(opening: bytes, image: pyvips.Image, spec: CodecSpec) -> bytes:
+    """Return the first bytes of a result with what its saver has left out."""
+    if spec.amended is None or page_count(image) == 1 or not image.hasalpha():
+        return opening
+    return spec.amended(opening)
+
+
+def _is_rolled(image: pyvips.Image, spec: CodecSpec) -> bool:
+    """Return whether there are frames, and a library of their own for them."""
+    return spec.animator is Library.PILLOW and page_count(image) > 1
 
 
 def _is_joined(image: pyvips.Image, spec: CodecSpec) -> bool:

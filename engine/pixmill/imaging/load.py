@@ -16,6 +16,7 @@ from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif
 from pixmill.imaging.notes import noted
+from pixmill.imaging.patch import patched
 from pixmill.imaging.pillow import lenient, loaded, opened_by_pillow
 from pixmill.imaging.preview import previewed
 from pixmill.imaging.sources import Source, reading, vips_source
@@ -76,10 +77,11 @@ def opened(source: Source, plan: Plan) -> pyvips.Image:
     with translating(Stage.DECODE):
         is_salvaged = bool(plan.header.damage)
         header = plan.header
-        source = trimmed(previewed(source, spec), spec, header.oversized)
+        source = patched(previewed(source, spec), header.patches)
+        source = trimmed(source, spec, header.oversized)
         if header.is_beyond_loader or is_through_pillow(spec, is_animated=header.is_animated):
             with lenient() if is_salvaged else contextlib.nullcontext():
-                return _through_pillow(source, spec, plan.load)
+                return _replayed(_through_pillow(source, spec, plan.load), header.plays)
         options: dict[str, int | float | str] = {"fail_on": "none"} if is_salvaged else {}
         if plan.load.shrink > 1 and spec.has_shrink_on_load:
             options["shrink"] = plan.load.shrink
@@ -201,6 +203,15 @@ def _through_pillow(source: Source, spec: CodecSpec, load: Load) -> pyvips.Image
     for note in complaints.notes:
         pixels = noted(pixels, note)
     return pixels
+
+
+def _replayed(image: pyvips.Image, plays: int) -> pyvips.Image:
+    """Say how often frames are played, where a codec's parser alone has found it."""
+    if not plays or not image.get_typeof("loop"):
+        return image
+    replayed = image.copy()
+    replayed.set_type(pyvips.GValue.gint_type, "loop", plays)
+    return replayed
 
 
 def _completed(image: pyvips.Image, source: Source, spec: CodecSpec) -> pyvips.Image:

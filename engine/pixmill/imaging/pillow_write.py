@@ -1,14 +1,19 @@
 """Encode through Pillow what libvips' wheel has no saver for.
 
-Must not choose options: the record does. Metadata is not written: no record whose writer is Pillow
-names a kind that it stores.
+Must not choose options: the record does. A still's metadata is not written: no record whose writer
+is Pillow names a kind that it stores.
 """
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image
+
+from pixmill.imaging.frames import DELAY_MS, plays
+from pixmill.imaging.metadata import keep_flags
+from pixmill.imaging.pages import page_count, page_height
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +23,12 @@ if TYPE_CHECKING:
 
     from pixmill.codecs.spec import CodecSpec, SaveValue
 
-__all__ = ["save_by_pillow"]
+__all__ = ["rolled_by_pillow", "save_by_pillow"]
 
 _STRIP_BYTES: Final = 4 << 20
+_BLOBS: Final = {"icc_profile": "icc-profile-data", "xmp": "xmp-data"}
+"""What Pillow calls the metadata that libvips' fields hold; EXIF only a saver puts together."""
+
 _MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -36,6 +44,57 @@ def save_by_pillow(
         file: Open for writing, at its start.
     """
     _in_pillow(image.copy_memory()).save(file, spec.pillow_format, **options)
+
+
+class _Roll(Image.Image):
+    """Stacked frames as Pillow's savers ask for them: copied one at a time."""
+
+    def __init__(self, image: pyvips.Image) -> None:
+        super().__init__()
+        self._stack, self._at = image, 0
+        self._size = image.width, page_height(image)
+        self._mode = _MODES[image.bands]
+        self.n_frames, self.is_animated = page_count(image), True
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        if not 0 <= frame < self.n_frames:
+            raise EOFError("no more frames")
+        width_px, height_px = self.size
+        self.im = _in_pillow(self._stack.crop(0, frame * height_px, width_px, height_px)).im
+        self._at = frame
+
+    def tell(self) -> int:
+        return self._at
+
+
+def rolled_by_pillow(
+    image: pyvips.Image, spec: CodecSpec, options: Mapping[str, SaveValue]
+) -> bytes:
+    """Return an animation encoded, with the metadata that the image carries.
+
+    Args:
+        image: Frames stacked, in memory.
+        spec: Its record names Pillow's format.
+        options: What Pillow's `save` takes.
+    """
+    named: list[int] = list(image.get("delay")) if image.get_typeof("delay") else []
+    delays_ms = [*named, *[DELAY_MS] * page_count(image)][: page_count(image)]
+    held = io.BytesIO()
+    kept = {key: image.get(field) for key, field in _BLOBS.items() if image.get_typeof(field)}
+    if exif := _exif(image):
+        kept["exif"] = exif
+    how = {"save_all": True, "duration": delays_ms, **kept, **options}
+    _Roll(image).save(held, spec.pillow_format, **how)
+    data = held.getvalue()
+    return spec.replayed(data, plays(image)) if spec.replayed else data
+
+
+def _exif(image: pyvips.Image) -> bytes:
+    """Return the EXIF block that libvips would write: its fields say what was left of the block."""
+    pixel = image.crop(0, 0, 1, 1).flatten() if image.hasalpha() else image.crop(0, 0, 1, 1)
+    with Image.open(io.BytesIO(pixel.jpegsave_buffer(keep=keep_flags(image)))) as written:
+        return bytes(written.info.get("exif", b""))
 
 
 def _in_pillow(image: pyvips.Image) -> Image.Image:

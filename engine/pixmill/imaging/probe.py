@@ -22,6 +22,7 @@ from pixmill.imaging.load import (
     png_exif,
     vips_opened,
 )
+from pixmill.imaging.patch import patched
 from pixmill.imaging.pillow import form_of, opened_by_pillow
 from pixmill.imaging.preview import previewed
 from pixmill.imaging.sources import Source, reading, size_of
@@ -97,7 +98,7 @@ def probe(source: Source, codec_name: str, *, damage: str = "", page: int | None
             scan = _scanned(spec, file, size_of(file), can_fail=not damage)
         if scan.unsupported:
             raise imaging_error(FailureKind.UNSUPPORTED, Stage.READ, scan.unsupported)
-        source = trimmed(source, spec, scan.oversized)
+        source = trimmed(patched(source, scan.patches), spec, scan.oversized)
         is_beyond = scan.is_beyond_loader
         if is_beyond or is_through_pillow(spec, is_animated=bool(scan.is_animated)):
             header = _from_pillow(source, spec, scan, file_bytes)
@@ -105,7 +106,8 @@ def probe(source: Source, codec_name: str, *, damage: str = "", page: int | None
             fail_on = "none" if damage else "error"
             header = _from_vips(source, spec, scan, file_bytes, fail_on=fail_on, page=page or 1)
     _check_size(header)
-    return replace(header, damage=damage, oversized=scan.oversized)
+    found = replace(header, oversized=scan.oversized, patches=scan.patches, plays=scan.plays or 0)
+    return replace(found, damage=damage)
 
 
 def _scanned(spec: CodecSpec, file: object, file_bytes: int, *, can_fail: bool) -> Scan:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pixmill.strategies import lossless
+
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding
     from pixmill.strategies.brief import Brief
@@ -17,4 +19,4 @@ def candidates(brief: Brief) -> tuple[Encoding, ...]:
     """Return the one encoding that the recipe names."""
     if brief.target.supports_lossy and not brief.recipe.is_lossless:
         return (brief.lossy(brief.quality),)
-    return (brief.lossless(),)
+    return lossless.candidates(brief)
