@@ -357,6 +357,7 @@ class _Mill:
         self.seen = image = watched(image)
         if self.plan.is_pinned:
             self.pixels = image = load.pinned(image)
+            self.seen = None  # a decoder tells what it complains of once it is closed
         self.expected = self.expected or meant(image, self.plan)
         return image
 
