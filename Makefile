@@ -68,8 +68,9 @@ $(FUZZ): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
 	@touch $(FUZZ)
 
-bench-memory: setup ## measure the memory figures that engine/pixmill/sizing.py is built on
+bench-memory: setup ## measure what sizing.py is built on, and images larger than memory (5 GB of disc)
 	$(BIN)/python bench/memory.py
+	$(BIN)/python bench/giants.py
 
 bench-search: setup ## measure the search for a size against every quality, into bench/results/search.md
 	$(BIN)/python bench/search.py $(ARGS)

@@ -261,12 +261,13 @@ def test_a_breach_costs_its_own_file(tmp_path: Path) -> None:
         ("mumble", FailureKind.SANDBOX, BREAKING),
         ("chatter", FailureKind.TIMEOUT, BREAKING),
         ("greedy", FailureKind.SANDBOX, "faults.greedy:mill"),
+        ("boast", FailureKind.SANDBOX, "faults.boasting:mill"),
     ],
 )
 def test_a_worker_cannot_hold_the_run_up(
     tmp_path: Path, deed: str, kind: FailureKind, mill: str
 ) -> None:
-    """Half a message, endless ones and a cost that is never granted take one file's time."""
+    """Half a message, endless ones, a cost and a share that cannot be take one file's time."""
     source = archive(tmp_path / "in", f"{deed}.jpg", "z.jpg")
     settings = replace(REQUIRED, parallel=1, timeout_s=2.0, sandbox=Sandbox.AUTO)
     outcomes = by_path(ran(source, tmp_path / "out", settings=settings, mill=mill).outcomes)

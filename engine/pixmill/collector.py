@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.machine import tree_memory_bytes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pixmill.journal.store import Journal
     from pixmill.model import Outcome
-    from pixmill.reporting import Reporter, RunFacts, Summary
+    from pixmill.reporting import Reporter, RunFacts, Summary, UnderWay
     from pixmill.stats import Ahead
 
 __all__ = ["Collector"]
@@ -77,7 +77,7 @@ class Collector:
         self.reporter.finished_file(outcome)
         return outcome
 
-    def tick(self, in_hand: int) -> None:
+    def tick(self, in_hand: int, under_way: tuple[UnderWay, ...] = ()) -> None:
         """Measure memory and tell progress, each when it is due.
 
         Raises:
@@ -92,11 +92,10 @@ class Collector:
             self._peak_memory_bytes = max(self._peak_memory_bytes, self._memory_bytes)
         if now_s >= self._progress_due_s:
             self._progress_due_s = now_s + _PROGRESS_S
-            self.reporter.progressed(
-                self.tally.progress(
-                    now_s, self.ahead, in_hand=in_hand, memory_bytes=self._memory_bytes
-                )
+            progress = self.tally.progress(
+                now_s, self.ahead, in_hand=in_hand, memory_bytes=self._memory_bytes
             )
+            self.reporter.progressed(replace(progress, under_way=under_way))
 
     def settle(self) -> None:
         """Have the journal keep all that it was told.

@@ -17,6 +17,7 @@ from pixmill.dispatch import Dispatcher, Rules
 from pixmill.errors import RunError
 from pixmill.model import Job
 from pixmill.protocol import (
+    Advanced,
     Finish,
     GiveUp,
     Grant,
@@ -35,6 +36,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
+from pixmill.reporting import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +79,7 @@ class Coordinator:
     _recorded: deque[Outcome] = field(default_factory=deque)
     _wanted: int = 0
     _stop: StopMode | None = None
+    _advances: dict[int, Advanced] = field(default_factory=dict)
     _has_told_gaps: bool = False
     _has_ended: bool = False
 
@@ -124,6 +127,9 @@ class Coordinator:
             mode, self._stop, self._wanted = self._stop, None, 0
             self._handle(StopAsked(mode))
         for report in self.executor.wait(self._patience_s()):
+            if isinstance(report, Advanced):
+                self._advances[report.slot] = report
+                continue
             if isinstance(report, WorkerLost):
                 self._note_loss(report)
             elif isinstance(report, WorkerReady) and report.gaps and not self._has_told_gaps:
@@ -134,7 +140,18 @@ class Coordinator:
             self._pull()
         self._handle(Tick())
         with self._giving_up():
-            self.collector.tick(self._dispatcher.in_hand)
+            self.collector.tick(self._dispatcher.in_hand, self._under_way())
+
+    def _under_way(self) -> tuple[UnderWay, ...]:
+        """Return how far slow files have got, and forget what was told of others than in hand."""
+        heads = {slot: self._dispatcher.jobs_of(slot)[:1] for slot in self._advances}
+        for slot, jobs in heads.items():
+            if [job.number for job in jobs] != [self._advances[slot].number]:
+                del self._advances[slot]
+        return tuple(
+            UnderWay(heads[slot][0].source.path, told.percent / 100)
+            for slot, told in sorted(self._advances.items())
+        )
 
     def _patience_s(self) -> float:
         if self._wanted:

@@ -89,6 +89,7 @@ def progress_event(progress: Progress) -> dict[str, Json]:
         "eta_seconds": progress.eta_s,
         "elapsed_seconds": round(progress.elapsed_s, 3),
         "memory_bytes": progress.memory_bytes,
+        "under_way": [{"path": one.path, "fraction": one.fraction} for one in progress.under_way],
     }
 
 

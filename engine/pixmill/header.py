@@ -85,6 +85,8 @@ class Header:
         is_subsampled: Whether chroma is stored at less than full resolution.
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached.
+        lines_at_once: Lines that its decoder makes at a time, beyond a few: a strip or two rows of
+            tiles.
         is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
         patches: What its decoding library must see instead of some bytes of the file.
         damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
@@ -114,6 +116,7 @@ class Header:
     is_subsampled: bool = False
     palette_bits: int = 0
     has_gain_map: bool = False
+    lines_at_once: int = 1
     is_beyond_loader: bool = False
     patches: tuple[Patch, ...] = ()
     damage: str = ""

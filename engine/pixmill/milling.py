@@ -19,6 +19,7 @@ from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
+from pixmill.imaging.progress import watched
 from pixmill.imaging.resampling import resampled
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
@@ -197,6 +198,7 @@ class _Mill:
     encodes: int = 0
     notes: list[str] = field(default_factory=list)
     pixels: pyvips.Image | None = None
+    seen: pyvips.Image | None = None
     expected: Expected | None = None
 
     def made(self) -> Product | Failed:
@@ -418,8 +420,10 @@ class _Mill:
         most_bytes = codec(self.plan.target).max_xmp_bytes
         image = metadata.with_metadata(image, self.recipe.keep, max_xmp_bytes=most_bytes)
         self.notes += [note for note in notes_of(image) if note not in self.notes]
+        self.seen = image = watched(image)
         if self.plan.is_pinned:
             self.pixels = image = load.pinned(image)
+            self.seen = None  # a decoder tells what it complains of once it is closed
         self.expected = self.expected or meant(image, self.plan)
         return image
 

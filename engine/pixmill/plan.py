@@ -135,6 +135,8 @@ class Plan:
         is_rewrap_demanded: Whether the source carries metadata that must go.
         is_pinned: Whether the finished pixels are held in memory for several encodes.
         is_lean: Whether encoders must stream because holding the image whole does not fit.
+        is_narrow: Whether images are scaled across before they are scaled down, so that what waits
+            between the two is as narrow as the result.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         notes: What the user should know, such as dropped frames.
     """
@@ -152,4 +154,5 @@ class Plan:
     is_pinned: bool
     is_lean: bool
     cost_bytes: int
+    is_narrow: bool = False
     notes: tuple[str, ...] = ()

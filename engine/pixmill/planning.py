@@ -31,9 +31,11 @@ __all__ = ["Limits", "metadata_kept", "planned", "target_of"]
 # Strips of decoded rows that libvips' threads and write buffers hold while an image streams:
 # 12,000 px wide RGB JPEGs measured 37 to 47 MB, PNGs 76 MB (research/libvips.md, section 2).
 _LINES_IN_FLIGHT = 256
-# Lines of the decoded image that wait as floats while an image with alpha is scaled, measured with
-# `bench/memory.py` on RGBA PNGs: 950 (2,000 and 4,000 px wide), 780 (8,000 px).
-_PREMULTIPLIED_LINES = 1000
+# Lines of the decoded image that wait while it is scaled down, and as floats too if it has alpha:
+# 880 to 950 of RGB TIFFs, PNGs and JPEGs (12,000 to 40,000 px wide), 780 to 950 of RGBA PNGs (2,000
+# to 8,000 px). Scaled across before down, they are as wide as the result: 1,200 to 1,900.
+_SCALED_LINES = 1000
+_NARROW_LINES = 2000
 # Likewise in linear light, of three bands and alpha, for eight and for two times fewer pixels:
 # 1,240 to 1,560 and 840 to 1,220 (grey, RGB and RGBA PNGs 2,000, 4,000 and 8,000 px wide).
 _LINEAR_LINES = 1600
@@ -92,9 +94,12 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     ):
         return refusal
     for is_pinned, is_lean in ((True, False), (False, False), (False, True)):
-        plan = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
-        if plan.cost_bytes <= limits.lease_bytes:
-            return plan
+        wide = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
+        # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
+        plan = _costed(context, replace(wide, is_narrow=_can_be_narrow(context)))
+        for each in (wide, plan):
+            if each.cost_bytes <= limits.lease_bytes:
+                return each
     return Failed(
         FailureKind.TOO_LARGE,
         Stage.PLAN,
@@ -204,7 +209,15 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
         cost_bytes=0,
         notes=_notes(context, load),
     )
+    return _costed(context, plan)
+
+
+def _costed(context: Context, plan: Plan) -> Plan:
     return replace(plan, cost_bytes=_cost(context, plan))
+
+
+def _can_be_narrow(context: Context) -> bool:
+    return context.recipe.kernel is not Kernel.NEAREST  # which picks pixels, and holds no lines
 
 
 def _load(context: Context) -> Load:
@@ -270,7 +283,7 @@ def _cost(context: Context, plan: Plan) -> int:
         if context.target.encode_cost
         else 0
     )
-    stream_bytes = row_bytes * _LINES_IN_FLIGHT + _float_bytes(context, plan)
+    stream_bytes = row_bytes * _LINES_IN_FLIGHT + _scaled_bytes(context, plan)
     if plan.is_pinned:
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context)
@@ -281,18 +294,26 @@ def _cost(context: Context, plan: Plan) -> int:
     return decode_bytes + stream_bytes + turn_bytes + encode_bytes
 
 
-def _float_bytes(context: Context, plan: Plan) -> int:
-    """Return the bytes of the decoded lines that scaling holds as floats, for alpha or light."""
+def _scaled_bytes(context: Context, plan: Plan) -> int:
+    """Return the bytes of the lines that scaling holds: as decoded, and as floats where it must.
+
+    Alpha and linear light are averaged as floats. A decoder that makes the image whole has its
+    lines in its own cost.
+    """
     header, load = context.header, plan.load
-    is_premultiplied = header.has_alpha and context.recipe.kernel is not Kernel.NEAREST
-    is_float = is_premultiplied or context.is_linear
-    if not is_float or not any(isinstance(step, Scale) for step in plan.steps):
+    scale = next((step for step in plan.steps if isinstance(step, Scale)), None)
+    if scale is None:
         return 0
     factor = load.scale / load.shrink
-    most_lines = _LINEAR_LINES if context.is_linear else _PREMULTIPLIED_LINES
-    bands = 3 + header.has_alpha if context.is_linear else header.bands
-    lines = min(most_lines, header.height_px * factor)
-    return round(header.width_px * factor * lines * bands * _FLOAT_BYTES)
+    width_px = header.width_px * factor
+    lines = _LINEAR_LINES if context.is_linear else _SCALED_LINES
+    if plan.is_narrow and scale.width_px < width_px:
+        width_px, lines = scale.width_px, _NARROW_LINES
+    is_by_line = codec(header.codec).can_stream is not None
+    is_premultiplied = header.has_alpha and context.recipe.kernel is not Kernel.NEAREST
+    float_bands = 3 + header.has_alpha if context.is_linear else header.bands * is_premultiplied
+    pixel_bytes = is_by_line * header.bands * max(1, header.bits // 8) + float_bands * _FLOAT_BYTES
+    return round(width_px * min(lines, header.height_px * factor) * pixel_bytes)
 
 
 def _rewrap_bytes(context: Context) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MILL",
+    "Advanced",
     "Command",
     "CostKnown",
     "Event",
@@ -141,6 +142,15 @@ class CostKnown:
     slot: int
     number: int
     cost_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A worker has got so far with a job that takes seconds; decides nothing, and is only shown."""
+
+    slot: int
+    number: int
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ __all__ = [
     "Reporter",
     "RunFacts",
     "Summary",
+    "UnderWay",
 ]
 
 
@@ -55,6 +56,14 @@ class RunFacts:
     backup: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A file that takes its time, and the share of it that is made, 0 to 1."""
+
+    path: str
+    fraction: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Where a run stands at one moment.
@@ -75,6 +84,7 @@ class Progress:
         eta_s: Seconds that remain, `None` while scanning or too early to tell.
         elapsed_s: Seconds since the run started.
         memory_bytes: Summed proportional set size of the process tree, last measured.
+        under_way: Files in hand that have taken seconds, as far as their workers told.
     """
 
     optimized: int = 0
@@ -92,6 +102,7 @@ class Progress:
     eta_s: float | None = None
     elapsed_s: float = 0.0
     memory_bytes: int = 0
+    under_way: tuple[UnderWay, ...] = ()
 
     @property
     def done(self) -> int:

@@ -81,10 +81,15 @@ def sized(memory_bytes: int, wanted_workers: int, *, was_asked: bool) -> Sizing:
 
 
 def memory_for(lease_bytes: int) -> int:
-    """Return the least cap under which one image may hold this much; the inverse of a lease."""
-    return min(
+    """Return a cap under which one image may hold this much: the least of two digits, to be told.
+
+    The inverse of a lease, rounded up: as it is spelled it must do.
+    """
+    least_bytes = min(
         math.ceil(lease_bytes / _LEAST_SHARE), max(2 * lease_bytes, lease_bytes + _HELD_BYTES)
     )
+    step_bytes: int = 10 ** max(0, len(str(least_bytes)) - 2)
+    return -(-least_bytes // step_bytes) * step_bytes
 
 
 def _lease_for(memory_bytes: int) -> int:

@@ -6,6 +6,7 @@ one file end the loop; what ends the process itself is the coordinator's to see.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import mmap
@@ -18,10 +19,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 from pixmill.errors import RunError
 from pixmill.failures import os_failure
 from pixmill.imaging.confine import let_libraries_speak, trim
+from pixmill.imaging.progress import listening
 from pixmill.milling import Product
 from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
 from pixmill.planning import Limits
 from pixmill.protocol import (
+    Advanced,
     CostKnown,
     Grant,
     JobEnded,
@@ -95,12 +98,14 @@ class Worker:
         setup: What it must know once.
         ask: Called with a job's number and its cost before it may hold more than the base;
             returns whether it may.
+        advance: Called with a job's number and the percent of it that are made, now and then.
         has_grown: Whether the last job was granted more than the base.
         grants: What this process may still reach once it is confined.
     """
 
     setup: Setup
     ask: Callable[[int, int], bool]
+    advance: Callable[[int, int], None] = lambda _number, _percent: None
     _mill: Mill = field(init=False)
     _publisher: Publisher = field(init=False)
     _limits: Limits = field(init=False)
@@ -186,14 +191,15 @@ class Worker:
                     raise _RefusedLeaseError
                 self.has_grown = True
 
-        return self._mill(
-            hand.path,
-            job.source.codec,
-            self.setup.recipe,
-            self._limits,
-            lease=lease,
-            spool_folder=None if self.setup.is_dry_run else self._publisher.destination.root,
-        )
+        with listening(lambda percent: self.advance(job.number, percent)):
+            return self._mill(
+                hand.path,
+                job.source.codec,
+                self.setup.recipe,
+                self._limits,
+                lease=lease,
+                spool_folder=None if self.setup.is_dry_run else self._publisher.destination.root,
+            )
 
 
 def serve(channel: Channel, note: Note, ear: Ear | None = None) -> None:
@@ -210,9 +216,13 @@ def serve(channel: Channel, note: Note, ear: Ear | None = None) -> None:
         channel.send(CostKnown(setup.slot, number, cost_bytes))
         return isinstance(channel.recv(), Grant)
 
+    def advance(number: int, percent: int) -> None:
+        with contextlib.suppress(OSError):  # the coordinator has gone, and the next word ends us
+            channel.send(Advanced(setup.slot, number, percent))
+
     if ear is not None:
         let_libraries_speak()
-    worker = Worker(setup, ask)
+    worker = Worker(setup, ask, advance)
     channel.send(WorkerReady(setup.slot, worker.confine()))
     while True:
         match channel.recv():

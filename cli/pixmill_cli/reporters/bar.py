@@ -15,15 +15,17 @@ from pixmill.model import Status
 from pixmill.units import format_duration, format_size
 from pixmill_cli.reporters.silent import Silent
 from pixmill_cli.reporters.talk import STYLES
+from pixmill_cli.screen import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from pixmill.reporting import Progress, RunFacts, Summary
+    from pixmill.reporting import Progress, RunFacts, Summary, UnderWay
 
 __all__ = ["Bar", "headline", "shown"]
 
 _GAP = "   "
+_SLOW_SHOWN = 4
 
 
 class Bar(Silent):
@@ -81,7 +83,8 @@ def shown(progress: Progress, *, budget_bytes: int, spinner: RenderableType) -> 
     row.add_column(ratio=1)
     row.add_column(no_wrap=True)
     row.add_row(spinner, bar, headline(progress))
-    return Group(row, _counts(progress), _rates(progress, budget_bytes=budget_bytes))
+    slow = [_under_way(one) for one in progress.under_way[:_SLOW_SHOWN]]
+    return Group(row, *slow, _counts(progress), _rates(progress, budget_bytes=budget_bytes))
 
 
 def headline(progress: Progress) -> Text:
@@ -93,6 +96,11 @@ def headline(progress: Progress) -> Text:
     if progress.eta_s is not None:
         text.append(f"  {format_duration(progress.eta_s)} left", style="cyan")
     return text
+
+
+def _under_way(file: UnderWay) -> Text:
+    text = Text("  ", no_wrap=True, overflow="ellipsis")
+    return text.append(f"{file.fraction:4.0%}", style="bold").append(f"  {printable(file.path)}")
 
 
 def _counts(progress: Progress) -> Text:

@@ -111,6 +111,7 @@ class Scan:
         metadata: Kinds of metadata found.
         oversized: Those that are too large, inflated, to be read.
         has_gain_map: Whether an Ultra HDR gain map is attached.
+        lines_at_once: Lines that decoding makes at a time: a strip, or two rows of tiles.
         is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
         patches: What the decoding library must see instead of some bytes, in order.
         unsupported: Why the decoding library would fail on a sound file or show it wrongly, or
@@ -131,6 +132,7 @@ class Scan:
     metadata: frozenset[Metadata] | None = None
     oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
+    lines_at_once: int = 1
     is_beyond_loader: bool = False
     patches: tuple[Patch, ...] = ()
     unsupported: str = ""

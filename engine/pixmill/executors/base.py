@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pixmill.protocol import (
+        Advanced,
         CostKnown,
         Grant,
         JobEnded,
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     )
 
     Delivery = StartWorker | Send | Grant | RetireWorker | KillWorker
-    Report = WorkerReady | CostKnown | JobEnded | WorkerLost
+    Report = WorkerReady | CostKnown | Advanced | JobEnded | WorkerLost
 
 __all__ = ["Executor"]
 

@@ -15,7 +15,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 from pixmill.model import Failed, Outcome
-from pixmill.protocol import CostKnown, JobEnded, WorkerReady
+from pixmill.protocol import Advanced, CostKnown, JobEnded, WorkerReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,10 @@ _MESSAGE_BYTES: Final = 1 << 20
 """Far above the longest path with its notes."""
 _LARGEST: Final = (1 << 63) - 1
 """What the journal's numbers can be."""
-_REPORTS: Final = {kind.__name__: kind for kind in (WorkerReady, CostKnown, JobEnded)}
+_REPORTS: Final = {kind.__name__: kind for kind in (WorkerReady, CostKnown, Advanced, JobEnded)}
 _KINDS: Final = (*_REPORTS.values(), Outcome, Failed)
 
-Report = WorkerReady | CostKnown | JobEnded
+Report = WorkerReady | CostKnown | Advanced | JobEnded
 
 
 class UntrustedError(Exception):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pixmill.executors.hatchery import Hatchery, default_hatchery
 from pixmill.executors.hearing import UntrustedError, heard
 from pixmill.protocol import (
+    Advanced,
     CostKnown,
     Grant,
     KillWorker,
@@ -38,6 +39,7 @@ _BREACH = -getattr(signal, "SIGSYS", 0)
 _SPENT = -getattr(signal, "SIGXCPU", 0)
 """How one ends that has used more CPU than its image's time could give."""
 
+_WHOLE_PERCENT = 100
 _MOST_REPORTS = 64
 """Heard of one worker at a time; one that chatters without end must not be the only one heard."""
 
@@ -114,9 +116,14 @@ class LocalExecutor:
         self.hatchery.close()
 
     def _allowed(self, report: Report) -> Report:
-        """Refuse a cost that no plan may have: it would never be granted, nor anything after it."""
+        """Refuse a cost that no plan may have: it would never be granted, nor anything after it.
+
+        And a share of a job that is none.
+        """
         if isinstance(report, CostKnown) and report.cost_bytes > self.setup.lease_bytes:
             raise UntrustedError("it asks for more than one image may cost")
+        if isinstance(report, Advanced) and not 0 <= report.percent <= _WHOLE_PERCENT:
+            raise UntrustedError("it tells of more than all of a job")
         return report
 
     def _heard(self, slot: int) -> list[Report]:

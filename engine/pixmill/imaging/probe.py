@@ -167,6 +167,7 @@ def _from_vips(
         is_subsampled=_told(scan.is_subsampled, _is_subsampled(image)),
         palette_bits=_palette_bits(image),
         has_gain_map=scan.has_gain_map,
+        lines_at_once=scan.lines_at_once,
     )
 
 

@@ -60,7 +60,7 @@ def run_steps(image: pyvips.Image, plan: Plan) -> pyvips.Image:
 def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # noqa: PLR0911 - one a step
     match step:
         case Scale():
-            return resampled(image, step)
+            return resampled(image, step, is_narrow=plan.is_narrow)
         case Orient():
             return _oriented(image, step.orientation, is_lean=plan.is_lean)
         case ToSrgb():
