@@ -197,8 +197,14 @@ def _retained(data: bytes, kinds: frozenset[Metadata]) -> Iterator[bytes]:
 
 
 def _retained_scans(data: bytes, start: int, kinds: frozenset[Metadata]) -> Iterator[bytes]:
-    """Yield coded data from `start`, and the tables and scans between, up to the first EOI."""
-    while match := _NEXT_MARKER.search(data, start):
+    """Yield coded data from `start`, and the tables and scans between, up to the first EOI.
+
+    A crafted megabyte can hold 250,000 segments of four bytes; a progressive JPEG has some twenty.
+    """
+    for _ in range(_MAX_SEGMENTS):
+        match = _NEXT_MARKER.search(data, start)
+        if match is None:
+            break
         yield data[start : match.start()]
         marker = data[match.end() - 1]
         if marker == EOI:
@@ -214,7 +220,7 @@ def _retained_scans(data: bytes, start: int, kinds: frozenset[Metadata]) -> Iter
         if _is_retained(segment, kinds):
             yield _spelled(segment)
         start = segment.end
-    raise ValueError("expected an end of image, found none")
+    raise ValueError(f"expected an end of image within {_MAX_SEGMENTS} segments, found none")
 
 
 def _is_retained(segment: Segment, kinds: frozenset[Metadata]) -> bool:
