@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pixmill.header import Header
+    from pixmill.header import GainMap, Header
     from pixmill.recipe import Gravity, Kernel
 
 __all__ = [
@@ -125,6 +125,8 @@ class Plan:
         is_pinned: Whether the finished pixels are held in memory for several encodes.
         is_lean: Whether encoders must stream because holding the image whole does not fit.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
+        gain_map: The source's gain map where it goes along; `None` where there is none, or it
+            cannot.
         notes: What the user should know, such as dropped frames.
     """
 
@@ -141,4 +143,5 @@ class Plan:
     is_pinned: bool
     is_lean: bool
     cost_bytes: int
+    gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pixmill.codecs.raw_preview import Preview
-    from pixmill.header import Header
+    from pixmill.header import GainMap, Header
     from pixmill.recipe import Effort
 
 __all__ = ["CodecSpec", "Encoding", "Frame", "Library", "SaveValue", "Scan", "oversized"]
@@ -97,7 +97,8 @@ class Scan:
         has_alpha: Whether there is an alpha channel.
         metadata: Kinds of metadata found.
         oversized: Those that are too large, inflated, to be read.
-        has_gain_map: Whether an Ultra HDR gain map is attached.
+        has_gain_map: Whether an Ultra HDR gain map is attached, or said to be.
+        gain_map: That map; `None` where none is found that can be read.
         is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
         unsupported: Why the decoding library would fail on a sound file or show it wrongly, or
             empty.
@@ -116,6 +117,7 @@ class Scan:
     metadata: frozenset[Metadata] | None = None
     oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
+    gain_map: GainMap | None = None
     is_beyond_loader: bool = False
     unsupported: str = ""
     defect: str = ""
@@ -171,6 +173,9 @@ class CodecSpec:
             where the saver takes frames stacked, or the format has none.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
+        with_gain_map: Returns a file of this format with a gain map attached: of an encoded image,
+            the map encoded, and the map of the source, which says how it is to be applied; raises
+            `ValueError` where that cannot be done. `None` where the format holds none.
     """
 
     name: str
@@ -210,6 +215,7 @@ class CodecSpec:
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
+    with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None
 
     @property
     def can_write(self) -> bool:

@@ -163,6 +163,7 @@ def _from_vips(
         is_subsampled=_told(scan.is_subsampled, _is_subsampled(image)),
         palette_bits=_palette_bits(image),
         has_gain_map=scan.has_gain_map,
+        gain_map=scan.gain_map,
     )
 
 
