@@ -42,9 +42,13 @@ _COPYRIGHT_FIELDS: Final = frozenset({"exif-ifd0-Copyright", "exif-ifd0-Artist"}
 _GPS_IFD: Final = "exif-ifd3-"
 _THUMBNAIL_IFD: Final = "exif-ifd1-"
 _STALE_FIELDS: Final = frozenset({"exif-ifd0-ImageWidth", "exif-ifd0-ImageLength"})
-_OPAQUE_FIELDS: Final = frozenset({"exif-ifd2-MakerNote", "exif-ifd2-UserComment"})
+_OPAQUE_FIELDS: Final = frozenset(
+    {"MakerNote", "UserComment", "XMLPacket", "IPTC/NAA", "ImageResources", "DNGPrivateData"}
+)
+"""EXIF fields, in any directory, that hold whole blocks of other metadata, or anything."""
+
 _LOCATION_IN_XMP: Final = re.compile(
-    rb"gps|location|photoshop:(city|state|country)|geo:|countrycode|sublocation|wgs84|\x00",
+    rb"gps|location|latitude|longitude|photoshop:(city|state|country)|geo:|countrycode|sublocation|wgs84|\x00",
     re.IGNORECASE,
 )
 """A zero byte stands for UTF-16, which the words would not be found in."""
@@ -170,7 +174,7 @@ def profile_of(image: pyvips.Image) -> str:
 def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
     orientation = orientation_of(image)
     for field in [name for name in image.get_fields() if name.startswith("exif-ifd")]:
-        if not _is_exif_kept(field, keep):
+        if not _is_exif_kept(field, str(image.get(field)), keep):
             image.remove(field)
     if orientation != 1:
         image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
@@ -183,13 +187,15 @@ def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
         image.remove(_EXIF)
 
 
-def _is_exif_kept(field: str, keep: frozenset[Keep]) -> bool:
+def _is_exif_kept(field: str, text: str, keep: frozenset[Keep]) -> bool:
     if field.startswith(_THUMBNAIL_IFD) or field in _STALE_FIELDS:
         return False
     if Keep.ALL in keep or Keep.EXIF in keep:
         return True
     if Keep.NO_GPS in keep:
-        return not field.startswith(_GPS_IFD) and field not in _OPAQUE_FIELDS
+        is_opaque = field.split("-", 2)[-1] in _OPAQUE_FIELDS
+        is_placed = bool(_LOCATION_IN_XMP.search(text.encode(errors="replace")))
+        return not (field.startswith(_GPS_IFD) or is_opaque or is_placed)
     return Keep.COPYRIGHT in keep and field in _COPYRIGHT_FIELDS
 
 
