@@ -240,6 +240,28 @@ def test_other_targets_say_so() -> None:
     assert any("gain map was dropped: WebP" in note for note in made.notes)
 
 
+@needs_corpora
+def test_a_map_in_avif_is_told_of() -> None:
+    """An AVIF's gain map is not read, and never lost in silence."""
+    source = (CORPORA / "formats/avif/colors_hdr_p3.avif").read_bytes()
+    assert probe(source, "avif").has_gain_map
+    convert = frozenset({Operation.CONVERT, Operation.COMPRESS})
+    recipe = Recipe(operations=convert, target_format="jpg")
+    made = mill(source, "avif", recipe, PLENTY, lease=lambda _: None)
+    assert isinstance(made, Product)
+    assert any("gain map was dropped" in note for note in made.notes)
+
+
+def test_what_is_kept_has_lost_nothing() -> None:
+    """A file that is published as it is says nothing of a map that a new encoding would lose."""
+    source = _photo()
+    bare = source[: _map_of(source)[0].offset]  # the index leads nowhere
+    kept = _made(bare, Recipe(max_size_bytes=len(bare), keep=frozenset({Keep.ALL})))
+    assert kept.status is Status.KEPT
+    assert not any("gain map" in note for note in kept.notes)
+    assert any("gain map was dropped" in note for note in _made(bare, _boxed((99, 99))).notes)
+
+
 def test_a_lost_map_is_noticed() -> None:
     """A result that should carry a map and does not is not what was meant."""
     header = probe(_photo(), "jpg")

@@ -240,7 +240,7 @@ def test_a_lost_gain_map_is_told() -> None:
     found = GainMap(offset=2_000_000, size_bytes=100_000, width_px=1000, height_px=750)
     bright = replace(PHOTO, has_gain_map=True, gain_map=found)
     assert _plan(bright, _recipe()).gain_map == found
-    assert _plan(bright, _recipe()).notes == ()
+    assert _plan(bright, _recipe()).losses == ()
     padded = _recipe(Geometry(100, 100), fit=Fit.CONTAIN)
     unreadable = replace(bright, gain_map=None)
     for header, recipe in (
@@ -250,7 +250,7 @@ def test_a_lost_gain_map_is_told() -> None:
     ):
         plan = _plan(header, recipe)
         assert plan.gain_map is None
-        assert any("the Ultra HDR gain map was dropped: " in note for note in plan.notes)
+        assert plan.losses[0].startswith("the Ultra HDR gain map was dropped: ")
 
 
 def test_a_gain_map_is_paid_for() -> None:

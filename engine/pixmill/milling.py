@@ -401,7 +401,7 @@ class _Mill:
             encodes=self.encodes,
             is_salvaged=bool(self.plan.header.damage),
             expected=self.expected if candidate else None,
-            notes=self._notes(),
+            notes=(*self._notes(), *(self.plan.losses if candidate else ())),
         )
 
     def _notes(self) -> tuple[str, ...]:

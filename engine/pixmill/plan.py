@@ -128,6 +128,7 @@ class Plan:
         gain_map: The source's gain map where it goes along; `None` where there is none, or it
             cannot.
         notes: What the user should know, such as dropped frames.
+        losses: Likewise, of what a new encoding loses and the source's own bytes have.
     """
 
     header: Header
@@ -145,3 +146,4 @@ class Plan:
     cost_bytes: int
     gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()

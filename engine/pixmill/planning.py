@@ -187,6 +187,7 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
     result = context.placement.result
     load = _load(context)
     steps = ordered_steps(context)
+    loss = _loss_of_gain_map(context, steps)
     plan = Plan(
         header=header,
         target=target.name,
@@ -201,8 +202,9 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
         is_pinned=is_pinned,
         is_lean=is_lean,
         cost_bytes=0,
-        gain_map=None if _loss_of_gain_map(context, steps) else header.gain_map,
-        notes=_notes(context, load, steps),
+        gain_map=None if loss else header.gain_map,
+        notes=_notes(context, load),
+        losses=(f"the Ultra HDR gain map was dropped: {loss}",) if loss else (),
     )
     return replace(plan, cost_bytes=_cost(context, plan))
 
@@ -364,7 +366,7 @@ def _highest_quality(context: Context) -> int:
     return context.header.quality or _HIGHEST_QUALITY
 
 
-def _notes(context: Context, load: Load, steps: tuple[Step, ...]) -> tuple[str, ...]:
+def _notes(context: Context, load: Load) -> tuple[str, ...]:
     header = context.header
     notes = []
     word = "frame" if header.is_animated else "page"
@@ -380,8 +382,6 @@ def _notes(context: Context, load: Load, steps: tuple[Step, ...]) -> tuple[str, 
         kinds = ", ".join(sorted(missed))
         most = format_size(MAX_METADATA_BYTES)
         notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
-    if loss := _loss_of_gain_map(context, steps):
-        notes.append(f"the Ultra HDR gain map was dropped: {loss}")
     if context.placement != context.asked:
         target = context.target
         notes.append(f"scaled to the {target.max_edge_px} px that {target.title} stores")

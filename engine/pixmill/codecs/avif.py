@@ -39,6 +39,7 @@ def _scan(file: BinaryIO, size_bytes: int) -> Scan:
         pages=max(1, frames),
         is_progressive=False,
         is_animated=frames > 1,
+        has_gain_map=isobmff.has_gain_map(file, size_bytes),
         defect=isobmff.cut_off(file, size_bytes),
     )
 
