@@ -135,6 +135,15 @@ def test_a_file_cut_off_is_left_alone(name: str) -> None:
         assert _rewrapped(shorter) is None
 
 
+def test_a_jpeg_of_endless_segments_is_left_alone() -> None:
+    """So many segments between the scans as no encoder writes are not walked to their end."""
+    data = pyvips.Image.black(8, 8).jpegsave_buffer()
+    many = data[:-2] + b"\xff\xfe\x00\x02" * 30_000 + data[-2:]
+    few = data[:-2] + b"\xff\xfe\x00\x02" * 300 + data[-2:]
+    assert _rewrapped(few) == _rewrapped(data)
+    assert _rewrapped(many) is None
+
+
 def test_png_chunks_stay_in_order() -> None:
     """What stays of a PNG is in the order it had."""
     data = pyvips.Image.black(8, 8).pngsave_buffer()

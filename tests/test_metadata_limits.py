@@ -12,6 +12,7 @@ import pytest
 import pyvips
 from PIL import Image
 
+from pixmill.imaging.probe import probe
 from pixmill.milling import Product, mill
 from pixmill.model import Status
 from pixmill.planning import Limits
@@ -52,6 +53,16 @@ def _with_exif(form: str, held_bytes: int) -> bytes:
     exif[0x010E] = "x" * held_bytes
     held = io.BytesIO()
     _noise().save(held, form, exif=exif.tobytes())
+    return held.getvalue()
+
+
+def _turned(form: str, held_bytes: int) -> bytes:
+    """Return a picture whose EXIF asks for a quarter turn, in a directory behind its texts."""
+    directory = struct.pack("<HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)
+    texts = b"x" * held_bytes
+    exif = b"Exif\0\0II*\0" + struct.pack("<I", 8 + held_bytes) + texts + directory
+    held = io.BytesIO()
+    _noise().save(held, form, exif=exif)
     return held.getvalue()
 
 
@@ -144,3 +155,20 @@ def test_xmp_is_kept_as_far_as_it_goes(form: str, target: str, most_bytes: int) 
     dropped = _made(_with_xmp(form, most_bytes + 2000), form, target)
     assert "xmp-data" not in _reread(dropped).get_fields()
     assert [note for note in dropped.notes if "dropped" in note]
+
+
+@pytest.mark.parametrize("form", ["WEBP", "PNG"])
+@pytest.mark.parametrize("target", ["webp", "avif", "png", "jpg", "tiff"])
+def test_a_long_block_still_turns_its_picture(form: str, target: str) -> None:
+    """EXIF too long to be kept is dropped, and the turn that it asks for is made, or left asked."""
+    source = _turned(form, 70_000)
+    upright = _reread(_made(source, form.lower(), target))
+    assert (upright.width, upright.height) == (32, 48)
+    recipe = replace(_KEEPING, target_format=target, auto_orient=False)
+    limits = Limits(10**9, is_enforced=False)
+    left = mill(source, form.lower(), recipe, limits, lease=lambda _: None)
+    assert isinstance(left, Product)
+    assert isinstance(left.content, bytes)
+    header = probe(left.content, target)
+    asked = header.orientation if header.width_px == 48 else 6  # HEIF turns its own pixels
+    assert asked == 6

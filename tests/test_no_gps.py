@@ -9,11 +9,27 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from PIL import Image
 
 from corpora import CORPORA, needs_corpora
 from oracles import needs_exiftool, tags_by_exiftool
 
 pytestmark = [pytest.mark.corpora, needs_corpora, needs_exiftool]
+
+_XMP: Final = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+    b'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,51.5N"/></rdf:RDF>'
+    b"</x:xmpmeta>"
+)
+_IPTC: Final = b"\x1c\x02\x5a\x00\x05Paris"
+_BLOCKS: Final = {
+    0x02BC: _XMP,
+    0x83BB: _IPTC,
+    0x8649: b"8BIM\x04\x04\0\0\0\0\0\x0a" + _IPTC,
+    0x010E: "taken at latitude 48.85",
+}
+"""EXIF fields that hold other metadata whole, as TIFF and what was a TIFF have them, and a text."""
 
 COMMAND: Final = str(Path(sys.executable).with_name("pixmill"))
 _PLACE: Final = re.compile(
@@ -63,3 +79,25 @@ def test_no_place_is_left(words: tuple[str, ...], source: Path, tmp_path: Path) 
     subprocess.run([*command, *how], check=True, capture_output=True, timeout=120)
     assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) > 20
     assert not _placed(tmp_path / "out")
+
+
+@pytest.mark.parametrize("target", ["jpg", "webp", "png", "tiff", "avif"])
+def test_no_place_hides_inside_exif(target: str, tmp_path: Path) -> None:
+    """XMP, IPTC and Photoshop's blocks inside EXIF go with their place; what tells none stays."""
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    for tag, block in _BLOCKS.items():
+        exif[tag] = block
+    source, made = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    noise = Image.effect_noise((48, 32), 60).convert("RGB")
+    noise.save(source / "a.jpg", exif=exif.tobytes(), quality=95)
+    assert len(_placed(source)["a.jpg"]) >= 2
+    how = ("--keep", "no-gps", "--quality", "40", "--target-format", target, "--durability", "none")
+    command = [COMMAND, "optimize", str(source), str(made), *how, "-q"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert not _placed(made)
+    written = (made / f"a.{target}").read_bytes()  # exiftool leaves a WebP's block unread
+    assert not any(word in written for word in (b"GPSLatitude", b"Paris", b"latitude"))
+    # of a TIFF's EXIF libvips writes the orientation alone
+    assert (b"Camera" in written) is (target != "tiff")

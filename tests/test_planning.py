@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixmill.header import Header, Metadata, Space
+from pixmill.header import GainMap, Header, Metadata, Space
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.plan import Crop, Flatten, Load, Orient, Pad, Plan, Scale, SmartCrop, ToSrgb
 from pixmill.planning import Limits, planned, target_of
@@ -257,9 +257,30 @@ def test_frames_that_are_decoded_whole_count_as_such() -> None:
 
 
 def test_a_lost_gain_map_is_told() -> None:
-    """An Ultra HDR photo becomes an ordinary one, and says so."""
-    plan = _plan(replace(PHOTO, has_gain_map=True), _recipe())
-    assert plan.notes == ("the Ultra HDR gain map was dropped",)
+    """An Ultra HDR photo stays one or becomes an ordinary one, and says so."""
+    found = GainMap(offset=2_000_000, size_bytes=100_000, width_px=1000, height_px=750)
+    bright = replace(PHOTO, has_gain_map=True, gain_map=found)
+    assert _plan(bright, _recipe()).gain_map == found
+    assert _plan(bright, _recipe()).losses == ()
+    padded = _recipe(Geometry(100, 100), fit=Fit.CONTAIN)
+    unreadable = replace(bright, gain_map=None)
+    for header, recipe in (
+        (unreadable, _recipe()),
+        (bright, _recipe(target="webp")),
+        (bright, padded),
+    ):
+        plan = _plan(header, recipe)
+        assert plan.gain_map is None
+        assert plan.losses[0].startswith("the Ultra HDR gain map was dropped: ")
+
+
+def test_a_gain_map_is_paid_for() -> None:
+    """Shaping a map costs memory by its own size, however small the file is that holds it."""
+    found = GainMap(offset=2_000_000, size_bytes=100_000, width_px=4000, height_px=3000, bands=3)
+    bright = replace(PHOTO, has_gain_map=True, gain_map=found)
+    smaller = _recipe(Geometry(1900, 1900))
+    more_bytes = _plan(bright, smaller).cost_bytes - _plan(PHOTO, smaller).cost_bytes
+    assert more_bytes > 3 * 2000 * 1500
 
 
 def test_an_animation_is_never_flattened_in_silence() -> None:

@@ -101,7 +101,7 @@ def described(one: Inspected) -> Iterator[tuple[str, str]]:
     if header.metadata:
         yield "metadata", ", ".join(sorted(header.metadata))
     if header.has_gain_map:
-        yield "gain map", "Ultra HDR: it is lost when the image is re-encoded"
+        yield "gain map", "Ultra HDR: only JPEG keeps it"
     yield "decode cost", f"{format_size(one.decode_bytes)} of memory"
     if not one.is_suffix_right:
         suffix = PurePath(one.path).suffix or "no suffix"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["MAX_METADATA_BYTES", "Header", "Metadata", "Patch", "Space"]
+__all__ = ["MAX_METADATA_BYTES", "GainMap", "Header", "Metadata", "Patch", "Space"]
 
 MAX_METADATA_BYTES = 1_000_000
 """Most of one kind that is kept, profiles apart: the corpora's largest XMP has 43 kB."""
@@ -56,6 +56,29 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GainMap:
+    """Where a file holds the picture by which an HDR display brightens the one it shows.
+
+    Attributes:
+        offset: Where it begins, in bytes from the start of the file.
+        size_bytes: Its length.
+        width_px: Its width.
+        height_px: Its height.
+        bands: 1, or 3 for one gain a colour.
+        quality: Estimated quality it was encoded at, or `None`.
+        is_progressive: Whether it is decoded whole.
+    """
+
+    offset: int
+    size_bytes: int
+    width_px: int
+    height_px: int
+    bands: int = 1
+    quality: int | None = None
+    is_progressive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The facts of one image, read without decoding it.
 
@@ -84,7 +107,8 @@ class Header:
         is_progressive: Progressive JPEG or interlaced PNG: decoded whole.
         is_subsampled: Whether chroma is stored at less than full resolution.
         palette_bits: Bits an index of a palette image, or 0.
-        has_gain_map: Whether an Ultra HDR gain map is attached.
+        has_gain_map: Whether an Ultra HDR gain map is attached, or said to be.
+        gain_map: That map; `None` where none is found that can be read.
         lines_at_once: Lines that its decoder makes at a time, beyond a few: a strip or two rows of
             tiles.
         is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
@@ -117,6 +141,7 @@ class Header:
     palette_bits: int = 0
     has_gain_map: bool = False
     lines_at_once: int = 1
+    gain_map: GainMap | None = None
     is_beyond_loader: bool = False
     patches: tuple[Patch, ...] = ()
     damage: str = ""

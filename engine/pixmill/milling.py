@@ -17,6 +17,7 @@ from pixmill.imaging import compare, encode, load, metadata, probe, steps
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
+from pixmill.imaging.gain_map import carried
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.progress import watched
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding
     from pixmill.content import ContentClass
     from pixmill.header import Header
+    from pixmill.imaging.gain_map import CarriedMap
     from pixmill.imaging.sources import Source
     from pixmill.plan import Plan
     from pixmill.planning import Limits
@@ -200,6 +202,7 @@ class _Mill:
     pixels: pyvips.Image | None = None
     seen: pyvips.Image | None = None
     expected: Expected | None = None
+    gain_map: CarriedMap | None = None
 
     def made(self) -> Product | Failed:
         """Return the smallest good candidate, the source itself, or a failure."""
@@ -250,6 +253,7 @@ class _Mill:
             content = spec.rewrapped(file.read(), kept_whole)
         if content is None:
             return None
+        content = self._bundled(content)
         return _Candidate(content, len(content), self.plan.header.quality)
 
     def _without_encoding(self, rewrapped: _Candidate | None) -> Product | Failed:
@@ -406,11 +410,30 @@ class _Mill:
     def _encoded(self, encoding: Encoding) -> _Candidate:
         self.encodes += 1
         if self.plan.is_pinned:
-            content_ = encode.encoded(self._image(), encoding)
+            content_ = self._bundled(encode.encoded(self._image(), encoding))
             return _Candidate(content_, len(content_), encoding.quality)
         spool = tempfile.TemporaryFile(dir=self.spool_folder)  # noqa: SIM115 - the product owns it
         encode.encode_to_file(self._image(), encoding, spool.fileno())
+        if self.gain_map is not None:
+            with spool:
+                spool.seek(0)
+                content_ = self._bundled(spool.read())
+            return _Candidate(content_, len(content_), encoding.quality)
         return _Candidate(spool, spool.seek(0, 2), encoding.quality)
+
+    def _bundled(self, content: bytes) -> bytes:
+        """Return an encoded picture with its gain map, where it has one."""
+        return self.gain_map.attached(content) if self.gain_map else content
+
+    def _carried(self, image: pyvips.Image) -> CarriedMap | None:
+        """Return the gain map that goes along; a damaged one costs itself and not its picture."""
+        try:
+            return carried(self.source, self.plan, image, effort=self.recipe.effort)
+        except ImagingError as error:
+            if error.failure.kind is FailureKind.MEMORY:
+                raise
+            self.notes.append(f"the Ultra HDR gain map was dropped: {error.failure.message}")
+            return None
 
     def _image(self) -> pyvips.Image:
         """Return the finished pixels: held in memory, or a fresh pipeline for every pass."""
@@ -424,7 +447,10 @@ class _Mill:
         if self.plan.is_pinned:
             self.pixels = image = load.pinned(image)
             self.seen = None  # a decoder tells what it complains of once it is closed
-        self.expected = self.expected or meant(image, self.plan)
+        if self.expected is None:
+            self.gain_map = self._carried(image)
+            has_gain_map = self.gain_map is not None
+            self.expected = replace(meant(image, self.plan), has_gain_map=has_gain_map)
         return image
 
     def _kept(self) -> Product:
@@ -445,7 +471,7 @@ class _Mill:
             encodes=self.encodes,
             is_salvaged=bool(self.plan.header.damage),
             expected=self.expected if candidate else None,
-            notes=self._notes(),
+            notes=(*self._notes(), *(self.plan.losses if candidate else ())),
         )
 
     def _notes(self) -> tuple[str, ...]:

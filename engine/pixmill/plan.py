@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pixmill.header import Header
+    from pixmill.header import GainMap, Header
     from pixmill.recipe import Gravity, Kernel
 
 __all__ = [
@@ -138,7 +138,10 @@ class Plan:
         is_narrow: Whether images are scaled across before they are scaled down, so that what waits
             between the two is as narrow as the result.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
+        gain_map: The source's gain map where it goes along; `None` where there is none, or it
+            cannot.
         notes: What the user should know, such as dropped frames.
+        losses: Likewise, of what a new encoding loses and the source's own bytes have.
     """
 
     header: Header
@@ -155,4 +158,6 @@ class Plan:
     is_lean: bool
     cost_bytes: int
     is_narrow: bool = False
+    gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()

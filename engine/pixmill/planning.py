@@ -15,7 +15,7 @@ from pixmill.header import MAX_METADATA_BYTES, Metadata
 from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
-from pixmill.plan import Load, Plan, Scale
+from pixmill.plan import Flatten, Load, Pad, Plan, Scale, ToP3, ToSrgb
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Colour, Keep, Kernel, StrategyName
 from pixmill.registry import codec
 from pixmill.sizing import memory_for
@@ -24,6 +24,7 @@ from pixmill.units import format_size
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
+    from pixmill.plan import Step
     from pixmill.recipe import Recipe
 
 __all__ = ["Limits", "metadata_kept", "planned", "target_of"]
@@ -193,11 +194,13 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
     header, target = context.header, context.target
     result = context.placement.result
     load = _load(context)
+    steps = ordered_steps(context)
+    loss = _loss_of_gain_map(context, steps)
     plan = Plan(
         header=header,
         target=target.name,
         load=load,
-        steps=ordered_steps(context),
+        steps=steps,
         width_px=result.width_px,
         height_px=result.height_px,
         has_alpha=context.has_alpha,
@@ -207,7 +210,9 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
         is_pinned=is_pinned,
         is_lean=is_lean,
         cost_bytes=0,
+        gain_map=None if loss else header.gain_map,
         notes=_notes(context, load),
+        losses=(f"the Ultra HDR gain map was dropped: {loss}",) if loss else (),
     )
     return _costed(context, plan)
 
@@ -283,6 +288,7 @@ def _cost(context: Context, plan: Plan) -> int:
         if context.target.encode_cost
         else 0
     )
+    encode_bytes += _gain_map_bytes(context, plan, raster_bytes)
     stream_bytes = row_bytes * _LINES_IN_FLIGHT + _scaled_bytes(context, plan)
     if plan.is_pinned:
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
@@ -292,6 +298,43 @@ def _cost(context: Context, plan: Plan) -> int:
         return max(decode_bytes + stream_bytes + raster_bytes, raster_bytes + encode_bytes)
     turn_bytes = raster_bytes if context.orientation != 1 else 0
     return decode_bytes + stream_bytes + turn_bytes + encode_bytes
+
+
+def _loss_of_gain_map(context: Context, steps: tuple[Step, ...]) -> str:
+    """Return why the source's gain map cannot go along; empty where it can, or there is none."""
+    header, target = context.header, context.target
+    if not header.has_gain_map:
+        return ""
+    if target.with_gain_map is None:
+        return f"{target.title} is written without"
+    if header.gain_map is None or codec(header.codec).preview is not None or header.damage:
+        return "it cannot be read"
+    return "there is none for what is padded" if any(isinstance(s, Pad) for s in steps) else ""
+
+
+def _gain_map_bytes(context: Context, plan: Plan, raster_bytes: int) -> int:
+    """Return the bytes that shaping a gain map and attaching it hold."""
+    found, spec = plan.gain_map, codec(context.header.codec)
+    if found is None:
+        return 0
+    # the map as found, as attached, and the result: without it, and with it
+    copies_bytes = 3 * found.size_bytes + raster_bytes // 4
+    if all(isinstance(step, (ToSrgb, ToP3, Flatten)) for step in plan.steps):
+        return copies_bytes
+    own = replace(
+        context.header,
+        width_px=found.width_px,
+        height_px=found.height_px,
+        bands=found.bands,
+        is_progressive=found.is_progressive,
+        is_subsampled=False,
+    )
+    pixels = found.width_px * found.height_px // plan.load.shrink**2
+    decode_bytes = spec.decode_cost(own, plan.load.shrink) if spec.decode_cost else 0
+    encoding = replace(_costliest(context, plan), is_full_chroma=True)
+    encode = context.target.encode_cost
+    encode_bytes = encode(encoding, pixels, found.bands) if encode else 0
+    return copies_bytes + decode_bytes + 2 * pixels * found.bands + encode_bytes
 
 
 def _scaled_bytes(context: Context, plan: Plan) -> int:
@@ -374,8 +417,6 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
         kinds = ", ".join(sorted(missed))
         most = format_size(MAX_METADATA_BYTES)
         notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
-    if header.has_gain_map:
-        notes.append("the Ultra HDR gain map was dropped")
     if context.recipe.colour is Colour.P3 and not context.is_told:
         notes.append(f"{context.target.title} stores no profile: its colours are sRGB")
     if context.placement != context.asked:

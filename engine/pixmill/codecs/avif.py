@@ -46,6 +46,7 @@ def _scan(file: BinaryIO, size_bytes: int) -> Scan:
         is_progressive=False,
         is_animated=frames > 1,
         plays=plays_of(file, size_bytes) if frames > 1 else None,
+        has_gain_map=isobmff.has_gain_map(file, size_bytes),
         defect=isobmff.cut_off(file, size_bytes),
     )
 

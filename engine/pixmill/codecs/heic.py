@@ -32,7 +32,12 @@ def _recognises(head: bytes) -> bool:
 
 
 def _scan(file: BinaryIO, size_bytes: int) -> Scan:
-    return Scan(is_lossless=False, is_progressive=False, defect=isobmff.cut_off(file, size_bytes))
+    return Scan(
+        is_lossless=False,
+        is_progressive=False,
+        has_gain_map=isobmff.has_gain_map(file, size_bytes),
+        defect=isobmff.cut_off(file, size_bytes),
+    )
 
 
 def _decode_cost(header: Header, _shrink: int) -> int:

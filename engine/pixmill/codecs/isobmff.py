@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-__all__ = ["Box", "boxes", "brands", "cut_off", "sample_count"]
+__all__ = ["Box", "boxes", "brands", "cut_off", "has_gain_map", "sample_count"]
 
 _MAX_BRANDS = 64
 _MAX_BOXES_INSIDE = 256
+_MAX_META_BYTES: Final = 1 << 20
+_GAIN_MAPS: Final = (b"tmap", b":aux:hdrgainmap")
+"""How items of a still are named that brighten it: ISO 21496-1, and Apple."""
 _PATH_TO_SAMPLES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")
 
 
@@ -69,6 +72,15 @@ def cut_off(file: BinaryIO, size_bytes: int) -> str:
 def sample_count(file: BinaryIO, size_bytes: int) -> int:
     """Return how many samples the first track that has any holds; 0 without one."""
     return _samples_below(file, Box(b"", 0, size_bytes), _PATH_TO_SAMPLES)
+
+
+def has_gain_map(file: BinaryIO, size_bytes: int) -> bool:
+    """Return whether what describes a still names a gain map, within the first megabyte of it."""
+    for box in boxes(file, 0, size_bytes):
+        if box.kind == b"meta":
+            described = read_up_to(file, box.start, min(box.end - box.start, _MAX_META_BYTES))
+            return any(name in described for name in _GAIN_MAPS)
+    return False
 
 
 def _samples_below(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from pixmill.codecs import jpg_gain_map as gain_maps
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.costs import FIXED_BYTES, streamed
-from pixmill.codecs.fields import big
-from pixmill.codecs.jpg_quality import estimated_quality
+from pixmill.codecs.jpg_head import head_of
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SPEC"]
 
-_PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-_STEPS_IN_TABLE = 64
 _DEFAULT_QUALITY = 80
 _FULL_CHROMA_QUALITY = 90  # where libvips' `auto` stops halving chroma
 
@@ -29,82 +26,25 @@ def _recognises(head: bytes) -> bool:
 
 
 def _scan(file: BinaryIO, size_bytes: int) -> Scan:
-    frame: parts.Segment | None = None
-    tables: dict[int, tuple[int, ...]] = {}
-    metadata: set[Metadata] = set()
-    is_multi_picture = has_gain_map_claim = False
-    end = 0
-    for segment in parts.segments(file):
-        end = segment.end
-        if segment.marker in parts.SOF_MARKERS:
-            frame = frame or segment
-        elif segment.marker == parts.DQT:
-            tables.update(_tables(segment.body))
-        elif kind := parts.metadata_kind(segment):
-            metadata.add(kind)
-            is_multi_picture |= parts.is_multi_picture(segment)
-            has_gain_map_claim |= parts.has_gain_map_claim(segment)
-        if segment.marker == parts.EOI:
-            raise ValueError("expected pixels before the end of the image, found none")
-    if frame is None:
-        raise ValueError("expected a frame header before the pixels, found none")
-    return _described(
-        frame,
-        tables=tables,
-        metadata=frozenset(metadata),
-        has_gain_map=is_multi_picture and has_gain_map_claim,
-        defect=""
-        if parts.has_image_end(file, size_bytes, end)
-        else "expected an end of image marker after the pixels, found none: the file is cut off",
-    )
-
-
-def _described(
-    frame: parts.Segment,
-    *,
-    tables: dict[int, tuple[int, ...]],
-    metadata: frozenset[Metadata],
-    has_gain_map: bool,
-    defect: str,
-) -> Scan:
-    """Return the facts of a frame header: ITU-T T.81 B.2.2."""
-    body = frame.body
-    height_px, width_px, components = big(body, 1, 2), big(body, 3, 2), big(body, 5, 1)
-    if not width_px or not components:
-        raise ValueError(f"expected a width and components, got {width_px} and {components}")
-    fields = [(big(body, 7 + 3 * n, 1), big(body, 8 + 3 * n, 1)) for n in range(components)]
-    used = [tables.get(table) for _, table in fields]
-    luma, chroma = used[0], used[1] if len(used) > 1 and used[1] != used[0] else None
+    head = head_of(file)
+    gain_map = gain_maps.found(file, size_bytes, head)
     return Scan(
-        width_px=width_px,
-        height_px=height_px or None,  # 0: the height follows the first scan, in a DNL segment
+        width_px=head.width_px,
+        height_px=head.height_px or None,
         pages=1,
-        quality=estimated_quality(luma, chroma) if luma else None,
+        quality=head.quality,
         is_lossless=False,
-        is_progressive=frame.marker in _PROGRESSIVE,
-        is_subsampled=len({sampling for sampling, _ in fields}) > 1,
+        is_progressive=head.is_progressive,
+        is_subsampled=head.is_subsampled,
         is_animated=False,
         has_alpha=False,
-        metadata=metadata,
-        has_gain_map=has_gain_map,
-        defect=defect,
+        metadata=head.metadata,
+        has_gain_map=gain_map is not None or bool(head.index and head.described),
+        gain_map=gain_map,
+        defect=""
+        if parts.has_image_end(file, size_bytes, head.end)
+        else "expected an end of image marker after the pixels, found none: the file is cut off",
     )
-
-
-def _tables(body: bytes) -> dict[int, tuple[int, ...]]:
-    """Return the quantisation tables of a DQT segment by number: ITU-T T.81 B.2.4.1."""
-    tables: dict[int, tuple[int, ...]] = {}
-    offset = 0
-    while offset < len(body):
-        step_bytes, number = (2 if body[offset] >> 4 else 1), body[offset] & 15
-        offset += 1
-        end = offset + _STEPS_IN_TABLE * step_bytes
-        if end > len(body):
-            break  # a short table decodes with what there is; it only costs the estimate
-        steps = body[offset:end]
-        tables[number] = tuple(steps if step_bytes == 1 else struct.unpack(">64H", steps))
-        offset = end
-    return tables
 
 
 def _decode_cost(header: Header, shrink: int) -> int:
@@ -195,4 +135,5 @@ SPEC: Final = CodecSpec(
     encode_cost=_encode_cost,
     save_options=_save_options,
     rewrapped=parts.rewrapped,
+    with_gain_map=gain_maps.bundled,
 )

@@ -23,12 +23,18 @@ __all__ = [
     "SOF_MARKERS",
     "SOS",
     "Segment",
+    "application_segment",
     "has_gain_map_claim",
     "has_image_end",
+    "is_iso_gain_map",
+    "is_leading",
     "is_multi_picture",
     "metadata_kind",
     "rewrapped",
     "segments",
+    "spelled",
+    "xmp_of",
+    "xmp_segment",
 ]
 
 SOI: Final = 0xD8
@@ -47,6 +53,7 @@ _BARE_MARKERS: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 
 _MAX_SEGMENTS = 20_000  # the longest real header, a depth map in extended XMP, has a few hundred
 _MAX_GARBAGE_BYTES = 65_536  # libjpeg skips any amount between segments; real files have a few
+_MAX_LENGTH = 0xFFFF
 _TAIL_BYTES = 65_536
 _BLOCK_BYTES = 1 << 20
 
@@ -62,7 +69,12 @@ _SIGNED_SEGMENTS: Final = (
     (Metadata.IPTC, _APP13, (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")),
 )
 _MPF = b"MPF\0"
-_GAIN_MAP_CLAIM = b"http://ns.adobe.com/hdr-gain-map/1.0/"
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_ISO = b"urn:iso:std:iso:ts:21496:-1\0"
+_GAIN_MAP_CLAIMS: Final = (
+    b"http://ns.adobe.com/hdr-gain-map/1.0/",
+    b"http://ns.apple.com/HDRGainMap/1.0/",
+)
 
 # A marker inside coded data: not a stuffed zero, not a restart, fill bytes allowed before it.
 _NEXT_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
@@ -147,8 +159,45 @@ def is_multi_picture(segment: Segment) -> bool:
 
 
 def has_gain_map_claim(segment: Segment) -> bool:
-    """Tell whether a segment is XMP that says a gain map is attached."""
-    return segment.marker == _APP1 and _GAIN_MAP_CLAIM in segment.body
+    """Tell whether a segment says, as XMP or by ISO 21496-1, that a gain map is or goes with it."""
+    return is_iso_gain_map(segment) or (
+        segment.marker == _APP1 and any(claim in segment.body for claim in _GAIN_MAP_CLAIMS)
+    )
+
+
+def is_iso_gain_map(segment: Segment) -> bool:
+    """Tell whether a segment is what ISO 21496-1 has to say of a gain map."""
+    return segment.marker == _APP2 and segment.body.startswith(_ISO)
+
+
+def is_leading(segment: Segment) -> bool:
+    """Tell whether a segment is one that must come first: JFIF or EXIF."""
+    is_jfif = segment.marker == _APP0
+    return is_jfif or (segment.marker == _APP1 and segment.body.startswith(b"Exif\0"))
+
+
+def xmp_of(segment: Segment) -> bytes:
+    """Return the XMP packet that a segment holds, the first 65 kB of it; else nothing."""
+    is_xmp = segment.marker == _APP1 and segment.body.startswith(_XMP)
+    return segment.body.removeprefix(_XMP) if is_xmp else b""
+
+
+def xmp_segment(packet: bytes) -> bytes:
+    """Return a segment that holds an XMP packet.
+
+    Raises:
+        ValueError: The packet is too large for one.
+    """
+    return spelled(_APP1, _XMP + packet)
+
+
+def application_segment(body: bytes) -> bytes:
+    """Return an APP2 segment, as indexes and ISO 21496-1 are stored.
+
+    Raises:
+        ValueError: The body is too large for one.
+    """
+    return spelled(_APP2, body)
 
 
 def has_image_end(file: BinaryIO, size_bytes: int, start: int) -> bool:
@@ -191,14 +240,20 @@ def _retained(data: bytes, kinds: frozenset[Metadata]) -> Iterator[bytes]:
         if segment.marker == EOI:
             raise ValueError("expected pixels before the end of the image, found none")
         if _is_retained(segment, kinds):
-            yield _spelled(segment)
+            yield spelled(segment.marker, segment.body)
         end = segment.end
     yield from _retained_scans(data, end, kinds)
 
 
 def _retained_scans(data: bytes, start: int, kinds: frozenset[Metadata]) -> Iterator[bytes]:
-    """Yield coded data from `start`, and the tables and scans between, up to the first EOI."""
-    while match := _NEXT_MARKER.search(data, start):
+    """Yield coded data from `start`, and the tables and scans between, up to the first EOI.
+
+    A crafted megabyte can hold 250,000 segments of four bytes; a progressive JPEG has some twenty.
+    """
+    for _ in range(_MAX_SEGMENTS):
+        match = _NEXT_MARKER.search(data, start)
+        if match is None:
+            break
         yield data[start : match.start()]
         marker = data[match.end() - 1]
         if marker == EOI:
@@ -212,9 +267,9 @@ def _retained_scans(data: bytes, start: int, kinds: frozenset[Metadata]) -> Iter
         if length < 2 or len(segment.body) != length - 2:  # noqa: PLR2004 - counts itself
             raise ValueError(f"segment {marker:02x} between scans is cut off")
         if _is_retained(segment, kinds):
-            yield _spelled(segment)
+            yield spelled(segment.marker, segment.body)
         start = segment.end
-    raise ValueError("expected an end of image, found none")
+    raise ValueError(f"expected an end of image within {_MAX_SEGMENTS} segments, found none")
 
 
 def _is_retained(segment: Segment, kinds: frozenset[Metadata]) -> bool:
@@ -228,6 +283,13 @@ def _is_retained(segment: Segment, kinds: frozenset[Metadata]) -> bool:
     return True
 
 
-def _spelled(segment: Segment) -> bytes:
-    length = len(segment.body) + 2
-    return bytes((0xFF, segment.marker)) + length.to_bytes(2, "big") + segment.body
+def spelled(marker: int, body: bytes) -> bytes:
+    """Return a marker segment with its length.
+
+    Raises:
+        ValueError: The body is too large for one.
+    """
+    length = len(body) + 2
+    if length > _MAX_LENGTH:
+        raise ValueError(f"expected at most {_MAX_LENGTH} bytes of a segment, got {length}")
+    return bytes((0xFF, marker)) + length.to_bytes(2, "big") + body

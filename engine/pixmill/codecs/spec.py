@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pixmill.codecs.raw_preview import Preview
-    from pixmill.header import Header, Patch
+    from pixmill.header import GainMap, Header, Patch
     from pixmill.recipe import Effort
 
 __all__ = [
@@ -110,7 +110,8 @@ class Scan:
         has_alpha: Whether there is an alpha channel.
         metadata: Kinds of metadata found.
         oversized: Those that are too large, inflated, to be read.
-        has_gain_map: Whether an Ultra HDR gain map is attached.
+        has_gain_map: Whether an Ultra HDR gain map is attached, or said to be.
+        gain_map: That map; `None` where none is found that can be read.
         lines_at_once: Lines that decoding makes at a time: a strip, or two rows of tiles.
         is_beyond_loader: Whether libvips is known to refuse what Pillow reads well.
         patches: What the decoding library must see instead of some bytes, in order.
@@ -133,6 +134,7 @@ class Scan:
     oversized: frozenset[Metadata] = frozenset()
     has_gain_map: bool = False
     lines_at_once: int = 1
+    gain_map: GainMap | None = None
     is_beyond_loader: bool = False
     patches: tuple[Patch, ...] = ()
     unsupported: str = ""
@@ -201,6 +203,9 @@ class CodecSpec:
             its saver is told.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
+        with_gain_map: Returns a file of this format with a gain map attached: of an encoded image,
+            the map encoded, and the map of the source, which says how it is to be applied; raises
+            `ValueError` where that cannot be done. `None` where the format holds none.
     """
 
     name: str
@@ -247,6 +252,7 @@ class CodecSpec:
     amended: Callable[[bytes], bytes] | None = None
     replayed: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
+    with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None
 
     @property
     def can_write(self) -> bool:

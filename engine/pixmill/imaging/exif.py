@@ -11,10 +11,12 @@ from typing import Final
 import pyvips
 from PIL import Image
 
-__all__ = ["exif_bytes", "exif_orientation", "with_exif"]
+__all__ = ["exif_bytes", "exif_orientation", "with_exif", "with_orientation"]
 
 _ORIENTATION: Final = 0x0112
 _MAX_ORIENTATION: Final = 8
+_MAX_READ_BYTES: Final = 65_533
+"""Of a longer block libvips looks at the first so many bytes, where its directory may not lie."""
 
 
 def exif_bytes(image: Image.Image) -> bytes:
@@ -63,4 +65,17 @@ def with_exif(image: pyvips.Image, exif: bytes) -> pyvips.Image:
         if name.startswith("exif-ifd"):
             tagged.set_type(pyvips.GValue.gstr_type, name, parsed.get(name))
     tagged.set_type(pyvips.GValue.blob_type, "exif-data", exif)
+    return with_orientation(tagged)
+
+
+def with_orientation(image: pyvips.Image) -> pyvips.Image:
+    """Return an image that tells its orientation even where a block is too long for libvips."""
+    if image.get_typeof("orientation") or not image.get_typeof("exif-data"):
+        return image
+    exif = bytes(image.get("exif-data"))
+    orientation = exif_orientation(exif) if len(exif) > _MAX_READ_BYTES else 1
+    if orientation == 1:
+        return image
+    tagged = image.copy()
+    tagged.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     return tagged

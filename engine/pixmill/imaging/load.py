@@ -14,7 +14,7 @@ from pixmill.codecs.png_chunks import chunks
 from pixmill.codecs.spec import Library
 from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import translating
-from pixmill.imaging.exif import exif_bytes, with_exif
+from pixmill.imaging.exif import exif_bytes, with_exif, with_orientation
 from pixmill.imaging.notes import noted
 from pixmill.imaging.patch import patched
 from pixmill.imaging.pillow import lenient, loaded, opened_by_pillow
@@ -140,7 +140,7 @@ def vips_opened(
     """
     stream = vips_source(source, spec.loader)
     how = {"access": "sequential", "fail_on": "error", **options}
-    image = pyvips.Operation.call(f"{spec.loader}_source", stream, **how)
+    image = with_orientation(pyvips.Operation.call(f"{spec.loader}_source", stream, **how))
     # what a source reads from lives as long as the source, which only an image can keep alive
     image._references.append(stream)  # noqa: SLF001 - as pyvips.Image.new_from_source does
     return image

@@ -44,9 +44,13 @@ _THUMBNAIL_IFD: Final = "exif-ifd1-"
 _STALE_FIELDS: Final = frozenset({"exif-ifd0-ImageWidth", "exif-ifd0-ImageLength"})
 _COLOUR_SPACE: Final = "exif-ifd2-ColorSpace"
 _SRGB, _UNCALIBRATED = 1, 65535
-_OPAQUE_FIELDS: Final = frozenset({"exif-ifd2-MakerNote", "exif-ifd2-UserComment"})
+_OPAQUE_FIELDS: Final = frozenset(
+    {"MakerNote", "UserComment", "XMLPacket", "IPTC/NAA", "ImageResources", "DNGPrivateData"}
+)
+"""EXIF fields, in any directory, that hold whole blocks of other metadata, or anything."""
+
 _LOCATION_IN_XMP: Final = re.compile(
-    rb"gps|location|photoshop:(city|state|country)|geo:|countrycode|sublocation|wgs84|\x00",
+    rb"gps|location|latitude|longitude|photoshop:(city|state|country)|geo:|countrycode|sublocation|wgs84|\x00",
     re.IGNORECASE,
 )
 """A zero byte stands for UTF-16, which the words would not be found in."""
@@ -173,7 +177,7 @@ def profile_of(image: pyvips.Image) -> str:
 def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
     orientation = orientation_of(image)
     for field in [name for name in image.get_fields() if name.startswith("exif-ifd")]:
-        if not _is_exif_kept(field, keep):
+        if not _is_exif_kept(field, str(image.get(field)), keep):
             image.remove(field)
     if orientation != 1:
         image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
@@ -186,13 +190,15 @@ def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
         image.remove(_EXIF)
 
 
-def _is_exif_kept(field: str, keep: frozenset[Keep]) -> bool:
+def _is_exif_kept(field: str, text: str, keep: frozenset[Keep]) -> bool:
     if field.startswith(_THUMBNAIL_IFD) or field in _STALE_FIELDS:
         return False
     if Keep.ALL in keep or Keep.EXIF in keep:
         return True
     if Keep.NO_GPS in keep:
-        return not field.startswith(_GPS_IFD) and field not in _OPAQUE_FIELDS
+        is_opaque = field.split("-", 2)[-1] in _OPAQUE_FIELDS
+        is_placed = bool(_LOCATION_IN_XMP.search(text.encode(errors="replace")))
+        return not (field.startswith(_GPS_IFD) or is_opaque or is_placed)
     return Keep.COPYRIGHT in keep and field in _COPYRIGHT_FIELDS
 
 

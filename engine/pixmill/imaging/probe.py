@@ -168,6 +168,7 @@ def _from_vips(
         palette_bits=_palette_bits(image),
         has_gain_map=scan.has_gain_map,
         lines_at_once=scan.lines_at_once,
+        gain_map=scan.gain_map,
     )
 
 

@@ -27,12 +27,14 @@ from pixmill.registry import codec
 if TYPE_CHECKING:
     from pixmill.plan import Plan, Step
 
-__all__ = ["notes_of", "run_steps"]
+__all__ = ["cut_of", "notes_of", "run_steps", "turned"]
 
 _IN_LINE_ORDER: Final = frozenset({1, 2})
 """Orientations that are made while reading from top to bottom; the others read backwards."""
 
 _ORIENTATION_FIELDS: Final = ("orientation", "exif-ifd0-Orientation", "exif-ifd1-Orientation")
+_CUT_LEFT: Final = "pixmill-cut-left"
+_CUT_TOP: Final = "pixmill-cut-top"
 
 
 def run_steps(image: pyvips.Image, plan: Plan) -> pyvips.Image:
@@ -55,6 +57,11 @@ def run_steps(image: pyvips.Image, plan: Plan) -> pyvips.Image:
         finished = to_storable(image, codec(plan.target).max_bits)
         _check(finished, plan)
         return finished
+
+
+def cut_of(image: pyvips.Image) -> tuple[int, int]:
+    """Return the left and top of what an attentive crop has cut, as the image still knows it."""
+    return int(image.get(_CUT_LEFT)), int(image.get(_CUT_TOP))
 
 
 def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # noqa: PLR0911 - one a step
@@ -84,13 +91,13 @@ def _stepped(image: pyvips.Image, step: Step, plan: Plan) -> pyvips.Image:  # no
 
 def _oriented(image: pyvips.Image, orientation: int, *, is_lean: bool) -> pyvips.Image:
     ready = image if orientation in _IN_LINE_ORDER else _random_access(image, is_lean=is_lean)
-    turned = by_page(ready, lambda page: _turned(page, orientation)).copy()
+    upright = by_page(ready, lambda page: turned(page, orientation)).copy()
     for field in _ORIENTATION_FIELDS:
-        turned.remove(field)
-    return turned
+        upright.remove(field)
+    return upright
 
 
-def _turned(page: pyvips.Image, orientation: int) -> pyvips.Image:  # noqa: PLR0911 - one a value
+def turned(page: pyvips.Image, orientation: int) -> pyvips.Image:  # noqa: PLR0911 - one a value
     """Turn upright, EXIF 2.32 tag 274: each value names where the first row and column lie."""
     match orientation:
         case 2:
@@ -125,7 +132,11 @@ def _smart_cropped(image: pyvips.Image, step: SmartCrop, *, is_lean: bool) -> py
     ready = _random_access(image, is_lean=is_lean)
     seen = first_page(ready).smartcrop(step.width_px, step.height_px, interesting=str(step.gravity))
     left_px, top_px = -seen.xoffset, -seen.yoffset
-    return by_page(ready, lambda page: page.crop(left_px, top_px, step.width_px, step.height_px))
+    cut = by_page(ready, lambda page: page.crop(left_px, top_px, step.width_px, step.height_px))
+    known = cut.copy()
+    known.set_type(pyvips.GValue.gint_type, _CUT_LEFT, left_px)
+    known.set_type(pyvips.GValue.gint_type, _CUT_TOP, top_px)
+    return known
 
 
 def _padded(image: pyvips.Image, step: Pad) -> pyvips.Image:

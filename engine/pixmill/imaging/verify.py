@@ -47,6 +47,7 @@ class Expected:
             nothing, and GIF's rounds it.
         profile: Description of its ICC profile, empty for none or one that says sRGB.
         orientation: EXIF orientation that is left to its reader, 1 for none.
+        has_gain_map: Whether it carries a gain map.
     """
 
     width_px: int
@@ -57,6 +58,7 @@ class Expected:
     is_transparent: bool | None = False
     profile: str = ""
     orientation: int = 1
+    has_gain_map: bool = False
 
 
 def meant(image: pyvips.Image, plan: Plan) -> Expected:
@@ -142,7 +144,8 @@ def _wrong_facts(header: Header, expected: Expected) -> str:
     ):
         if found != meant:
             return f"expected {name} {meant or 'none'}, found {found or 'none'}"
-    return ""
+    is_lost = expected.has_gain_map and header.gain_map is None
+    return "expected a gain map, found none" if is_lost else ""
 
 
 def _lowest_alpha(image: pyvips.Image) -> float | None:
