@@ -144,7 +144,7 @@ def _page(lines: list[str]) -> str:
     return (
         "# The search for a size, against every quality\n\n"
         f"`make bench-search`, libvips {version}, `--effort balanced`, photos of 800 px (AVIF: "
-        "512 px) that nothing was tuned to;\nqualities 40 to 100, or to the source's own where its "
+        "512 px) that no curve was made of;\nqualities 40 to 100, or to the source's own where its "
         "pixels stay as they are. A sample is an eighth of these pixels, and\nless of larger "
         "photos.\n\n" + "\n".join(lines) + "\n"
     )
