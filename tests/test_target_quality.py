@@ -11,6 +11,7 @@ import pyvips
 import ssimulacra2.ssimulacra2 as oracle
 from PIL import Image
 
+import pixmill
 from imaging_cases import animated_png
 from pixmill.imaging.probe import probe
 from pixmill.imaging.score import Side, scored
@@ -288,7 +289,41 @@ def test_the_fallback_without_loss_is_planned_for_where_it_fits() -> None:
     roomy = planned(header, recipe("webp", 90), Limits(1 << 30))
     assert not isinstance(roomy, Failed)
     assert roomy.has_lossless
-    tight = planned(header, recipe("webp", 90), Limits(roomy.cost_bytes - 1))
+    thrifty = planned(header, recipe("webp", 90), Limits(roomy.cost_bytes - 1))
+    assert not isinstance(thrifty, Failed)
+    assert thrifty.has_lossless
+    tight = planned(header, recipe("webp", 90), Limits(thrifty.cost_bytes - 1))
     assert not isinstance(tight, Failed)
-    assert tight.cost_bytes < roomy.cost_bytes
+    assert tight.cost_bytes < thrifty.cost_bytes < roomy.cost_bytes
     assert not tight.has_lossless
+
+
+def test_less_memory_gives_the_same_file() -> None:
+    """Where what is known of the pixels cannot be kept, each score costs more and is the same."""
+    source = travel("lake.jpg", 1200)
+    header = probe(source, "png")
+    roomy = planned(header, recipe("jpg", 80), Limits(1 << 30))
+    assert not isinstance(roomy, Failed)
+    tight = planned(header, recipe("jpg", 80), Limits(roomy.cost_bytes - 1))
+    assert not isinstance(tight, Failed)
+    assert (roomy.is_thrifty, tight.is_thrifty) == (False, True)
+    limits = Limits(roomy.cost_bytes - 1)
+    thrifty = mill(source, "png", recipe("jpg", 80), limits, lease=lambda _: None)
+    assert isinstance(thrifty, Product)
+    free = made(source, recipe("jpg", 80))
+    assert (thrifty.content, thrifty.score) == (free.content, free.score)
+
+
+def test_a_run_tells_the_scores(tmp_path: Path) -> None:
+    """Confined workers score too; outcomes have the score, and the summary their median."""
+    (tmp_path / "in").mkdir()
+    for name in ("lake.jpg", "colosseum.jpg", "osprey.jpg"):
+        (tmp_path / "in" / name).with_suffix(".png").write_bytes(travel(name, 300))
+    wanted = recipe("webp", 70)
+    with pixmill.optimize(tmp_path / "in", tmp_path / "out", wanted) as run:
+        outcomes = list(run)
+    scores = sorted(outcome.score or 0 for outcome in outcomes)
+    assert len(scores) == 3
+    assert 70 <= scores[0] <= scores[2] <= 70 + 2 * BAND
+    assert run.summary.median_score == pytest.approx(scores[1], abs=0.06)
+    assert run.summary.encodes == sum(outcome.encodes for outcome in outcomes)

@@ -357,7 +357,7 @@ class _Mill:
             target=target,
             qualities=self.recipe.scored_qualities(own_quality(self.plan)),
             encode=encoded,
-            judge=Judge(self._image()),
+            judge=Judge(self._image(), is_thrifty=self.plan.is_thrifty),
         )
 
     def _beyond(self, aiming: Aiming, encoding: Encoding) -> Scored | Failed:
@@ -389,7 +389,7 @@ class _Mill:
             return found
         is_scaled = size != Size(self.plan.width_px, self.plan.height_px)
         if not is_scaled and isinstance(found.content, bytes):
-            score = Judge(self._image()).score(found.content, self.plan.target)
+            score = Judge(self._image(), is_thrifty=True).score(found.content, self.plan.target)
             found = replace(found, score=score)
             self.notes.append(f"scores {score:.1f}: --max-size allows no more")
         return self._optimized(found)

@@ -139,6 +139,7 @@ class Plan:
             between the two is as narrow as the result.
         has_lossless: Whether an encoding without loss, or nearly, may be tried where a score is
             out of reach otherwise.
+        is_thrifty: Whether nothing is kept of the pixels while encodings are scored against them.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         gain_map: The source's gain map where it goes along; `None` where there is none, or it
             cannot.
@@ -161,6 +162,7 @@ class Plan:
     cost_bytes: int
     is_narrow: bool = False
     has_lossless: bool = False
+    is_thrifty: bool = False
     gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

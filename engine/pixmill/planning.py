@@ -44,7 +44,8 @@ _LINEAR_LINES = 1600
 _FLOAT_BYTES = 4
 _HIGHEST_QUALITY = 100
 _FRAMES_JUDGED = 3
-_STRIPS_JUDGED_BYTES = 16_000_000
+_STRIPS_JUDGED_BYTES = 6_000_000
+_SAMPLE_BYTES = 6_000_000  # 64 squares of 64 px: 20 bytes a pixel
 _MIN_SCALE_ON_LOAD_SHRINK = 4
 _WHOLE_KINDS = {
     Keep.EXIF: Metadata.EXIF,
@@ -212,6 +213,7 @@ class _Way:
     is_pinned: bool = False
     is_lean: bool = False
     has_lossless: bool = False
+    is_thrifty: bool = False
 
 
 def _ways(context: Context) -> tuple[_Way, ...]:
@@ -219,9 +221,12 @@ def _ways(context: Context) -> tuple[_Way, ...]:
     target = context.target
     if not _is_judged(context):
         return (_Way(is_pinned=True), _Way(), _Way(is_lean=True))
-    if target.supports_lossy and target.supports_lossless:
-        return (_Way(is_pinned=True, has_lossless=True), _Way(is_pinned=True))
-    return (_Way(is_pinned=True),)
+    may_be_lossless = target.supports_lossy and target.supports_lossless
+    return tuple(
+        _Way(is_pinned=True, has_lossless=has_lossless, is_thrifty=is_thrifty)
+        for has_lossless in sorted({may_be_lossless, False}, reverse=True)
+        for is_thrifty in (False, True)
+    )
 
 
 def _is_judged(context: Context) -> bool:
@@ -250,6 +255,7 @@ def _planned(context: Context, way: _Way) -> Plan:
         is_pinned=way.is_pinned,
         is_lean=way.is_lean,
         has_lossless=way.has_lossless,
+        is_thrifty=way.is_thrifty,
         cost_bytes=0,
         gain_map=None if loss else header.gain_map,
         notes=_notes(context, load),
@@ -358,13 +364,16 @@ def _judged_bytes(context: Context, plan: Plan, encode_bytes: int) -> int:
     )
     decode_bytes = context.target.decode_cost(result, 1) if context.target.decode_cost else 0
     raster_bytes = size[0] * size[1] * result.bands
-    is_sampled = plan.pages == 1 and is_worth_it(*size)
-    kept = (ACROSS * TILE_PX, ACROSS * TILE_PX) if is_sampled else size
-    kept_bytes = sides * min(plan.pages, _FRAMES_JUDGED) * cost_bytes(*kept, is_cached=True)
-    # the result decoded, and as opaque sRGB; strips of it alone where a sample guides the search
-    shown_bytes = _STRIPS_JUDGED_BYTES if is_sampled else (3 * plan.pages + 2) * raster_bytes
-    if is_sampled:
-        shown_bytes += sides * cost_bytes(*size, is_cached=False)
+    is_large = plan.pages == 1 and is_worth_it(*size)
+    mosaic_bytes = sides * cost_bytes(ACROSS * TILE_PX, ACROSS * TILE_PX, is_cached=True)
+    sample_bytes = mosaic_bytes if is_large else sides * _SAMPLE_BYTES
+    kept_bytes = sides * min(plan.pages, _FRAMES_JUDGED) * cost_bytes(*size, is_cached=True)
+    # the result decoded, and as opaque sRGB
+    shown_bytes = (3 * plan.pages + 2) * raster_bytes
+    if plan.pages == 1 and (is_large or plan.is_thrifty):
+        kept_bytes = 0
+        shown_bytes = _STRIPS_JUDGED_BYTES + sides * cost_bytes(*size, is_cached=False)
+    kept_bytes += sample_bytes
     judge_bytes = decode_bytes + shown_bytes
     results_bytes = raster_bytes * plan.pages  # two more at a time, at a quality of up to 100
     return kept_bytes + results_bytes + max(encode_bytes, judge_bytes)

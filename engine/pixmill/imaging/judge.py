@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Judge", "sampled_for_score"]
 
-_STRIP_PX: Final = 1 << 18
+_STRIP_PX: Final = 1 << 17
 _BACKGROUNDS: Final = (0, 255)
 _PROFILE: Final = "icc-profile-data"
 _OPAQUE: Final = {"uchar": 255, "ushort": 65_535}
@@ -64,12 +64,14 @@ class Judge:
 
     Args:
         image: The finished pixels, in memory.
+        is_thrifty: Whether nothing is kept of a still, which makes a score twice as dear.
     """
 
-    def __init__(self, image: pyvips.Image) -> None:
+    def __init__(self, image: pyvips.Image, *, is_thrifty: bool = False) -> None:
         levels = _BACKGROUNDS if _is_transparent(image) else _BACKGROUNDS[:1]
         pages = page_count(image)
         self._image, self._levels, self._pages = image, levels, pages
+        self._is_by_strips = pages == 1 and (is_thrifty or is_worth_it(image.width, image.height))
         self._frames = {
             page: _Kept(_frame(image, page), levels) for page in (0, pages // 2, pages - 1)
         }
@@ -87,7 +89,7 @@ class Judge:
         Raises:
             ImagingError: It cannot be decoded.
         """
-        if self._pages == 1 and is_worth_it(self._image.width, self._image.height):
+        if self._is_by_strips:
             return self._score_by_strips(opened_whole(content, probe(content, codec_name)))
         if self._pages == 1:
             return self._frames[0].score(reopened(content, codec_name))
