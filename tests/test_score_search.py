@@ -68,6 +68,17 @@ def test_scores_that_do_not_rise_do_no_harm(
 
 
 @pytest.mark.parametrize("name", CURVED)
+def test_an_image_that_loses_nothing_takes_the_lowest_quality(name: str) -> None:
+    """Where every quality scores 100, and the sample too, the search goes down and ends."""
+    found = lowest_reaching(
+        lambda _: 100.0,
+        Aim(target=70, low=10, high=100),
+        Hints(curve=codec(name).score_curve, sample=lambda _: 100.0),
+    )
+    assert (found.quality, found.score) == (10, 100.0)
+
+
+@pytest.mark.parametrize("name", CURVED)
 @pytest.mark.parametrize("target", [50, 70, 80])
 def test_images_off_the_curve_take_few_encodes(name: str, target: float) -> None:
     """Where an image strays from the curve as photos do, three encodes are enough in the mean."""

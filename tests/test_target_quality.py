@@ -13,6 +13,7 @@ from PIL import Image
 
 import pixmill
 from imaging_cases import animated_png
+from pixmill.imaging.judge import Judge
 from pixmill.imaging.probe import probe
 from pixmill.imaging.score import Side, scored
 from pixmill.milling import Product, mill
@@ -146,6 +147,8 @@ def test_any_kind_of_pixels_is_scored(shape: str, target: str) -> None:
     if isinstance(product, Failed):  # GIF knows no half transparency
         assert (shape, target, product.kind) == ("alpha", "gif", FailureKind.UNREACHABLE)
         return
+    if target == "webp" and shape in {"grey", "p3", "alpha"}:
+        assert score_of(bytes(content), product) == pytest.approx(product.score, abs=0.05)
     is_own = product.score is None and product.content_bytes <= len(content)
     assert is_own or (product.score or 0) >= 45, product
 
@@ -155,6 +158,47 @@ def test_frames_are_held_to_the_target(name: str) -> None:
     """The worst of an animation's first, middle and last frame reaches the score."""
     product = made(animated_png(), recipe(name, 60, if_larger=IfLarger.WRITE))
     assert (product.score or 0) >= 60
+
+
+def stacked(turns: list[int]) -> pyvips.Image:
+    """Return frames of one picture, each turned by so many degrees."""
+    picture = Image.open(TRAVEL / "lake.jpg").resize((256, 256))
+    frames = [np.asarray(picture.rotate(turn)) for turn in turns]
+    roll = pyvips.Image.new_from_array(np.concatenate(frames)).copy(interpretation="srgb")
+    roll.set_type(pyvips.GValue.gint_type, "page-height", frames[0].shape[0])
+    return roll.copy_memory()
+
+
+def test_frames_that_an_encoder_merges_are_no_trouble() -> None:
+    """Where a result has fewer frames than were shown its first is scored, else the worst."""
+    judge = Judge(stacked([0, 90, 180]))
+    fewer, other = (
+        stacked(turns).webpsave_buffer(lossless=True) for turns in ([0, 90], [0, 90, 9])
+    )
+    assert judge.score(bytes(fewer), "webp") == 100.0
+    assert judge.score(bytes(other), "webp") < 50
+
+
+def test_transparency_is_seen_on_black_and_on_white() -> None:
+    """What differs on one of the two backgrounds alone lowers the score."""
+    ramp = pyvips.Image.xyz(256, 256)[0].cast("uchar")
+    dark = (ramp * 0).bandjoin([ramp * 0, ramp * 0]).cast("uchar").copy(interpretation="srgb")
+    bright = dark.invert()
+    for colour in (dark, bright):
+        judge = Judge(colour.bandjoin(ramp).copy_memory())
+        assert judge.score(bytes(colour.bandjoin(ramp).pngsave_buffer()), "png") == 100.0
+        assert judge.score(bytes(colour.bandjoin(ramp.fliphor()).pngsave_buffer()), "png") < 50
+
+
+def test_chroma_is_whole_where_half_of_it_cannot_reach() -> None:
+    """A score beyond halved chroma is reached with whole chroma, and not much beyond."""
+    source = travel("colosseum.jpg")
+    product = made(source, recipe("jpg", 94))
+    assert product.score is not None
+    assert 94 <= product.score <= 94 + BAND
+    assert probe(content_of(product), "jpg").is_subsampled is False
+    halved = made(source, recipe("jpg", 80))
+    assert probe(content_of(halved), "jpg").is_subsampled is True
 
 
 def test_a_result_is_good_enough_for_the_same_target() -> None:
