@@ -58,7 +58,7 @@ class Photo:
         source = source_of(codec_name, path)
         image = pyvips.Image.new_from_buffer(source, "").copy_memory()
         judge = Judge(image)
-        self.has_sample = judge.has_sample
+        self.has_sample, self.seams = judge.has_sample, judge.seams
         self.encoded = cache(partial(encoded, image))
         self.score = cache(judge.score)
         self.sample_score = cache(judge.sample_score)

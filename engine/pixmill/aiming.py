@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pixmill.strategies.score_search import Aim, Hints, expected_score, lowest_reaching
+from pixmill.strategies.score_search import BAND, Aim, Hints, expected_score, lowest_reaching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +44,10 @@ class Scorer(Protocol):
     @property
     def has_sample(self) -> bool:
         """Whether a small part of the image can stand for it."""
+
+    @property
+    def seams(self) -> float:
+        """How much of that part lies at seams: 1 for squares of 64 px, less for larger ones."""
 
     def score(self, content: bytes, codec_name: str, /) -> float:
         """Return the score of the image encoded."""
@@ -97,10 +101,16 @@ class Aiming:
         if encoding.quality is None:
             scored = self._made(encoding)
             return scored if scored.score >= self.target else None
+        best: Scored | None = None
         for mode in self._modes(encoding):
-            if (found := self._searched(mode)) is not None:
-                return found
-        return None
+            found = self._searched(mode)
+            if found and (best is None or len(found.content) < len(best.content)):
+                best = found
+            # Qualities may lie further apart than the band: the other mode has others, smaller for
+            # two of six such photos.
+            if found and found.score <= self.target + BAND:
+                break
+        return best
 
     def _modes(self, encoding: Encoding) -> Iterator[Encoding]:
         """Yield an encoding with chroma halved and whole, as far as each is of use.
@@ -153,7 +163,11 @@ class Aiming:
         found = lowest_reaching(
             score_of,
             Aim(target=self.target, low=qualities[0], high=qualities[-1]),
-            Hints(curve=curve, sample=sample_of if is_sampled else None),
+            Hints(
+                curve=curve,
+                sample=sample_of if is_sampled else None,
+                flattery=self.spec.sample_flattery * self.judge.seams,
+            ),
         )
         return None if found.quality is None else made[found.quality]
 

@@ -83,6 +83,11 @@ class Judge:
         """Whether a small part of the image can stand for it while searching."""
         return self._sample is not None
 
+    @property
+    def seams(self) -> float:
+        """How much of the sample lies at seams, where 1 is that of squares of 64 px."""
+        return 0.5 if is_worth_it(self._image.width, self._image.height) else 1.0
+
     def score(self, content: bytes, codec_name: str) -> float:
         """Return the score of the image encoded.
 

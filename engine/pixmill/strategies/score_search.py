@@ -57,10 +57,13 @@ class Hints:
     Attributes:
         curve: The codec's `score_curve`; empty for plain bisection.
         sample: Encodes a sample at a quality and returns its score, or `None`.
+        flattery: How much less than the whole a sample lacks, as the logarithm of their quotient,
+            for each point that it lacks.
     """
 
     curve: tuple[float, ...] = ()
     sample: Callable[[int], float] | None = None
+    flattery: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class _Search:
     def __post_init__(self) -> None:
         like = average(tuple(map(_closeness, self.hints.curve)))
         self.sampled = Curve(like)
-        self.whole = Curve(self.sampled.at)
+        self.whole = Curve(self._by_sample)
 
     def score(self, quality: int) -> float:
         """Encode the whole, and note its score."""
@@ -110,6 +113,13 @@ class _Search:
                 break
             best = self._expected(below, above)
         return best
+
+    def _by_sample(self, quality: int) -> float:
+        """Return what the sample lets expect of the whole, which its seams make look better."""
+        closeness = self.sampled.at(quality)
+        if not self.sampled.measured:
+            return closeness
+        return closeness - self.hints.flattery * math.exp(-closeness)
 
     def _expected(self, below: int, above: int) -> int:
         wanted = _closeness(self.aim.target + _GUESS)
