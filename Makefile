@@ -72,8 +72,9 @@ bench-memory: setup ## measure what sizing.py is built on, and images larger tha
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/giants.py
 
-bench-search: setup ## measure the search for a size against every quality, into bench/results/search.md
+bench-search: setup ## measure the searches for a size and for a score, into bench/results/search*.md
 	$(BIN)/python bench/search.py $(ARGS)
+	$(BIN)/python bench/search_scores.py $(ARGS)
 
 sample: setup ## make the bundled sample anew from ../shared/corpora
 	$(BIN)/python bench/make_sample.py

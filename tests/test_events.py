@@ -39,6 +39,7 @@ def summary(**changes: object) -> Summary:
         "cpu_s": 3.5,
         "peak_memory_bytes": 90_000_000,
         "encodes": 12,
+        "median_score": 80.5,
         "pixels_written": 4_000_000,
         "is_interrupted": False,
         "fatal": "",
@@ -76,6 +77,7 @@ def test_the_document_holds_what_was_promised() -> None:
     assert document["seconds"] == {"wall": 2.0, "cpu": 3.5}
     assert document["peak_memory_bytes"] == 90_000_000
     assert document["encodes"] == 12
+    assert document["median_score"] == 80.5
     assert document["failures"] == [
         {
             "path": "a.jpg",
@@ -122,6 +124,7 @@ def test_a_finished_file_holds_what_was_promised() -> None:
         width_px=80,
         height_px=60,
         quality=82,
+        score=80.41,
         encodes=3,
         attempts=2,
         wall_s=0.5,
@@ -137,6 +140,7 @@ def test_a_finished_file_holds_what_was_promised() -> None:
         "bytes_written": 300,
         "quality": 82,
         "attempts": 2,
+        "score": 80.41,
         "encodes": 3,
     }
     assert promised.items() <= found.items()

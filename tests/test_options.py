@@ -122,6 +122,12 @@ def test_the_longest_edge_applies_nowhere_else() -> None:
         (Options(quality=101), "quality"),
         (Options(min_quality=0), "min_quality"),
         (Options(max_size="1MB", quality=30), "min_quality"),
+        (Options(target_quality="high", min_quality=50, quality=40), "min_quality"),
+        (Options(target_quality="superb"), "target_quality"),
+        (Options(target_quality="0.5"), "target_quality"),
+        (Options(target_quality="101"), "target_quality"),
+        (Options(operations=("resize",), target_quality="high"), "target_quality"),
+        (Options(lossless=True, target_quality="high"), "target_quality"),
         (Options(background="#12345"), "background"),
         (Options(keep=("gps",)), "keep"),
         (Options(keep=("none", "icc")), "keep"),
@@ -176,6 +182,15 @@ def test_every_writable_format_is_a_target() -> None:
 def test_colours_have_one_spelling(typed: str, colour: str) -> None:
     """A background is the same recipe however its colour was spelled."""
     assert meant(Options(background=typed)).recipe.background == colour
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [("visually-lossless", 90), ("High", 70), ("medium", 50), ("low", 30), ("82.5", 82.5)],
+)
+def test_a_look_is_a_word_or_a_score(text: str, score: float) -> None:
+    """The words are those of the metric's scale; a number is the score itself."""
+    assert meant(Options(target_quality=text)).recipe.target_quality == score
 
 
 def test_everything_typed_arrives() -> None:

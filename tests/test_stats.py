@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,6 +95,17 @@ def test_totals_add_up(outcomes: list[Outcome]) -> None:
     assert sum(summary.skips.values()) == summary.skipped
     assert summary.encodes == 2 * len(published)
     assert summary.pixels_written == 200 * len(published)
+
+
+def test_scores_have_a_median() -> None:
+    """It is that of what was published with a score, to a tenth; absurd scores do no harm."""
+    tally = Tally(0.0)
+    assert _summary(tally).median_score is None
+    tally.fold(_made("unscored.jpg"))
+    for score in (80.44, 70.0, 1e308, -1e308, 91.0):
+        tally.fold(replace(_made("a.jpg"), score=score))
+    tally.fold(_failed("f.jpg"))
+    assert _summary(tally).median_score == 80.4
 
 
 def test_a_failure_is_told_whole() -> None:

@@ -54,6 +54,7 @@ def file_event(outcome: Outcome) -> dict[str, Json]:
         "bytes_read": outcome.bytes_read,
         "bytes_written": outcome.bytes_written,
         "quality": outcome.quality,
+        "score": outcome.score,
         "attempts": outcome.attempts,
         "encodes": outcome.encodes,
         "reason": None if outcome.reason is None else str(outcome.reason),
@@ -126,6 +127,7 @@ def summary_document(summary: Summary) -> dict[str, Json]:
         "throughput": _throughput(summary),
         "peak_memory_bytes": summary.peak_memory_bytes,
         "encodes": summary.encodes,
+        "median_score": summary.median_score,
         "skips": summary.skips,
         **_lists(summary),
     }

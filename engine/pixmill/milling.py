@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
+from pixmill.aiming import Aiming
 from pixmill.content import classify
 from pixmill.geometry import Size
 from pixmill.imaging import compare, encode, load, metadata, probe, steps
@@ -18,6 +19,7 @@ from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.gain_map import carried
+from pixmill.imaging.judge import Judge
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.progress import watched
@@ -27,14 +29,15 @@ from pixmill.imaging.sources import reading
 from pixmill.imaging.verify import Expected, meant
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.plan import Scale
-from pixmill.planning import metadata_kept, planned, target_of
+from pixmill.planning import metadata_kept, own_quality, planned, target_of
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
+from pixmill.strategies.score_search import is_good_enough
 from pixmill.strategies.search import Bracket, Clues, highest_fitting
 from pixmill.strategies.shrinking import largest_fitting
-from pixmill.strategies.unreachable import unreachable
+from pixmill.strategies.unreachable import out_of_reach, unreachable
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     import pyvips
 
+    from pixmill.aiming import Scored
     from pixmill.codecs.spec import Encoding
     from pixmill.content import ContentClass
     from pixmill.header import Header
@@ -55,6 +59,7 @@ __all__ = ["Product", "mill"]
 
 # Mean error of a palette that a person does not see on flat graphics; photographs never get one.
 _MIN_PALETTE_PSNR_DB = 38.0
+_EXACT_SCORE = 100.0
 # What reading a header may hold: more than any real one takes, far less than pixels would.
 _HEADER_BYTES = 32_000_000
 
@@ -71,6 +76,7 @@ class Product:
         content: Encoded bytes, or an unnamed file that holds them; `None` unless optimized.
         content_bytes: Their number; the source's own where it is kept.
         quality: Quality, `None` where none applies.
+        score: What it scored, where a score was asked for; `None` for the source's own pixels.
         encodes: Encodes it took.
         is_salvaged: Whether it was made of a damaged source.
         expected: What the encoded result must turn out to be; `None` where the source's own bytes
@@ -85,6 +91,7 @@ class Product:
     content: bytes | IO[bytes] | None = None
     content_bytes: int = 0
     quality: int | None = None
+    score: float | None = None
     encodes: int = 0
     is_salvaged: bool = False
     expected: Expected | None = None
@@ -96,6 +103,7 @@ class _Candidate:
     content: bytes | IO[bytes]
     size_bytes: int
     quality: int | None
+    score: float | None = None
 
 
 def mill(
@@ -212,6 +220,8 @@ class _Mill:
         encodings = self._encodings()
         if not encodings:
             return self._without_encoding(rewrapped)
+        if self.recipe.target_quality is not None:
+            return self._aimed(encodings, rewrapped, self.recipe.target_quality)
         if self.recipe.max_size_bytes is not None:
             found = self._sized(encodings, self.recipe.max_size_bytes)
             return found if isinstance(found, Failed) else self._optimized(found)
@@ -232,13 +242,21 @@ class _Mill:
         return self._kept()
 
     def _needs_nothing(self, rewrapped: _Candidate | None) -> bool:
-        """Whether a size is asked for and the source's own pixels have it already."""
-        cap_bytes = self.recipe.max_size_bytes
-        if cap_bytes is None or self.plan.is_demanded:
+        """Whether a size or a score is asked for and the source's own pixels have it already."""
+        recipe, header = self.recipe, self.plan.header
+        has_target = recipe.max_size_bytes is not None or recipe.target_quality is not None
+        if not has_target or self.plan.is_demanded:
             return False
-        if self.plan.is_rewrap_demanded:
-            return rewrapped is not None and rewrapped.size_bytes <= cap_bytes
-        return self.plan.header.file_bytes <= cap_bytes
+        if recipe.target_quality is not None and not is_good_enough(header, recipe.target_quality):
+            return False
+        return self._source_fits(rewrapped)
+
+    def _source_fits(self, rewrapped: _Candidate | None) -> bool:
+        """Whether the source, without what must go of its metadata, is within the cap."""
+        if self.plan.is_rewrap_demanded and rewrapped is None:
+            return False
+        size_bytes = rewrapped.size_bytes if rewrapped else self.plan.header.file_bytes
+        return size_bytes <= (self.recipe.max_size_bytes or size_bytes)
 
     def _rewrapped(self) -> _Candidate | None:
         """Return the source without the metadata that must go, its coded pixels untouched."""
@@ -299,6 +317,83 @@ class _Mill:
             best = min(best, exact or best, key=lambda candidate: candidate.size_bytes)
         return best
 
+    def _aimed(
+        self, encodings: tuple[Encoding, ...], rewrapped: _Candidate | None, target: float
+    ) -> Product | Failed:
+        """Return the smallest that reaches a score, or the source where it is no larger."""
+        if not self.plan.is_pinned:
+            exact = replace(self._encoded(encodings[0]), score=_EXACT_SCORE)
+            return self._chosen(exact, is_rewrapped=False)
+        aiming = self._aiming(target)
+        if not codec(self.plan.target).is_exact and encodings[0].quality is None:
+            fewer = self._with_fewer_colours(encodings[0])
+            encodings = (*encodings, *((fewer,) if fewer else ()))
+        found = aiming.smallest(encodings)
+        if found is None and self._may_stand(rewrapped):
+            return self._optimized(rewrapped) if rewrapped else self._kept()
+        made = found or self._beyond(aiming, encodings[0])
+        if isinstance(made, Failed):
+            return made
+        best = _scored(made)
+        cap_bytes = self.recipe.max_size_bytes
+        if cap_bytes is not None and best.size_bytes > cap_bytes:
+            return self._lowered(encodings, cap_bytes)
+        if rewrapped and rewrapped.size_bytes <= best.size_bytes:
+            best = rewrapped
+        return self._chosen(best, is_rewrapped=best is rewrapped)
+
+    def _may_stand(self, rewrapped: _Candidate | None) -> bool:
+        """Whether the source's own pixels may be published, which no encoding comes near to."""
+        is_free = not self.plan.is_demanded and self._source_fits(rewrapped)
+        return is_free and (rewrapped is not None or not self.plan.is_rewrap_demanded)
+
+    def _aiming(self, target: float) -> Aiming:
+        def encoded(encoding: Encoding) -> bytes:
+            content = self._encoded(encoding).content
+            return content if isinstance(content, bytes) else content.read()
+
+        return Aiming(
+            spec=codec(self.plan.target).holding(self.plan.pages),
+            target=target,
+            qualities=self.recipe.scored_qualities(own_quality(self.plan)),
+            encode=encoded,
+            judge=Judge(self._image(), is_thrifty=self.plan.is_thrifty),
+        )
+
+    def _beyond(self, aiming: Aiming, encoding: Encoding) -> Scored | Failed:
+        """Return what is left where no quality reaches the target."""
+        best, own = aiming.best, own_quality(self.plan)
+        if best is not None and own is not None and best.encoding.quality == own:
+            self.notes.append(
+                f"scores {best.score:.1f}, below {aiming.target:g}: no quality above the source's "
+                f"own of {own} was tried"
+            )
+            return best
+        exact = aiming.nearly_lossless(encoding) if self.plan.has_lossless else None
+        is_free = self.recipe.if_larger is IfLarger.WRITE
+        if exact and (is_free or len(exact.content) < self.plan.header.file_bytes):
+            return exact
+        return out_of_reach(
+            self.plan.target,
+            target=aiming.target,
+            best_score=best.score if best else 0.0,
+            is_ceiling=self.recipe.quality is not None,
+            lossless_bytes=len(exact.content) if exact else 0,
+        )
+
+    def _lowered(self, encodings: tuple[Encoding, ...], cap_bytes: int) -> Product | Failed:
+        """Return the best that fits where what reaches the score does not."""
+        size = Size(self.plan.width_px, self.plan.height_px)
+        found = self._sized(encodings, cap_bytes)
+        if isinstance(found, Failed):
+            return found
+        is_scaled = size != Size(self.plan.width_px, self.plan.height_px)
+        if not is_scaled and isinstance(found.content, bytes):
+            score = Judge(self._image(), is_thrifty=True).score(found.content, self.plan.target)
+            found = replace(found, score=score)
+            self.notes.append(f"scores {score:.1f}: --max-size allows no more")
+        return self._optimized(found)
+
     def _sized(self, encodings: tuple[Encoding, ...], cap_bytes: int) -> _Candidate | Failed:
         """Return the best that fits a size: a lossless form if one does, else by search."""
         exact = [each for each in encodings if each.quality is None]
@@ -330,7 +425,7 @@ class _Mill:
     def _searched(self, encoding: Encoding) -> _Candidate | Failed:
         cap_bytes = self.recipe.max_size_bytes or 0
         high = self.recipe.highest_quality(self.plan.header.quality)
-        low = min(self.recipe.min_quality, high)
+        low = min(self.recipe.lowest_quality, high)
         kept: dict[int, _Candidate] = {}
 
         def size_of(quality: int) -> int:
@@ -468,6 +563,7 @@ class _Mill:
             content=candidate.content if candidate else None,
             content_bytes=candidate.size_bytes if candidate else 0,
             quality=candidate.quality if candidate else None,
+            score=_told(candidate.score) if candidate else None,
             encodes=self.encodes,
             is_salvaged=bool(self.plan.header.damage),
             expected=self.expected if candidate else None,
@@ -488,6 +584,14 @@ def _kept(header: Header, target: str, encodes: int = 0, notes: tuple[str, ...] 
         encodes=encodes,
         notes=notes,
     )
+
+
+def _scored(found: Scored) -> _Candidate:
+    return _Candidate(found.content, len(found.content), found.encoding.quality, found.score)
+
+
+def _told(score: float | None) -> float | None:
+    return None if score is None else round(score, 2)
 
 
 def _lossless(encoding: Encoding) -> Encoding:

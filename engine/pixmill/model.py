@@ -186,6 +186,9 @@ class Outcome:
         width_px: Width of what was published, or 0.
         height_px: Height of one page of what was published, or 0.
         quality: Quality it was encoded at; `None` where none applies.
+        score: What it scored against its pixels before encoding, on the scale of SSIMULACRA2,
+            where a score was asked for; `None` where it was not, or where the source's own pixels
+            were published.
         encodes: How many times pixels were encoded to find it.
         attempts: How many times it was tried.
         wall_s: Seconds a worker spent on the last attempt, waiting for memory left out.
@@ -210,6 +213,7 @@ class Outcome:
     width_px: int = 0
     height_px: int = 0
     quality: int | None = None
+    score: float | None = None
     encodes: int = 0
     attempts: int = 1
     wall_s: float = 0.0

@@ -137,6 +137,9 @@ class Plan:
         is_lean: Whether encoders must stream because holding the image whole does not fit.
         is_narrow: Whether images are scaled across before they are scaled down, so that what waits
             between the two is as narrow as the result.
+        has_lossless: Whether an encoding without loss, or nearly, may be tried where a score is
+            out of reach otherwise.
+        is_thrifty: Whether nothing is kept of the pixels while encodings are scored against them.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         gain_map: The source's gain map where it goes along; `None` where there is none, or it
             cannot.
@@ -158,6 +161,8 @@ class Plan:
     is_lean: bool
     cost_bytes: int
     is_narrow: bool = False
+    has_lossless: bool = False
+    is_thrifty: bool = False
     gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

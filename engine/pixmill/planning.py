@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size, shrink_on_load
-from pixmill.header import MAX_METADATA_BYTES, Metadata
+from pixmill.header import MAX_METADATA_BYTES, Header, Metadata
 from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
+from pixmill.perception.metric import cost_bytes
+from pixmill.perception.mosaic import ACROSS, TILE_PX, is_worth_it
 from pixmill.plan import Flatten, Load, Pad, Plan, Scale, ToP3, ToSrgb
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Colour, Keep, Kernel, StrategyName
 from pixmill.registry import codec
@@ -23,11 +25,10 @@ from pixmill.units import format_size
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
-    from pixmill.header import Header
     from pixmill.plan import Step
     from pixmill.recipe import Recipe
 
-__all__ = ["Limits", "metadata_kept", "planned", "target_of"]
+__all__ = ["Limits", "metadata_kept", "own_quality", "planned", "target_of"]
 
 # Strips of decoded rows that libvips' threads and write buffers hold while an image streams:
 # 12,000 px wide RGB JPEGs measured 37 to 47 MB, PNGs 76 MB (research/libvips.md, section 2).
@@ -42,6 +43,9 @@ _NARROW_LINES = 2000
 _LINEAR_LINES = 1600
 _FLOAT_BYTES = 4
 _HIGHEST_QUALITY = 100
+_FRAMES_JUDGED = 3
+_STRIPS_JUDGED_BYTES = 6_000_000
+_SAMPLE_BYTES = 6_000_000  # 64 squares of 64 px: 20 bytes a pixel
 _MIN_SCALE_ON_LOAD_SHRINK = 4
 _WHOLE_KINDS = {
     Keep.EXIF: Metadata.EXIF,
@@ -94,20 +98,32 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         or _refused_by_target(context, result)
     ):
         return refusal
-    for is_pinned, is_lean in ((True, False), (False, False), (False, True)):
-        wide = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
+    for way in _ways(context):
+        wide = _planned(context, way)
         # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
         plan = _costed(context, replace(wide, is_narrow=_can_be_narrow(context)))
         for each in (wide, plan):
             if each.cost_bytes <= limits.lease_bytes:
                 return each
+    what = f"to be scored as {target.title}" if _is_judged(context) else f"as {target.title}"
+    hint = ", or give --quality in place of --target-quality" if _is_judged(context) else ""
     return Failed(
         FailureKind.TOO_LARGE,
         Stage.PLAN,
-        f"needs about {format_size(plan.cost_bytes)} of memory as {target.title}, and one image "
+        f"needs about {format_size(plan.cost_bytes)} of memory {what}, and one image "
         f"may hold {format_size(limits.lease_bytes)}: raise --memory to "
-        f"{format_size(memory_for(plan.cost_bytes))} or more",
+        f"{format_size(memory_for(plan.cost_bytes))} or more{hint}",
     )
+
+
+def own_quality(plan: Plan) -> int | None:
+    """Return the quality that these very pixels were stored at by the codec they are written with.
+
+    `None` where it is unknown, or where scaling has hidden what it cost.
+    """
+    is_scaled = any(isinstance(step, Scale) for step in plan.steps)
+    is_same = plan.header.codec == plan.target and not is_scaled
+    return plan.header.quality if is_same else None
 
 
 def metadata_kept(header: Header, recipe: Recipe) -> frozenset[Metadata]:
@@ -190,7 +206,36 @@ def _refused_by_target(context: Context, result: Size) -> Failed | None:
     return None
 
 
-def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How an image may be made: from what is best to what takes least memory."""
+
+    is_pinned: bool = False
+    is_lean: bool = False
+    has_lossless: bool = False
+    is_thrifty: bool = False
+
+
+def _ways(context: Context) -> tuple[_Way, ...]:
+    """Return the ways that will do; scores need the pixels, again and again."""
+    target = context.target
+    if not _is_judged(context):
+        return (_Way(is_pinned=True), _Way(), _Way(is_lean=True))
+    may_be_lossless = target.supports_lossy and target.supports_lossless
+    return tuple(
+        _Way(is_pinned=True, has_lossless=has_lossless, is_thrifty=is_thrifty)
+        for has_lossless in sorted({may_be_lossless, False}, reverse=True)
+        for is_thrifty in (False, True)
+    )
+
+
+def _is_judged(context: Context) -> bool:
+    """Whether a score is asked for that the target format need not have by itself."""
+    is_judged = context.target.supports_lossy or not context.target.is_exact
+    return context.recipe.target_quality is not None and is_judged
+
+
+def _planned(context: Context, way: _Way) -> Plan:
     header, target = context.header, context.target
     result = context.placement.result
     load = _load(context)
@@ -207,8 +252,10 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
         pages=load.pages,
         is_demanded=_is_demanded(context),
         is_rewrap_demanded=bool(_unwanted(header, context.recipe)),
-        is_pinned=is_pinned,
-        is_lean=is_lean,
+        is_pinned=way.is_pinned,
+        is_lean=way.is_lean,
+        has_lossless=way.has_lossless,
+        is_thrifty=way.is_thrifty,
         cost_bytes=0,
         gain_map=None if loss else header.gain_map,
         notes=_notes(context, load),
@@ -295,9 +342,41 @@ def _cost(context: Context, plan: Plan) -> int:
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context)
         # The smaller image is held beside the whole one that it is made of.
         encode_bytes += raster_bytes if context.recipe.allow_downscale else 0
+        if context.recipe.target_quality is not None:
+            encode_bytes = _judged_bytes(context, plan, encode_bytes)
         return max(decode_bytes + stream_bytes + raster_bytes, raster_bytes + encode_bytes)
     turn_bytes = raster_bytes if context.orientation != 1 else 0
     return decode_bytes + stream_bytes + turn_bytes + encode_bytes
+
+
+def _judged_bytes(context: Context, plan: Plan, encode_bytes: int) -> int:
+    """Return the bytes of encodings that are scored: what is kept, and the dearer of the two."""
+    size, sides = (plan.width_px, plan.height_px), 1 + plan.has_alpha
+    result = Header(
+        codec=context.target.name,
+        width_px=plan.width_px,
+        height_px=plan.height_px,
+        bands=3 + plan.has_alpha,
+        has_alpha=plan.has_alpha,
+        pages=plan.pages,
+        is_animated=plan.pages > 1,
+        is_progressive=True,
+    )
+    decode_bytes = context.target.decode_cost(result, 1) if context.target.decode_cost else 0
+    raster_bytes = size[0] * size[1] * result.bands
+    is_large = plan.pages == 1 and is_worth_it(*size)
+    mosaic_bytes = sides * cost_bytes(ACROSS * TILE_PX, ACROSS * TILE_PX, is_cached=True)
+    sample_bytes = mosaic_bytes if is_large else sides * _SAMPLE_BYTES
+    kept_bytes = sides * min(plan.pages, _FRAMES_JUDGED) * cost_bytes(*size, is_cached=True)
+    # the result decoded, and as opaque sRGB
+    shown_bytes = (3 * plan.pages + 2) * raster_bytes
+    if plan.pages == 1 and (is_large or plan.is_thrifty):
+        kept_bytes = 0
+        shown_bytes = _STRIPS_JUDGED_BYTES + sides * cost_bytes(*size, is_cached=False)
+    kept_bytes += sample_bytes
+    judge_bytes = decode_bytes + shown_bytes
+    results_bytes = raster_bytes * plan.pages  # two more at a time, at a quality of up to 100
+    return kept_bytes + results_bytes + max(encode_bytes, judge_bytes)
 
 
 def _loss_of_gain_map(context: Context, steps: tuple[Step, ...]) -> str:
@@ -373,10 +452,12 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
     recipe, target = context.recipe, context.target.holding(plan.pages)
     may_be_lossless = target.supports_lossless and (
         not target.supports_lossy
+        or plan.has_lossless
         or recipe.is_lossless
         or (recipe.strategy is StrategyName.ADAPTIVE and context.header.is_lossless)
     )
     quality = None if may_be_lossless else _highest_quality(context)
+    may_be_full = recipe.strategy is StrategyName.ADAPTIVE or recipe.target_quality is not None
     is_moving = plan.pages > 1
     may_be_palette = target.supports_palette and not (recipe.is_lossless or is_moving)
     is_palette = may_be_palette and plan.is_pinned
@@ -385,7 +466,7 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
         quality=quality,
         effort=recipe.effort,
         is_palette=is_palette,
-        is_full_chroma=recipe.strategy is StrategyName.ADAPTIVE and plan.is_pinned,
+        is_full_chroma=plan.is_pinned and may_be_full,
         is_lean=plan.is_lean,
         is_moving=is_moving,
     )
@@ -394,6 +475,8 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
 def _highest_quality(context: Context) -> int:
     """Return the most that a strategy may ask for: without compression, the source's own or 100."""
     recipe = context.recipe
+    if recipe.target_quality is not None:
+        return recipe.quality or _HIGHEST_QUALITY
     if recipe.max_size_bytes is not None:
         return recipe.highest_quality(context.header.quality)
     if recipe.has_compression:

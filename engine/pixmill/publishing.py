@@ -258,6 +258,7 @@ def _ended(
         width_px=product.width_px,
         height_px=product.height_px,
         quality=product.quality,
+        score=product.score,
         encodes=product.encodes,
         is_salvaged=product.is_salvaged,
         attempts=job.attempt,

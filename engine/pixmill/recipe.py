@@ -38,11 +38,15 @@ __all__ = [
 ]
 
 KEEP_SOURCE_FORMAT = "keep"
-Canonical: TypeAlias = bool | int | str | list[str] | None
+Canonical: TypeAlias = bool | int | float | str | list[str] | None
 WHITE = "#ffffff"
 _MAX_QUALITY = 100
+_MAX_SCORE = 100
 _TRANSPARENT_QUALITY = 92
 """At which a photograph shows no difference."""
+_LEAST_FOR_SIZE = 40
+_LEAST_FOR_SCORE = 10
+"""Below it blocks show, whatever a mean over the image says."""
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -176,7 +180,9 @@ class Recipe:
         lossless: Whether pixels must come out of the encoder as they went in. Default: false.
         effort: CPU spent on smaller files. Default: balanced.
         max_size_bytes: Cap on each file; the best quality that fits is searched.
-        min_quality: Lowest quality that search may use. Default: 40.
+        target_quality: What each result must score against its own pixels before encoding, on the
+            scale of SSIMULACRA2, 1 to 100; the fewest bytes that do are searched.
+        min_quality: Lowest quality that a search may use. Default: 40 for a size, 10 for a score.
         allow_downscale: Whether what does not fit at the lowest quality may be scaled down, to a
             quarter of its edges at most. Default: false.
         strategy: How encodings are chosen. Default: adaptive.
@@ -207,7 +213,8 @@ class Recipe:
     lossless: bool = False
     effort: Effort = Effort.BALANCED
     max_size_bytes: int | None = None
-    min_quality: int = 40
+    target_quality: float | None = None
+    min_quality: int | None = None
     allow_downscale: bool = False
     strategy: StrategyName = StrategyName.ADAPTIVE
     keep: frozenset[Keep] = DEFAULT_KEEP
@@ -263,6 +270,22 @@ class Recipe:
         """
         return min(self.quality or own or _TRANSPARENT_QUALITY, own or _MAX_QUALITY)
 
+    @property
+    def lowest_quality(self) -> int:
+        """The lowest quality that the search for a size may use."""
+        return _LEAST_FOR_SIZE if self.min_quality is None else self.min_quality
+
+    def scored_qualities(self, own: int | None) -> range:
+        """Return the qualities that the search for a score may use.
+
+        Args:
+            own: What the very pixels were stored at by the same codec, above which there are only
+                bytes; `None` if unknown or if they changed since.
+        """
+        high = min(self.quality or _MAX_QUALITY, own or _MAX_QUALITY)
+        low = _LEAST_FOR_SCORE if self.min_quality is None else self.min_quality
+        return range(min(low, high), high + 1)
+
     def is_smaller(self, result_bytes: int, source_bytes: int) -> bool:
         """Whether a result saves enough to be worth having in place of its source."""
         wanted = self.min_savings or Savings()
@@ -283,6 +306,8 @@ class Recipe:
             for field in fields(self)
             if getattr(self, field.name) != field.default
         }
+        if self.target_quality is None and self.min_quality == _LEAST_FOR_SIZE:
+            del chosen["min_quality"]  # it was the default itself, once
         text = json.dumps(chosen, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -313,16 +338,23 @@ class Recipe:
         for name, value in (("quality", self.quality), ("min_quality", self.min_quality)):
             if value is not None and not 1 <= value <= _MAX_QUALITY:
                 raise OptionError(f"expected {name} from 1 to 100, got {value}", option=name)
-        has_range = self.max_size_bytes is not None and self.quality is not None
-        if has_range and self.min_quality > (self.quality or 0):
+        is_searched = self.max_size_bytes is not None or self.target_quality is not None
+        floor = (self.min_quality or 1) if self.max_size_bytes is None else self.lowest_quality
+        if is_searched and self.quality is not None and floor > self.quality:
             raise OptionError(
-                f"min_quality {self.min_quality} is above quality {self.quality}",
+                f"min_quality {floor} is above quality {self.quality}",
                 option="min_quality",
+            )
+        if self.target_quality is not None and not 1 <= self.target_quality <= _MAX_SCORE:
+            raise OptionError(
+                f"expected a score from 1 to 100, got {self.target_quality}",
+                option="target_quality",
             )
         if not self.has_compression:
             for name, is_given in (
                 ("quality", self.quality is not None),
                 ("max_size", self.max_size_bytes is not None),
+                ("target_quality", self.target_quality is not None),
             ):
                 if is_given:
                     raise OptionError(
@@ -333,4 +365,6 @@ class Recipe:
 def _spelled(value: object) -> Canonical:
     if isinstance(value, frozenset):
         return sorted(str(member) for member in value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
     return value if isinstance(value, bool | int | None) else str(value)

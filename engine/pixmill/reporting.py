@@ -155,6 +155,7 @@ class Summary:
         cpu_s: CPU seconds of the process tree.
         peak_memory_bytes: Highest summed proportional set size of the tree that was measured.
         encodes: Encodes in all.
+        median_score: Median of the scores of what was published, to a tenth; `None` without any.
         pixels_written: Pixels of all published images, in all.
         is_interrupted: Whether the user stopped the run.
         fatal: Why the run stopped itself, or empty.
@@ -177,6 +178,7 @@ class Summary:
     cpu_s: float
     peak_memory_bytes: int
     encodes: int
+    median_score: float | None
     pixels_written: int
     is_interrupted: bool
     fatal: str

@@ -24,6 +24,7 @@ from pixmill.journal.session import Session
 from pixmill.journal.store import opened_to_read
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.model import Job
+from pixmill.perception.kernels import check_kernel
 from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
 from pixmill.registry import suffix_owner
@@ -135,6 +136,8 @@ def assembled(
 ) -> Run:
     """Put a run together; see `pixmill.api.optimize`."""
     check_in_place(recipe, settings)
+    if recipe.target_quality is not None:
+        check_kernel()
     roots = _roots(source, destination, settings)
     backups = Backups(roots.backup) if roots.backup else None
     warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))

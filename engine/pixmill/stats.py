@@ -23,6 +23,7 @@ __all__ = ["Ahead", "Tally"]
 
 _MAX_FAILURES = 10_000
 _RANKED = 10
+_BEST_SCORE = 100.0
 _WINDOW_S = 10.0
 _MIN_ETA_FILES = 4
 
@@ -67,6 +68,7 @@ class Tally:
     bytes_written: int = 0
     encodes: int = 0
     pixels_written: int = 0
+    _scores: dict[int, int] = field(default_factory=dict)
     _skips: dict[str, int] = field(default_factory=dict)
     _formats: dict[str, FormatCount] = field(default_factory=dict)
     _failures: list[Failure] = field(default_factory=list)
@@ -142,6 +144,7 @@ class Tally:
             cpu_s=cpu_s,
             peak_memory_bytes=peak_memory_bytes,
             encodes=self.encodes,
+            median_score=self._median_score(),
             pixels_written=self.pixels_written,
             is_interrupted=is_interrupted,
             fatal=fatal,
@@ -157,6 +160,9 @@ class Tally:
         self.bytes_read += outcome.bytes_read
         self.bytes_written += outcome.bytes_written
         self.pixels_written += outcome.width_px * outcome.height_px
+        if outcome.score is not None:
+            tenths = round(10 * min(max(0.0, outcome.score), _BEST_SCORE))
+            self._scores[tenths] = self._scores.get(tenths, 0) + 1
         name = outcome.codec or "other"
         before = self._formats.get(name, FormatCount(0, 0, 0))
         self._formats[name] = FormatCount(
@@ -164,6 +170,15 @@ class Tally:
             before.bytes_read + outcome.bytes_read,
             before.bytes_written + outcome.bytes_written,
         )
+
+    def _median_score(self) -> float | None:
+        """Return the median to a tenth, which takes no list of all scores."""
+        left = (sum(self._scores.values()) + 1) // 2
+        for tenths, count in sorted(self._scores.items()):
+            left -= count
+            if left <= 0:
+                return tenths / 10
+        return None
 
     def _count_cost(self, outcome: Outcome) -> None:
         name = _claimed(outcome.path)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pixmill.errors import OptionError
 
 __all__ = [
+    "SCORES",
     "Geometry",
     "Savings",
     "format_duration",
@@ -20,6 +21,7 @@ __all__ = [
     "parse_duration",
     "parse_geometry",
     "parse_savings",
+    "parse_score",
     "parse_size",
 ]
 
@@ -46,6 +48,9 @@ _MAX_EDGE_PX = 1_000_000
 _KILO = 1000
 _WHOLE_PERCENT = 100
 _MINUTE_S = 60
+_BEST_SCORE = 100
+SCORES = {"visually-lossless": 90.0, "very-high": 80.0, "high": 70.0, "medium": 50.0, "low": 30.0}
+"""What the words for a look stand for, on the scale of SSIMULACRA2, whose author names them so."""
 _HOUR_S = 3600
 
 
@@ -111,6 +116,23 @@ def parse_savings(text: str) -> Savings:
     if not 0 < percent < _WHOLE_PERCENT:
         raise OptionError(f"expected a share above 0% and below 100%, got {text!r}")
     return Savings(percent=percent)
+
+
+def parse_score(text: str) -> float:
+    """Return the score that a word of `SCORES` or a number names.
+
+    Raises:
+        OptionError: The text is neither, or the number is not from 1 to 100.
+    """
+    word = text.strip().lower()
+    if word in SCORES:
+        return SCORES[word]
+    score = float(word) if re.fullmatch(_NUMBER, word, _FLAGS) else 0.0
+    if not 1 <= score <= _BEST_SCORE:
+        raise OptionError(
+            f"expected a score from 1 to 100 or one of {', '.join(SCORES)}, got {text!r}"
+        )
+    return score
 
 
 def parse_size(text: str) -> int:

@@ -126,6 +126,7 @@ def _speed(summary: Summary) -> str:
     images = (summary.optimized + summary.kept) / seconds
     megapixels = summary.pixels_written / 1e6 / seconds
     peak = format_size(summary.peak_memory_bytes)
+    median = summary.median_score
     return "\n" + " · ".join(
         (
             f"{format_duration(summary.wall_s)} wall, {format_duration(summary.cpu_s)} CPU",
@@ -133,6 +134,7 @@ def _speed(summary: Summary) -> str:
             f"peak memory {peak} of {format_size(summary.facts.memory_bytes)}",
             f"{summary.facts.workers} workers",
             f"{summary.encodes:,} encodes",
+            *(() if median is None else (f"median score {median:.1f}",)),
         )
     )
 

@@ -74,7 +74,8 @@ def _detail(outcome: Outcome) -> str:
             sizes = f"{format_size(outcome.bytes_read)} → {format_size(outcome.bytes_written)}"
             change = share(outcome.bytes_written, outcome.bytes_read)
             quality = "" if outcome.quality is None else f"  q{outcome.quality}"
-            return f"{sizes} {change}{quality}  {format_duration(outcome.wall_s)}"
+            score = "" if outcome.score is None else f"  score {outcome.score:.1f}"
+            return f"{sizes} {change}{quality}{score}  {format_duration(outcome.wall_s)}"
         case Status.FAILED if outcome.failure is not None:
             failure = outcome.failure
             return f"{failure.kind} at {failure.stage}: {failure.message}"

@@ -59,6 +59,8 @@ class Encoding:
         is_flat: Whether large areas repeat, so that row filters (PNG) would do harm.
         is_full_chroma: Whether chroma keeps full resolution (4:4:4).
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
+        is_near_lossless: Whether the quality is one of the record's `near_lossless`: pixels are
+            rounded to what a lossless coding stores in fewer bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
         is_moving: Whether there are frames, or pages, to be stored.
     """
@@ -70,6 +72,7 @@ class Encoding:
     is_flat: bool = False
     is_full_chroma: bool = False
     is_subsampled: bool = False
+    is_near_lossless: bool = False
     is_lean: bool = False
     is_moving: bool = False
 
@@ -182,6 +185,14 @@ class CodecSpec:
             qualities of `strategies.curve`; seeds the search for a size.
         size_jitter: By how much a step in that logarithm may differ from a sample's, beyond what
             is in proportion to the step.
+        score_curve: Mean score of photographs at the qualities of `strategies.curve`, with chroma
+            halved where there is a choice; seeds the search for a score. Empty for none.
+        full_score_curve: Likewise, with chroma at full resolution.
+        sample_flattery: How much better a mosaic of squares of 64 px looks than the whole: the
+            logarithm of what the whole lacks over what it lacks, a point that it lacks.
+        halved_until: Highest quality at which halved chroma is worth it for a score: above it full
+            chroma reaches as much in fewer bytes.
+        near_lossless: Qualities of its nearly lossless coding, from the coarsest on.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
         implied_profile: Returns an ICC profile for what an open file says of its colours by other
@@ -240,6 +251,11 @@ class CodecSpec:
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
     size_jitter: float = 0.0
+    score_curve: tuple[float, ...] = ()
+    full_score_curve: tuple[float, ...] = ()
+    sample_flattery: float = 0.0
+    halved_until: int = 100
+    near_lossless: tuple[int, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
     implied_profile: Callable[[BinaryIO], bytes] | None = None
     preview: Callable[[BinaryIO, int], Preview | None] | None = None
@@ -263,6 +279,11 @@ class CodecSpec:
     def can_read(self) -> bool:
         """Whether pixmill reads this format once its library is installed."""
         return self.reader is not Library.NONE
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its lossless form holds any picture, which a palette alone does not."""
+        return self.supports_lossless and (self.supports_palette or not self.has_lossy_palette)
 
     def holding(self, pages: int) -> CodecSpec:
         """Return the record of what it can where it holds so many pages or frames."""

@@ -261,12 +261,24 @@ class Options:
             is_number_too=True,
         ),
     ] = None
+    target_quality: Annotated[
+        str | None,
+        About(
+            Group.ENCODING,
+            "Look that each file keeps, in the fewest bytes, as an SSIMULACRA2 score of 1 to 100: "
+            "visually-lossless (90), very-high (80), high (70), medium (50) or low (30); "
+            "--quality is the highest quality tried then, and --max-size wins",
+            default_text="no target",
+            metavar="SCORE",
+            is_number_too=True,
+        ),
+    ] = None
     min_quality: Annotated[
         int | None,
         About(
             Group.ENCODING,
-            "Lowest quality that the search for --max-size may use",
-            default=_RECIPE.min_quality,
+            "Lowest quality that the search for --max-size or --target-quality may use",
+            default_text="40 for a size, 10 for a score",
             metavar="N",
             minimum=1,
             maximum=100,

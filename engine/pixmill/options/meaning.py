@@ -20,6 +20,7 @@ from pixmill.units import (
     parse_duration,
     parse_geometry,
     parse_savings,
+    parse_score,
     parse_size,
 )
 
@@ -84,7 +85,8 @@ def _recipe(options: Options) -> Recipe:
         lossless=_or(options.lossless, _RECIPE.lossless),
         effort=_or(options.effort, _RECIPE.effort),
         max_size_bytes=_parsed(parse_size, options.max_size, option="max_size"),
-        min_quality=_or(options.min_quality, _RECIPE.min_quality),
+        target_quality=_parsed(parse_score, options.target_quality, option="target_quality"),
+        min_quality=options.min_quality,
         allow_downscale=_or(options.allow_downscale, _RECIPE.allow_downscale),
         strategy=_or(options.strategy, _RECIPE.strategy),
         keep=_keep(options.keep),
@@ -267,6 +269,11 @@ def _check_lossless(recipe: Recipe) -> None:
     if recipe.max_size_bytes is not None:
         raise OptionError(
             f"{asked} cannot aim at a size: leave one of the two out", option="max_size"
+        )
+    if recipe.target_quality is not None:
+        raise OptionError(
+            f"{asked} needs no score, which would be 100: leave one of the two out",
+            option="target_quality",
         )
     _check_lossless_target(recipe.target_format, asked=asked)
 

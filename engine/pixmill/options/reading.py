@@ -164,8 +164,8 @@ def _given_way(flags: Options, config: Options) -> set[str]:
     """Return the config options that contradict a flag."""
     gone: set[str] = set()
     if flags.lossless or flags.strategy is StrategyName.LOSSLESS:
-        gone |= {"quality", "max_size"}
-    if flags.quality is not None or flags.max_size is not None:
+        gone |= {"quality", "max_size", "target_quality"}
+    if any(each is not None for each in (flags.quality, flags.max_size, flags.target_quality)):
         gone.add("lossless")
         if config.strategy is StrategyName.LOSSLESS:
             gone.add("strategy")
@@ -190,5 +190,5 @@ def _without_work(operations: tuple[str, ...]) -> set[str]:
     if Operation.CONVERT not in operations:
         gone.add("target_format")
     if Operation.COMPRESS not in operations:
-        gone |= {"quality", "max_size"}
+        gone |= {"quality", "max_size", "target_quality"}
     return gone

@@ -32,6 +32,8 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "background": "#ffffff",
     "quality": 85,
     "max_size": "500kB",
+    "target_quality": "high",
+    "min_quality": 40,
     "include": ["*.jpg"],
     "exclude": ["drafts/**"],
     "supported_formats": ["jpg", "png", "webp"],

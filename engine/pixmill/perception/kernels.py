@@ -16,7 +16,7 @@ from pixmill.errors import RunError
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Kernel", "Measurement", "Side", "kernel"]
+__all__ = ["Kernel", "Measurement", "Side", "check_kernel", "kernel"]
 
 
 class Side(IntFlag):
@@ -88,10 +88,21 @@ def kernel() -> Kernel:
 
     if (compiled := native.loaded()) is not None:
         return compiled
-    if find_spec("numpy") is None:
-        raise RunError(
-            "scores need pixmill's compiled kernel or numpy, found neither: install numpy"
-        )
+    check_kernel()
     from pixmill.perception.arrays import ArrayKernel  # noqa: PLC0415 - loads numpy
 
     return ArrayKernel()
+
+
+def check_kernel() -> None:
+    """See that there is a kernel, without loading numpy.
+
+    Raises:
+        RunError: There is none.
+    """
+    from pixmill.perception import native  # noqa: PLC0415 - as in `kernel`
+
+    if native.loaded() is None and find_spec("numpy") is None:
+        raise RunError(
+            "scores need pixmill's compiled kernel or numpy, found neither: install numpy"
+        )

@@ -18,11 +18,11 @@ from pixmill.perception.metric import Raster
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TILE_PX", "Tile", "is_worth_it", "mosaic", "tiles"]
+__all__ = ["ACROSS", "TILE_PX", "Tile", "is_worth_it", "mosaic", "tiles"]
 
 TILE_PX: Final = 128
 _ALIGNED_PX: Final = 16
-_ACROSS: Final = 8
+ACROSS: Final = 8
 _LEAST_PX: Final = 2_000_000
 _BANDS: Final = 3
 _STEP: Final = 7
@@ -40,7 +40,7 @@ class Tile:
 def is_worth_it(width_px: int, height_px: int) -> bool:
     """Return whether a mosaic is less than half of the image, and its tiles fit side by side."""
     edge_px = min(width_px, height_px)
-    return width_px * height_px > _LEAST_PX and edge_px >= _ACROSS * TILE_PX
+    return width_px * height_px > _LEAST_PX and edge_px >= ACROSS * TILE_PX
 
 
 def tiles(width_px: int, height_px: int) -> tuple[Tile, ...]:
@@ -49,15 +49,15 @@ def tiles(width_px: int, height_px: int) -> tuple[Tile, ...]:
     Raises:
         ValueError: The image is too small for as many.
     """
-    if min(width_px, height_px) < _ACROSS * TILE_PX:
-        raise ValueError(f"expected {_ACROSS * TILE_PX} px or more, got {width_px}x{height_px}")
+    if min(width_px, height_px) < ACROSS * TILE_PX:
+        raise ValueError(f"expected {ACROSS * TILE_PX} px or more, got {width_px}x{height_px}")
     return tuple(
         Tile(
             _place(width_px, column, turn=column + _STEP * row),
             _place(height_px, row, turn=row + _STEP * column),
         )
-        for row in range(_ACROSS)
-        for column in range(_ACROSS)
+        for row in range(ACROSS)
+        for column in range(ACROSS)
     )
 
 
@@ -66,9 +66,9 @@ def mosaic(raster: Raster) -> Raster:
     view = memoryview(raster.pixels).cast("B")
     row_bytes = raster.width_px * _BANDS
     every = tiles(raster.width_px, raster.height_px)
-    rows = (every[start : start + _ACROSS] for start in range(0, len(every), _ACROSS))
+    rows = (every[start : start + ACROSS] for start in range(0, len(every), ACROSS))
     pixels = b"".join(line for row in rows for line in _lines(view, row_bytes, row))
-    return Raster(pixels, _ACROSS * TILE_PX, _ACROSS * TILE_PX)
+    return Raster(pixels, ACROSS * TILE_PX, ACROSS * TILE_PX)
 
 
 def _lines(view: memoryview, row_bytes: int, row: tuple[Tile, ...]) -> Iterator[memoryview]:
@@ -82,7 +82,7 @@ def _lines(view: memoryview, row_bytes: int, row: tuple[Tile, ...]) -> Iterator[
 
 def _place(edge_px: int, cell: int, *, turn: int) -> int:
     """Return where in its cell a tile begins: moved on by thirds from turn to turn."""
-    start_px, end_px = edge_px * cell // _ACROSS, edge_px * (cell + 1) // _ACROSS
+    start_px, end_px = edge_px * cell // ACROSS, edge_px * (cell + 1) // ACROSS
     room_px = end_px - start_px - TILE_PX
     wanted_px = start_px + room_px * (turn % 3) // 2
     return min(wanted_px // _ALIGNED_PX * _ALIGNED_PX, edge_px - TILE_PX)
