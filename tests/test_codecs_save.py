@@ -6,14 +6,18 @@ import io
 import random
 from functools import cache
 from itertools import product
+from pathlib import Path
 
 import pytest
 import pyvips
 
+import pixmill
 from pixmill.codecs.spec import Encoding
 from pixmill.imaging.encode import encoded
-from pixmill.recipe import Effort
+from pixmill.recipe import Effort, Recipe
 from pixmill.registry import codec, recognised, writable_names
+
+LAKE = Path(__file__).parent / "sample" / "travel" / "lake.jpg"
 
 
 @cache
@@ -68,6 +72,30 @@ def test_lossless_is_exact(name: str, effort: Effort, bands: int) -> None:
     visible = (image[3] > 0).bandjoin([image[3] > 0, image[3] > 0]) if bands == 4 else 255
     difference = (again[0:3] - image[0:3]).abs() & visible
     assert difference.cast("uchar").max() == 0
+
+
+@pytest.mark.parametrize("tables", [None, 0, 3])
+@pytest.mark.parametrize("effort", list(Effort))
+@pytest.mark.parametrize("quality", [40, 75, 92])
+def test_a_jpeg_tells_the_quality_it_was_given(
+    quality: int, effort: Effort, tables: int | None
+) -> None:
+    """The estimate of a JPEG of pixmill's own is the quality it was written at, in any tables."""
+    encoding = Encoding(codec="jpg", quality=quality, effort=effort, tables=tables)
+    data = _saved(encoding)
+    scan = codec("jpg").scan
+    assert scan is not None
+    assert scan(io.BytesIO(data), len(data)).quality == quality
+
+
+@pytest.mark.parametrize("effort", list(Effort))
+def test_a_jpeg_made_again_stands(effort: Effort) -> None:
+    """What pixmill made of a photograph is not made smaller and coarser by a second run."""
+    photo = pyvips.Image.new_from_file(str(LAKE)).thumbnail_image(400)
+    recipe = Recipe(effort=effort)
+    made = pixmill.optimize_bytes(photo.jpegsave_buffer(Q=95), recipe)
+    again = pixmill.optimize_bytes(made, recipe)
+    assert len(made) * 0.97 <= len(again) <= len(made)
 
 
 def test_deep_pixels_stay_deep() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.costs import FIXED_BYTES, streamed
 from pixmill.codecs.fields import big
-from pixmill.codecs.jpg_quality import estimated_quality
+from pixmill.codecs.jpg_quality import origin
+from pixmill.codecs.jpg_tables import MSSIM
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
@@ -75,11 +76,13 @@ def _described(
     fields = [(big(body, 7 + 3 * n, 1), big(body, 8 + 3 * n, 1)) for n in range(components)]
     used = [tables.get(table) for _, table in fields]
     luma, chroma = used[0], used[1] if len(used) > 1 and used[1] != used[0] else None
+    made = origin(luma, chroma) if luma else None
     return Scan(
         width_px=width_px,
         height_px=height_px or None,  # 0: the height follows the first scan, in a DNL segment
         pages=1,
-        quality=estimated_quality(luma, chroma) if luma else None,
+        quality=made.quality if made else None,
+        tables=made.family if made else None,
         is_lossless=False,
         is_progressive=frame.marker in _PROGRESSIVE,
         is_subsampled=len({sampling for sampling, _ in fields}) > 1,
@@ -127,15 +130,18 @@ def _encode_cost(encoding: Encoding, pixels: int, bands: int) -> int:
 
 
 def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
-    """Return jpegsave options.
+    """Return jpegsave options, with tables that say with fewer bytes what the IJG's say.
 
-    CPU of an encode and bytes, 6 corpus photos at Q80 (decoding them: 14 ms/MP): plain 8 ms/MP;
-    fast 16, -1.3 %; balanced 30, -4.4 %; best 160, -13 %.
+    Bytes at equal SSIMULACRA2 against Pillow's default and CPU of an encode, 9 photos of 1400 px:
+    Pillow 4.2 ms/MP; with the IJG's tables fast -5.4 %, 9.5 and balanced -7.7 %, 17; with these
+    balanced -16.7 %, 17 and best -21.6 %, 85; with mozjpeg's own default, 3, -13.1 and -18.4 %.
+    Drawings at 4:4:4 do not care (0.2 %). At the same quality these score no lower than the IJG's.
     """
     quality = _DEFAULT_QUALITY if encoding.quality is None else encoding.quality
     is_whole, is_best = not encoding.is_lean, encoding.effort is Effort.BEST
     options: dict[str, SaveValue] = {
         "Q": quality,
+        "quant_table": MSSIM.number if encoding.tables is None else encoding.tables,
         "subsample_mode": "off"
         if encoding.is_full_chroma
         else ("on" if encoding.is_subsampled else "auto"),
@@ -170,23 +176,23 @@ SPEC: Final = CodecSpec(
     has_shrink_on_load=True,
     # bench/size_curves.py: the tuning half of the photos, balanced.
     size_curve=(
-        -1.530,
-        -1.036,
-        -0.746,
-        -0.589,
-        -0.457,
-        -0.253,
-        -0.076,
+        -1.661,
+        -1.135,
+        -0.822,
+        -0.618,
+        -0.453,
+        -0.291,
+        -0.101,
         0.000,
-        0.135,
-        0.298,
-        0.397,
-        0.674,
-        0.781,
-        0.918,
-        1.077,
-        1.300,
-        1.530,
+        0.147,
+        0.304,
+        0.439,
+        0.769,
+        0.878,
+        0.999,
+        1.154,
+        1.361,
+        1.587,
     ),
     size_jitter=0.004,
     scan=_scan,

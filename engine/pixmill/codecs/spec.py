@@ -49,6 +49,8 @@ class Encoding:
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
         is_lean: Whether the encoder must stream instead of holding the image whole.
         is_moving: Whether there are frames, or pages, to be stored.
+        tables: Family of quantisation tables that the source was made with, where its own pixels
+            are stored again at its own quality; `None` for the codec's choice.
     """
 
     codec: str
@@ -60,6 +62,7 @@ class Encoding:
     is_subsampled: bool = False
     is_lean: bool = False
     is_moving: bool = False
+    tables: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Scan:
         height_px: Stored height.
         pages: Frames.
         quality: Estimated quality of a lossy JPEG.
+        tables: Number of the family of quantisation tables it was made with, where it is known.
         is_lossless: Whether the coding lost nothing.
         is_progressive: Progressive JPEG or interlaced PNG.
         is_subsampled: Whether chroma is subsampled.
@@ -108,6 +112,7 @@ class Scan:
     height_px: int | None = None
     pages: int | None = None
     quality: int | None = None
+    tables: int | None = None
     is_lossless: bool | None = None
     is_progressive: bool | None = None
     is_subsampled: bool | None = None
