@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from pixmill.content import classify
 from pixmill.geometry import Size
-from pixmill.imaging import compare, encode, load, metadata, probe, steps
+from pixmill.imaging import compare, encode, load, metadata, pack, probe, steps
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
@@ -290,7 +290,18 @@ class _Mill:
         if is_worth_lossless and self.plan.is_pinned:
             exact = self._candidate(_lossless(encodings[0]))
             best = min(best, exact or best, key=lambda candidate: candidate.size_bytes)
-        return best
+        return self._packed(best)
+
+    def _packed(self, made: _Candidate) -> _Candidate:
+        """Return the same picture in fewer bytes, where the plan has the memory for that."""
+        levels_of, pixels = (
+            codec(self.plan.target).pack_levels,
+            self.plan.width_px * self.plan.height_px,
+        )
+        if levels_of is None or not self.plan.is_packed or not isinstance(made.content, bytes):
+            return made
+        content = pack.packed(made.content, levels_of(self.recipe.effort, pixels))
+        return replace(made, content=content, size_bytes=len(content))
 
     def _sized(self, encodings: tuple[Encoding, ...], cap_bytes: int) -> _Candidate | Failed:
         """Return the best that fits a size: a lossless form if one does, else by search."""
@@ -300,6 +311,7 @@ class _Mill:
         for encoding in exact:
             made = self._candidate(encoding)
             if made is not None:
+                made = self._packed(made)
                 lowest_bytes = min(lowest_bytes or made.size_bytes, made.size_bytes)
                 fitting += [made] if made.size_bytes <= cap_bytes else []
         if fitting:

@@ -124,6 +124,7 @@ class Plan:
         is_rewrap_demanded: Whether the source carries metadata that must go.
         is_pinned: Whether the finished pixels are held in memory for several encodes.
         is_lean: Whether encoders must stream because holding the image whole does not fit.
+        is_packed: Whether the result is packed again, which holds the pixels several times.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         notes: What the user should know, such as dropped frames.
     """
@@ -140,5 +141,6 @@ class Plan:
     is_rewrap_demanded: bool
     is_pinned: bool
     is_lean: bool
+    is_packed: bool
     cost_bytes: int
     notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ machine. Must not read a file, a clock or the load of the moment.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size, shrink_on_load
@@ -77,6 +77,23 @@ def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
     return source if is_kept or is_left else codec(source.fallback)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manner:
+    """A way to carry out a plan; each holds less than the one before, and does less."""
+
+    is_pinned: bool = False
+    is_lean: bool = False
+    is_packed: bool = False
+
+
+_MANNERS: Final = (
+    _Manner(is_pinned=True, is_packed=True),
+    _Manner(is_pinned=True),
+    _Manner(),
+    _Manner(is_lean=True),
+)
+
+
 def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     """Return the cheapest plan that fits the limits, or why there is none."""
     target = target_of(header.codec, recipe)
@@ -88,8 +105,8 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         or _refused_by_target(context, result)
     ):
         return refusal
-    for is_pinned, is_lean in ((True, False), (False, False), (False, True)):
-        plan = _planned(context, is_pinned=is_pinned, is_lean=is_lean)
+    for manner in _MANNERS:
+        plan = _planned(context, manner)
         if plan.cost_bytes <= limits.lease_bytes:
             return plan
     return Failed(
@@ -181,7 +198,7 @@ def _refused_by_target(context: Context, result: Size) -> Failed | None:
     return None
 
 
-def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
+def _planned(context: Context, manner: _Manner) -> Plan:
     header, target = context.header, context.target
     result = context.placement.result
     load = _load(context)
@@ -196,8 +213,9 @@ def _planned(context: Context, *, is_pinned: bool, is_lean: bool) -> Plan:
         pages=load.pages,
         is_demanded=_is_demanded(context),
         is_rewrap_demanded=bool(_unwanted(header, context.recipe)),
-        is_pinned=is_pinned,
-        is_lean=is_lean,
+        is_pinned=manner.is_pinned,
+        is_lean=manner.is_lean,
+        is_packed=manner.is_packed and load.pages == 1 and context.target.pack_cost is not None,
         cost_bytes=0,
         notes=_notes(context, load),
     )
@@ -264,6 +282,9 @@ def _cost(context: Context, plan: Plan) -> int:
         else 0
     )
     stream_bytes = row_bytes * _LINES_IN_FLIGHT + _premultiplied_bytes(context, plan)
+    if plan.is_packed and context.target.pack_cost:
+        packing_bytes = context.target.pack_cost(context.recipe.effort, raster_bytes)
+        encode_bytes = max(encode_bytes, packing_bytes)
     if plan.is_pinned:
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context)

@@ -27,11 +27,12 @@ _BOUNDED = frozenset({Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.COMME
 
 
 class Library(StrEnum):
-    """Who decodes or encodes a format."""
+    """Who decodes, encodes or packs a format."""
 
     VIPS = "libvips"
     PILLOW = "Pillow"
     PI_HEIF = "pi-heif"
+    OXIPNG = "oxipng"
     NONE = "none"
 
 
@@ -174,6 +175,10 @@ class CodecSpec:
             and a shrink-on-load factor.
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
+        pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
+            effort and a number of pixels; the smallest result is taken. None where it would take
+            too long.
+        pack_cost: Bytes that packing holds, for an effort and the bytes of the pixels.
         rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
             untouched; `None` where that cannot be done.
         joined: Yields an animation of so many frames, played so often, piece by piece; `None`
@@ -218,6 +223,8 @@ class CodecSpec:
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
+    pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
+    pack_cost: Callable[[Effort, int], int] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
