@@ -7,6 +7,7 @@ import random
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pyvips
@@ -31,7 +32,7 @@ def _saved(encoding: Encoding, image: pyvips.Image | None = None) -> bytes:
 
 
 def _encodings() -> list[Encoding]:
-    flags = [
+    flags: list[dict[str, Any]] = [
         {},
         {"is_lean": True},
         {"is_full_chroma": True},

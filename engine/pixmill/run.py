@@ -26,7 +26,7 @@ from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.model import Job
 from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
-from pixmill.registry import suffix_owner
+from pixmill.registry import check_codec_options, suffix_owner
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
@@ -135,6 +135,7 @@ def assembled(
 ) -> Run:
     """Put a run together; see `pixmill.api.optimize`."""
     check_in_place(recipe, settings)
+    check_codec_options(recipe.codec_options)
     roots = _roots(source, destination, settings)
     backups = Backups(roots.backup) if roots.backup else None
     warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))

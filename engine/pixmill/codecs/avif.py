@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import isobmff
 from pixmill.codecs.costs import FIXED_BYTES, whole
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
 
@@ -108,4 +108,13 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    tunables=(
+        Tunable(
+            name="effort",
+            about="CPU spent on a smaller file",
+            saver_option="effort",
+            least=0,
+            most=9,
+        ),
+    ),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import MAX_STEPS, little, read_exact
 from pixmill.codecs.gif_rewrap import rewrapped, table_bytes
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
 
@@ -178,5 +178,14 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    tunables=(
+        Tunable(
+            name="effort",
+            about="CPU spent on a palette",
+            saver_option="effort",
+            least=1,
+            most=10,
+        ),
+    ),
     rewrapped=rewrapped,
 )

@@ -10,7 +10,7 @@ from pixmill.codecs.costs import FIXED_BYTES, streamed
 from pixmill.codecs.fields import big
 from pixmill.codecs.jpg_quality import origin
 from pixmill.codecs.jpg_tables import MSSIM
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
 
@@ -200,5 +200,14 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    tunables=(
+        Tunable(
+            name="tables",
+            about="family of quantisation tables, as mozjpeg counts them",
+            saver_option="quant_table",
+            least=0,
+            most=8,
+        ),
+    ),
     rewrapped=parts.rewrapped,
 )

@@ -20,7 +20,7 @@ from pixmill.codecs.png_chunks import (
     rewrapped,
 )
 from pixmill.codecs.png_frames import joined
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, oversized
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable, oversized
 from pixmill.header import MAX_METADATA_BYTES, Header, Metadata
 from pixmill.recipe import Effort
 
@@ -187,6 +187,22 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    tunables=(
+        Tunable(
+            name="compression",
+            about="level of deflate",
+            saver_option="compression",
+            least=0,
+            most=9,
+        ),
+        Tunable(
+            name="effort",
+            about="CPU spent on a palette",
+            saver_option="effort",
+            least=1,
+            most=10,
+        ),
+    ),
     pack_levels=_pack_levels,
     pack_cost=_pack_cost,
     rewrapped=rewrapped,

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import Header
-    from pixmill.recipe import Effort
+    from pixmill.recipe import CodecOption, Effort
 
-__all__ = ["CodecSpec", "Encoding", "Frame", "Library", "SaveValue", "Scan", "oversized"]
+__all__ = ["CodecSpec", "Encoding", "Frame", "Library", "SaveValue", "Scan", "Tunable", "oversized"]
 
 SaveValue = int | float | bool | str
 _BOUNDED = frozenset({Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
@@ -52,6 +52,7 @@ class Encoding:
         is_moving: Whether there are frames, or pages, to be stored.
         tables: Family of quantisation tables that the source was made with, where its own pixels
             are stored again at its own quality; `None` for the codec's choice.
+        tuned: What the user set on this codec's own scales.
     """
 
     codec: str
@@ -64,6 +65,26 @@ class Encoding:
     is_lean: bool = False
     is_moving: bool = False
     tables: int | None = None
+    tuned: tuple[CodecOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tunable:
+    """An option on a codec's own scale that a user may set.
+
+    Attributes:
+        name: As the user types it.
+        about: What it does.
+        saver_option: What its saver calls it.
+        least: Lowest value.
+        most: Highest value.
+    """
+
+    name: str
+    about: str
+    saver_option: str
+    least: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +196,7 @@ class CodecSpec:
             and a shrink-on-load factor.
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
+        tunables: Those of them that a user may set.
         pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
             effort and a number of pixels; the smallest result is taken. None where it would take
             too long.
@@ -223,11 +245,18 @@ class CodecSpec:
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
+    tunables: tuple[Tunable, ...] = ()
     pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
     pack_cost: Callable[[Effort, int], int] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
+
+    def options(self, encoding: Encoding) -> dict[str, SaveValue]:
+        """Return saver options for an encoding, with what the user set above what effort means."""
+        chosen = dict(self.save_options(encoding)) if self.save_options else {}
+        names = {tunable.name: tunable.saver_option for tunable in self.tunables}
+        return chosen | {names[option.name]: option.value for option in encoding.tuned}
 
     @property
     def can_write(self) -> bool:

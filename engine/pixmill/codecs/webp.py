@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import little
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, oversized
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable, oversized
 from pixmill.codecs.webp_chunks import Chunk, chunks, mended, metadata_kind, rewrapped, riff_end
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
@@ -173,6 +173,15 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    tunables=(
+        Tunable(
+            name="effort",
+            about="CPU spent on a smaller file",
+            saver_option="effort",
+            least=0,
+            most=6,
+        ),
+    ),
     rewrapped=rewrapped,
     mended=mended,
 )

@@ -47,7 +47,7 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
         spec = _writable(encoding)
         if spec.writer is Library.PILLOW:
             held = io.BytesIO()
-            save_by_pillow(image, spec, _own_options(spec, encoding), held)
+            save_by_pillow(image, spec, spec.options(encoding), held)
             return held.getvalue()
         if _is_joined(image, spec):
             return b"".join(_joined(image, spec, encoding))
@@ -70,7 +70,7 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
         spec = _writable(encoding)
         if spec.writer is Library.PILLOW:
             with open(descriptor, "wb", closefd=False) as file:
-                save_by_pillow(image, spec, _own_options(spec, encoding), file)
+                save_by_pillow(image, spec, spec.options(encoding), file)
             return
         if _is_joined(image, spec):
             for piece in _joined(image.copy_memory(), spec, encoding):
@@ -113,8 +113,4 @@ def _write(descriptor: int, piece: bytes) -> None:
 
 
 def _options(spec: CodecSpec, image: pyvips.Image, encoding: Encoding) -> dict[str, SaveValue]:
-    return {**_own_options(spec, encoding), "keep": keep_flags(image)}
-
-
-def _own_options(spec: CodecSpec, encoding: Encoding) -> dict[str, SaveValue]:
-    return dict(spec.save_options(encoding)) if spec.save_options else {}
+    return {**spec.options(encoding), "keep": keep_flags(image)}
