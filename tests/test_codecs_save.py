@@ -14,8 +14,12 @@ import pyvips
 
 import pixmill
 from pixmill.codecs.spec import Encoding
+from pixmill.errors import ImageError
+from pixmill.imaging.compare import is_identical
 from pixmill.imaging.encode import encoded
-from pixmill.recipe import Effort, Recipe
+from pixmill.imaging.load import opened_whole
+from pixmill.imaging.probe import probe
+from pixmill.recipe import Effort, Operation, Recipe
 from pixmill.registry import codec, recognised, writable_names
 
 LAKE = Path(__file__).parent / "sample" / "travel" / "lake.jpg"
@@ -97,6 +101,58 @@ def test_a_jpeg_made_again_stands(effort: Effort) -> None:
     made = pixmill.optimize_bytes(photo.jpegsave_buffer(Q=95), recipe)
     again = pixmill.optimize_bytes(made, recipe)
     assert len(made) * 0.97 <= len(again) <= len(made)
+
+
+def _drawn(kind: str) -> pyvips.Image:
+    column = pyvips.Image.xyz(64, 48)[0]
+    match kind:
+        case "grey":
+            return (column * 4).cast("uchar").copy(interpretation="b-w")
+        case "alpha":
+            return _image(3).bandjoin(
+                (column > 30).ifthenelse(255, 90).cast("uchar").embed(0, 0, 96, 64)
+            )
+        case "few":
+            planes = [
+                (plane > 120).ifthenelse(200, 7).cast("uchar") for plane in _image().bandsplit()
+            ]
+            return planes[0].bandjoin(planes[1:]).copy(interpretation="srgb")
+        case _:
+            return _image()
+
+
+@pytest.mark.parametrize("effort", list(Effort))
+@pytest.mark.parametrize("kind", ["colour", "grey", "alpha", "few"])
+@pytest.mark.parametrize(
+    "name", [name for name in writable_names() if codec(name).supports_lossless]
+)
+def test_no_loss_is_no_loss_or_is_refused(name: str, kind: str, effort: Effort) -> None:
+    """Under --lossless every visible pixel comes back, in every format that takes the picture.
+
+    GIF refuses more than 256 colours, and half transparency, which it has not.
+    """
+    shown = _drawn(kind)
+    recipe = Recipe(
+        operations=frozenset({Operation.COMPRESS, Operation.CONVERT}),
+        target_format=name,
+        lossless=True,
+        effort=effort,
+    )
+    has_room = not codec(name).max_colours or kind in {"grey", "few"}
+    if not has_room:
+        with pytest.raises(ImageError, match="no lossless form"):
+            pixmill.optimize_bytes(shown.pngsave_buffer(), recipe)
+        return
+    made = pixmill.optimize_bytes(shown.pngsave_buffer(), recipe)
+    again = opened_whole(made, probe(made, name)).copy_memory()
+    flat = (
+        shown
+        if codec(name).supports_alpha
+        else shown.flatten(background=[255])
+        if shown.hasalpha()
+        else shown
+    )
+    assert is_identical(flat, again)
 
 
 def test_deep_pixels_stay_deep() -> None:

@@ -210,6 +210,8 @@ class _Mill:
             found = self._sized(encodings, self.recipe.max_size_bytes)
             return found if isinstance(found, Failed) else self._optimized(found)
         best = self._smallest(encodings)
+        if best is None:
+            return self._without_encoding(rewrapped)
         if rewrapped and rewrapped.size_bytes <= best.size_bytes:
             best = rewrapped
         return self._chosen(best, is_rewrapped=best is rewrapped)
@@ -277,8 +279,11 @@ class _Mill:
         self.notes.append(f"content: {shown}")
         return shown
 
-    def _smallest(self, encodings: tuple[Encoding, ...]) -> _Candidate:
+    def _smallest(self, encodings: tuple[Encoding, ...]) -> _Candidate | None:
+        """Return the smallest good candidate; `None` where none keeps a promise of no loss."""
         candidates = [made for each in encodings if (made := self._candidate(each)) is not None]
+        if not candidates:
+            return None
         best = min(candidates, key=lambda candidate: candidate.size_bytes)
         target = codec(self.plan.target)
         is_worth_lossless = (
@@ -294,10 +299,8 @@ class _Mill:
 
     def _packed(self, made: _Candidate) -> _Candidate:
         """Return the same picture in fewer bytes, where the plan has the memory for that."""
-        levels_of, pixels = (
-            codec(self.plan.target).pack_levels,
-            self.plan.width_px * self.plan.height_px,
-        )
+        levels_of = codec(self.plan.target).pack_levels
+        pixels = self.plan.width_px * self.plan.height_px
         if levels_of is None or not self.plan.is_packed or not isinstance(made.content, bytes):
             return made
         content = pack.packed(made.content, levels_of(self.recipe.effort, pixels))
@@ -404,11 +407,14 @@ class _Mill:
         )
 
     def _candidate(self, encoding: Encoding) -> _Candidate | None:
-        """Encode, and judge where an encoding may turn out bad: a palette."""
+        """Encode, and judge where an encoding may turn out bad: a palette, or too few colours."""
         made = self._encoded(encoding)
-        if not encoding.is_palette or not isinstance(made.content, bytes):
+        must_match = self.recipe.is_lossless and codec(self.plan.target).max_colours > 0
+        if not (encoding.is_palette or must_match) or not isinstance(made.content, bytes):
             return made
         reduced = load.reopened(made.content, encoding.codec)
+        if must_match:
+            return made if compare.is_identical(self._image(), reduced) else None
         is_good = compare.psnr(self._image(), reduced) >= _MIN_PALETTE_PSNR_DB
         return made if is_good else None
 

@@ -172,6 +172,8 @@ class CodecSpec:
         supports_pages: Whether it stores unrelated pages.
         supports_lossy: Whether it has a quality.
         supports_lossless: Whether it can store pixels exactly.
+        max_colours: Most colours that its lossless form stores, so that a promise of no loss is
+            checked; 0 for as many as there are.
         supports_palette: Whether its lossless form may also reduce colours to a palette.
         has_lossy_palette: Whether, under a cap on size, fewer colours or a coarser match of them by
             a quality stand for the quality that it lacks; stills alone where it is `joined`.
@@ -227,6 +229,7 @@ class CodecSpec:
     supports_pages: bool = False
     supports_lossy: bool = False
     supports_lossless: bool = False
+    max_colours: int = 0
     supports_palette: bool = False
     has_lossy_palette: bool = False
     supports_cmyk: bool = False
