@@ -89,12 +89,12 @@ def test_adaptive_never_inflates_a_jpeg() -> None:
 
 
 def test_adaptive_stores_own_pixels_with_their_own_tables() -> None:
-    """A JPEG that its own quality caps keeps its tables; once resized, or lowered, it has none."""
+    """A JPEG that its own quality caps keeps its tables, unless resized, lowered or searched."""
     made = replace(PHOTO, tables=3)
     (same,) = _candidates(StrategyName.ADAPTIVE, _brief("jpg", made))
     assert same.tables == 3
     resized = Recipe(operations=frozenset({Operation.RESIZE}), resize=Geometry(width_px=50))
-    for recipe in (resized, Recipe(quality=60)):
+    for recipe in (resized, Recipe(quality=60), Recipe(max_size_bytes=9000)):
         (other,) = _candidates(StrategyName.ADAPTIVE, _brief("jpg", made, recipe))
         assert other.tables is None
 

@@ -64,6 +64,7 @@ def _lossy(brief: Brief, *, is_full_chroma: bool) -> Encoding:
     own = brief.header.quality if brief.header.codec == brief.target.name else None
     if own is None or own > brief.quality:
         return brief.lossy(brief.quality, is_full_chroma=is_full_chroma)
-    is_same = brief.recipe.resize is None
+    # A cap moves the quality away from the source's, where its tables are good for nothing.
+    is_same = brief.recipe.resize is None and brief.recipe.max_size_bytes is None
     lossy = brief.lossy(own, is_full_chroma=is_full_chroma)
     return replace(lossy, tables=brief.header.tables) if is_same else lossy
