@@ -65,7 +65,7 @@ class Family:
 
 
 FAMILIES: Final = (
-    Family(name="jpg", title="JPEG", qualities=(40, 55, 70, 80, 88, 94), edge_px=1200),
+    Family(name="jpg", title="JPEG", qualities=(40, 55, 70, 80, 88, 94), edge_px=1600),
     Family(name="webp", title="WebP", qualities=(40, 55, 70, 80, 88, 95), edge_px=1000),
     Family(name="avif", title="AVIF", qualities=(30, 45, 60, 72, 85), edge_px=560),
     Family(name="png", title="PNG without loss", qualities=(100,), edge_px=1000),

@@ -136,6 +136,10 @@ def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
     Pillow 4.2 ms/MP; with the IJG's tables fast -5.4 %, 9.5 and balanced -7.7 %, 17; with these
     balanced -16.7 %, 17 and best -21.6 %, 85; with mozjpeg's own default, 3, -13.1 and -18.4 %.
     Drawings at 4:4:4 do not care (0.2 %). At the same quality these score no lower than the IJG's.
+    It grows with size: 28 photos of 1000 px come to -14.0 and -18.6 %, 14 of 1600 px to -20.3 % at
+    best. jpegli (pyjpegli 0.3) says as much as fast at a third of its CPU, -12.6 % at 5.9 ms/MP,
+    and -20.6 % at 44 with its scans optimised; left out, since it takes RGB at 4:2:0 alone: no
+    grey, no CMYK, no metadata.
     """
     quality = _DEFAULT_QUALITY if encoding.quality is None else encoding.quality
     is_whole, is_best = not encoding.is_lean, encoding.effort is Effort.BEST
