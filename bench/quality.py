@@ -65,7 +65,7 @@ class Family:
 
 
 FAMILIES: Final = (
-    Family(name="jpg", title="JPEG", qualities=(40, 55, 70, 80, 88, 94), edge_px=1600),
+    Family(name="jpg", title="JPEG", qualities=(40, 55, 70, 80, 88, 94), edge_px=1200),
     Family(name="webp", title="WebP", qualities=(40, 55, 70, 80, 88, 95), edge_px=1000),
     Family(name="avif", title="AVIF", qualities=(30, 45, 60, 72, 85), edge_px=560),
     Family(name="png", title="PNG without loss", qualities=(100,), edge_px=1000),
@@ -194,15 +194,20 @@ def main() -> None:
     asked = set(parser.parse_args().only.split(","))
     if unknown := asked - {family.name for family in FAMILIES}:
         parser.error(f"expected some of {names}, got {', '.join(sorted(unknown))}")
-    written = _written()
     for family in FAMILIES:
         if family.name in asked:
             found = measured(family)
-            written[family.title] = "\n".join(section(family, found))
-            print(written[family.title], flush=True)
+            text = "\n".join(section(family, found))
+            print(text, flush=True)
+            _record(family, text)
             if not family.is_exact:
                 _plot_path(family).write_text(plot(family, found), encoding="utf-8")
-    known = [written[family.title] for family in FAMILIES if family.title in written]
+
+
+def _record(family: Family, text: str) -> None:
+    """Put a family's section in the place of the one that is there."""
+    written = {**_written(), family.title: text}
+    known = [written[each.title] for each in FAMILIES if each.title in written]
     PAGE.write_text("\n".join([_HEAD, *known]), encoding="utf-8")
 
 
