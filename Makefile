@@ -6,13 +6,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
 FUZZ   := $(VENV)/.set-up-fuzz
+PEERS  := bench/rating/node/node_modules
 
 IN   ?= tests/sample
 OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory bench-search sample formats-page clean
+.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory bench-search bench-quality sample formats-page clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -75,6 +76,13 @@ bench-memory: setup ## measure what sizing.py is built on, and images larger tha
 bench-search: setup ## measure the searches for a size and for a score, into bench/results/search*.md
 	$(BIN)/python bench/search.py $(ARGS)
 	$(BIN)/python bench/search_scores.py $(ARGS)
+
+bench-quality: setup $(PEERS) ## bytes at equal score beside other encoders, into bench/results/quality.md; ARGS="--only jpg,png"
+	$(BIN)/python bench/quality.py $(ARGS)
+
+$(PEERS): bench/rating/node/package.json
+	@if command -v npm >/dev/null; then npm install --prefix bench/rating/node --silent --no-audit --no-fund --no-package-lock && touch $(PEERS); \
+	  else echo "(no npm, so no sharp to compare with)" >&2; fi
 
 sample: setup ## make the bundled sample anew from ../shared/corpora
 	$(BIN)/python bench/make_sample.py

@@ -9,7 +9,7 @@ from pixmill.codecs.abilities import abilities
 from pixmill.registry import codecs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pixmill.codecs.spec import CodecSpec
 
@@ -23,6 +23,7 @@ Made from the codecs' records by `make formats-page`; a test holds it to them.
 A file is told by its content, never by its name.
 """
 _WRITTEN: Final = ("format", "`--target-format`", "holds", "metadata", "coding", "bits", "edge, px")
+_TUNED: Final = ("option", "from", "to", "what it sets")
 _READ: Final = ("format", "name", "suffixes", "read by", "`keep` writes")
 
 
@@ -36,6 +37,8 @@ def page() -> str:
             _HEAD,
             f"## Written: {len(written)}\n",
             _table(_WRITTEN, map(_written, written)),
+            "## Options of their own: `--codec-option CODEC.OPTION=NUMBER`\n",
+            _table(_TUNED, (row for spec in written for row in _tunables(spec))),
             f"## Read: {len(read)}\n",
             _table(_READ, map(_read, read)),
             "## Told apart and refused\n",
@@ -48,6 +51,11 @@ def page() -> str:
 def _written(spec: CodecSpec) -> tuple[str, ...]:
     can = abilities(spec)
     return (spec.title, f"`{spec.name}`", can.holds, can.metadata, can.coding, can.bits, can.edge)
+
+
+def _tunables(spec: CodecSpec) -> Iterator[tuple[str, ...]]:
+    for one in spec.tunables:
+        yield (f"`{spec.name}.{one.name}`", str(one.least), str(one.most), one.about)
 
 
 def _read(spec: CodecSpec) -> tuple[str, ...]:

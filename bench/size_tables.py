@@ -26,7 +26,9 @@ from pixmill.recipe import Effort
 from pixmill.registry import codec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pixmill.codecs.spec import SaveValue
 
 __all__ = ["LOWEST", "QUALITIES", "Table", "photos", "source_of", "tables"]
 
@@ -86,7 +88,8 @@ def tables(codec_name: str, paths: Iterable[Path], *, workers: int = 1) -> Itera
 
 def _table(codec_name: str, path: Path) -> Table:
     version = "-".join(str(pyvips.version(part)) for part in range(3))
-    cached = _CACHE / f"{codec_name}-{_EDGE_PX[codec_name]}-{version}-{path.name}.json"
+    name = f"{codec_name}-{_EDGE_PX[codec_name]}-{version}-{_manner(codec_name)}-{path.name}.json"
+    cached = _CACHE / name
     if not cached.exists():
         made = _measured(codec_name, path)
         cached.parent.mkdir(exist_ok=True)
@@ -95,6 +98,11 @@ def _table(codec_name: str, path: Path) -> Table:
         draft.rename(cached)
     held = json.loads(cached.read_text(encoding="utf-8"))
     return Table(name=path.name, **{**held, "sizes": tuple(held["sizes"])})
+
+
+def _manner(codec_name: str) -> str:
+    """Return what changes when the codec's record encodes in another way."""
+    return f"{zlib.crc32(repr(_options(codec_name, LOWEST)).encode()):08x}"
 
 
 def _measured(codec_name: str, path: Path) -> dict[str, object]:
@@ -135,8 +143,13 @@ def source_of(codec_name: str, path: Path) -> bytes:
 
 
 def _size_bytes(codec_name: str, image: pyvips.Image, quality: int) -> int:
+    options = _options(codec_name, quality)
+    return len(pyvips.Operation.call(codec(codec_name).saver, image, keep=0, **options))
+
+
+def _options(codec_name: str, quality: int) -> Mapping[str, SaveValue]:
     spec = codec(codec_name)
     encoding = Encoding(codec=codec_name, quality=quality, effort=Effort.BALANCED)
     if spec.save_options is None:
         raise ValueError(f"expected a codec with options to save, got {codec_name}")
-    return len(pyvips.Operation.call(spec.saver, image, keep=0, **spec.save_options(encoding)))
+    return spec.save_options(encoding)

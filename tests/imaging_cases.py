@@ -77,6 +77,7 @@ def plan_for(
         is_rewrap_demanded=False,
         is_pinned=False,
         is_lean=False,
+        is_packed=False,
         cost_bytes=0,
     )
 

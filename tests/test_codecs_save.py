@@ -6,14 +6,23 @@ import io
 import random
 from functools import cache
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pyvips
 
+import pixmill
 from pixmill.codecs.spec import Encoding
+from pixmill.errors import ImageError
+from pixmill.imaging.compare import is_identical
 from pixmill.imaging.encode import encoded
-from pixmill.recipe import Effort
+from pixmill.imaging.load import opened_whole
+from pixmill.imaging.probe import probe
+from pixmill.recipe import Effort, Operation, Recipe
 from pixmill.registry import codec, recognised, writable_names
+
+LAKE = Path(__file__).parent / "sample" / "travel" / "lake.jpg"
 
 
 @cache
@@ -27,7 +36,7 @@ def _saved(encoding: Encoding, image: pyvips.Image | None = None) -> bytes:
 
 
 def _encodings() -> list[Encoding]:
-    flags = [
+    flags: list[dict[str, Any]] = [
         {},
         {"is_lean": True},
         {"is_full_chroma": True},
@@ -68,6 +77,82 @@ def test_lossless_is_exact(name: str, effort: Effort, bands: int) -> None:
     visible = (image[3] > 0).bandjoin([image[3] > 0, image[3] > 0]) if bands == 4 else 255
     difference = (again[0:3] - image[0:3]).abs() & visible
     assert difference.cast("uchar").max() == 0
+
+
+@pytest.mark.parametrize("tables", [None, 0, 3])
+@pytest.mark.parametrize("effort", list(Effort))
+@pytest.mark.parametrize("quality", [40, 75, 92])
+def test_a_jpeg_tells_the_quality_it_was_given(
+    quality: int, effort: Effort, tables: int | None
+) -> None:
+    """The estimate of a JPEG of pixmill's own is the quality it was written at, in any tables."""
+    encoding = Encoding(codec="jpg", quality=quality, effort=effort, tables=tables)
+    data = _saved(encoding)
+    scan = codec("jpg").scan
+    assert scan is not None
+    assert scan(io.BytesIO(data), len(data)).quality == quality
+
+
+@pytest.mark.parametrize("effort", list(Effort))
+def test_a_jpeg_made_again_stands(effort: Effort) -> None:
+    """What pixmill made of a photograph is not made smaller and coarser by a second run."""
+    photo = pyvips.Image.new_from_file(str(LAKE)).thumbnail_image(400)
+    recipe = Recipe(effort=effort)
+    made = pixmill.optimize_bytes(photo.jpegsave_buffer(Q=95), recipe)
+    again = pixmill.optimize_bytes(made, recipe)
+    assert len(made) * 0.97 <= len(again) <= len(made)
+
+
+def _drawn(kind: str) -> pyvips.Image:
+    column = pyvips.Image.xyz(64, 48)[0]
+    match kind:
+        case "grey":
+            return (column * 4).cast("uchar").copy(interpretation="b-w")
+        case "alpha":
+            return _image(3).bandjoin(
+                (column > 30).ifthenelse(255, 90).cast("uchar").embed(0, 0, 96, 64)
+            )
+        case "few":
+            planes = [
+                (plane > 120).ifthenelse(200, 7).cast("uchar") for plane in _image().bandsplit()
+            ]
+            return planes[0].bandjoin(planes[1:]).copy(interpretation="srgb")
+        case _:
+            return _image()
+
+
+@pytest.mark.parametrize("effort", list(Effort))
+@pytest.mark.parametrize("kind", ["colour", "grey", "alpha", "few"])
+@pytest.mark.parametrize(
+    "name", [name for name in writable_names() if codec(name).supports_lossless]
+)
+def test_no_loss_is_no_loss_or_is_refused(name: str, kind: str, effort: Effort) -> None:
+    """Under --lossless every visible pixel comes back, in every format that takes the picture.
+
+    GIF refuses more than 256 colours, and half transparency, which it has not.
+    """
+    shown = _drawn(kind)
+    recipe = Recipe(
+        operations=frozenset({Operation.COMPRESS, Operation.CONVERT}),
+        target_format=name,
+        lossless=True,
+        effort=effort,
+    )
+    has_room = not codec(name).max_colours or kind in {"grey", "few"}
+    if not has_room:
+        with pytest.raises(ImageError, match="no lossless form"):
+            pixmill.optimize_bytes(shown.pngsave_buffer(), recipe)
+        return
+    made = pixmill.optimize_bytes(shown.pngsave_buffer(), recipe)
+    again = opened_whole(made, probe(made, name)).copy_memory()
+    flat = (
+        shown
+        if codec(name).supports_alpha
+        else shown.flatten(background=[255])
+        if shown.hasalpha()
+        else shown
+    )
+    assert is_identical(flat, again)
 
 
 def test_deep_pixels_stay_deep() -> None:

@@ -11,7 +11,8 @@ import pytest
 import pyvips
 
 from corpora import CORPORA, corpus_files, needs_corpora
-from pixmill.codecs.jpg_quality import estimated_quality
+from pixmill.codecs.jpg_quality import origin
+from pixmill.codecs.jpg_tables import FAMILIES
 from pixmill.codecs.spec import Library
 from pixmill.header import Metadata
 from pixmill.registry import codec, codecs, recognised
@@ -115,9 +116,29 @@ def test_jpeg_quality_is_found_exactly(quality: int) -> None:
         assert _scan(data).quality == quality
 
 
+@pytest.mark.parametrize("family", [family.number for family in FAMILIES])
+def test_mozjpegs_tables_are_told_with_their_quality(family: int) -> None:
+    """A JPEG made with a family of mozjpeg's tables gives back the family and the quality."""
+    for quality in (10, 33, *range(40, 100, 5), 99):
+        for image in (_photo(), _photo()[0]):
+            data = image.jpegsave_buffer(Q=quality, quant_table=family, keep="none")
+            scan = _scan(data)
+            assert (scan.quality, scan.tables) == (quality, family)
+
+
+def test_quality_of_finer_tables_is_not_their_number() -> None:
+    """Tables that say more at the same number are taken for what they say."""
+    for family in (1, 7, 8):
+        data = _photo().jpegsave_buffer(Q=50, quant_table=family, keep="none")
+        scan = _scan(data)
+        assert scan.tables is None
+        assert scan.quality is not None
+        assert 60 <= scan.quality <= 90
+
+
 def test_quality_of_other_tables_is_an_estimate() -> None:
     """Flat and absurd tables land within 1 to 100, coarser ones lower."""
-    found = [estimated_quality((step,) * 64) for step in (1, 5, 20, 80, 255, 60_000)]
+    found = [origin((step,) * 64).quality for step in (1, 5, 20, 80, 255, 60_000)]
     assert found == sorted(found, reverse=True)
     assert found[0] == 100
     assert found[-1] == 1

@@ -302,10 +302,12 @@ def test_an_image_longer_than_the_format_stores_is_refused() -> None:
 
 
 def test_memory_decides_how_much_is_held() -> None:
-    """With less memory an image is held for one encode only, then streamed, then refused."""
+    """With less memory an image is not packed, held for one encode only, streamed, refused."""
     recipe = _recipe(target="png")
-    whole = _plan(PHOTO, recipe)
-    assert (whole.is_pinned, whole.is_lean) == (True, False)
+    packed = _plan(PHOTO, recipe)
+    assert (packed.is_packed, packed.is_pinned, packed.is_lean) == (True, True, False)
+    whole = _plan(PHOTO, recipe, Limits(packed.cost_bytes - 1))
+    assert (whole.is_packed, whole.is_pinned, whole.is_lean) == (False, True, False)
     streamed = _plan(PHOTO, recipe, Limits(whole.cost_bytes - 1))
     assert not streamed.is_pinned
     assert streamed.cost_bytes < whole.cost_bytes

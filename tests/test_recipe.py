@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pixmill.errors import OptionError
 from pixmill.recipe import (
+    CodecOption,
     Colour,
     Corrupt,
     Effort,
@@ -37,6 +38,7 @@ CHANGES: dict[str, Any] = {
     "quality": 80,
     "lossless": True,
     "effort": Effort.BEST,
+    "codec_options": frozenset({CodecOption("avif", "effort", 2)}),
     "max_size_bytes": 500_000,
     "min_quality": 41,
     "allow_downscale": True,

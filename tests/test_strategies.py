@@ -13,6 +13,7 @@ from pixmill.recipe import Effort, Operation, Recipe, StrategyName
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
+from pixmill.units import Geometry
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding
@@ -85,6 +86,17 @@ def test_adaptive_never_inflates_a_jpeg() -> None:
     unknown = replace(PHOTO, quality=None)
     (each,) = _candidates(StrategyName.ADAPTIVE, _brief("jpg", unknown, recipe))
     assert each.quality == 95
+
+
+def test_adaptive_stores_own_pixels_with_their_own_tables() -> None:
+    """A JPEG that its own quality caps keeps its tables, unless resized, lowered or searched."""
+    made = replace(PHOTO, tables=3)
+    (same,) = _candidates(StrategyName.ADAPTIVE, _brief("jpg", made))
+    assert same.tables == 3
+    resized = Recipe(operations=frozenset({Operation.RESIZE}), resize=Geometry(width_px=50))
+    for recipe in (resized, Recipe(quality=60), Recipe(max_size_bytes=9000)):
+        (other,) = _candidates(StrategyName.ADAPTIVE, _brief("jpg", made, recipe))
+        assert other.tables is None
 
 
 @pytest.mark.parametrize("content", DRAWN)

@@ -22,7 +22,7 @@ from pixmill.model import Failed, FailureKind, Stage
 from pixmill.piping import Piped, check_piped, piped
 from pixmill.protocol import DEFAULT_MILL
 from pixmill.recipe import Recipe
-from pixmill.registry import codec, codecs, recognised
+from pixmill.registry import check_codec_options, codec, codecs, recognised
 from pixmill.restoring import Undoing, Undone, undone
 from pixmill.run import Run, assembled
 from pixmill.settings import Settings
@@ -350,6 +350,7 @@ def _milled(content: bytes, recipe: Recipe) -> Product:
     from pixmill.milling import mill  # noqa: PLC0415 - loads pyvips
     from pixmill.planning import Limits  # noqa: PLC0415 - beside the mill it is for
 
+    check_codec_options(recipe.codec_options)
     name = _recognised(content[:HEAD_BYTES])
     limits = Limits(available_memory_bytes(), is_enforced=False)
     product = mill(content, name, recipe, limits, lease=lambda _cost_bytes: None)

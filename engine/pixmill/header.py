@@ -103,6 +103,7 @@ class Header:
         has_profile: Whether an ICC profile is embedded.
         profile: Description of that profile, or empty.
         quality: Estimated quality it was encoded at (lossy JPEG only), or `None`.
+        tables: Number of the family of quantisation tables it was made with, or `None`.
         is_lossless: Whether its coding lost nothing (PNG, GIF, BMP, lossless WebP ...).
         is_progressive: Progressive JPEG or interlaced PNG: decoded whole.
         is_subsampled: Whether chroma is stored at less than full resolution.
@@ -135,6 +136,7 @@ class Header:
     has_profile: bool = False
     profile: str = ""
     quality: int | None = None
+    tables: int | None = None
     is_lossless: bool = False
     is_progressive: bool = False
     is_subsampled: bool = False

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from pixmill.aiming import Aiming
 from pixmill.content import classify
 from pixmill.geometry import Size
-from pixmill.imaging import compare, encode, load, metadata, probe, steps
+from pixmill.imaging import compare, encode, load, metadata, pack, probe, steps
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
@@ -226,6 +226,8 @@ class _Mill:
             found = self._sized(encodings, self.recipe.max_size_bytes)
             return found if isinstance(found, Failed) else self._optimized(found)
         best = self._smallest(encodings)
+        if best is None:
+            return self._without_encoding(rewrapped)
         if rewrapped and rewrapped.size_bytes <= best.size_bytes:
             best = rewrapped
         return self._chosen(best, is_rewrapped=best is rewrapped)
@@ -302,8 +304,11 @@ class _Mill:
         self.notes.append(f"content: {shown}")
         return shown
 
-    def _smallest(self, encodings: tuple[Encoding, ...]) -> _Candidate:
+    def _smallest(self, encodings: tuple[Encoding, ...]) -> _Candidate | None:
+        """Return the smallest good candidate; `None` where none keeps a promise of no loss."""
         candidates = [made for each in encodings if (made := self._candidate(each)) is not None]
+        if not candidates:
+            return None
         best = min(candidates, key=lambda candidate: candidate.size_bytes)
         target = codec(self.plan.target).holding(self.plan.pages)
         is_worth_lossless = (
@@ -315,7 +320,16 @@ class _Mill:
         if is_worth_lossless and self.plan.is_pinned:
             exact = self._candidate(_lossless(encodings[0]))
             best = min(best, exact or best, key=lambda candidate: candidate.size_bytes)
-        return best
+        return self._packed(best)
+
+    def _packed(self, made: _Candidate) -> _Candidate:
+        """Return the same picture in fewer bytes, where the plan has the memory for that."""
+        levels_of = codec(self.plan.target).pack_levels
+        pixels = self.plan.width_px * self.plan.height_px
+        if levels_of is None or not self.plan.is_packed or not isinstance(made.content, bytes):
+            return made
+        content = pack.packed(made.content, levels_of(self.recipe.effort, pixels))
+        return replace(made, content=content, size_bytes=len(content))
 
     def _aimed(
         self, encodings: tuple[Encoding, ...], rewrapped: _Candidate | None, target: float
@@ -402,6 +416,7 @@ class _Mill:
         for encoding in exact:
             made = self._candidate(encoding)
             if made is not None:
+                made = self._packed(made)
                 lowest_bytes = min(lowest_bytes or made.size_bytes, made.size_bytes)
                 fitting += [made] if made.size_bytes <= cap_bytes else []
         if fitting:
@@ -494,11 +509,14 @@ class _Mill:
         )
 
     def _candidate(self, encoding: Encoding) -> _Candidate | None:
-        """Encode, and judge where an encoding may turn out bad: a palette."""
+        """Encode, and judge where an encoding may turn out bad: a palette, or too few colours."""
         made = self._encoded(encoding)
-        if not encoding.is_palette or not isinstance(made.content, bytes):
+        must_match = self.recipe.is_lossless and codec(self.plan.target).max_colours > 0
+        if not (encoding.is_palette or must_match) or not isinstance(made.content, bytes):
             return made
         reduced = load.reopened(made.content, encoding.codec)
+        if must_match:
+            return made if compare.is_identical(self._image(), reduced) else None
         is_good = compare.psnr(self._image(), reduced) >= _MIN_PALETTE_PSNR_DB
         return made if is_good else None
 

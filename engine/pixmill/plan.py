@@ -140,6 +140,7 @@ class Plan:
         has_lossless: Whether an encoding without loss, or nearly, may be tried where a score is
             out of reach otherwise.
         is_thrifty: Whether nothing is kept of the pixels while encodings are scored against them.
+        is_packed: Whether the result is packed again, which holds the pixels several times.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         gain_map: The source's gain map where it goes along; `None` where there is none, or it
             cannot.
@@ -159,6 +160,7 @@ class Plan:
     is_rewrap_demanded: bool
     is_pinned: bool
     is_lean: bool
+    is_packed: bool
     cost_bytes: int
     is_narrow: bool = False
     has_lossless: bool = False

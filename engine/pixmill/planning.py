@@ -7,7 +7,7 @@ machine. Must not read a file, a clock or the load of the moment.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size, shrink_on_load
@@ -87,6 +87,25 @@ def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
     return source if is_kept or is_left else codec(source.fallback)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manner:
+    """A way to carry out a plan; each holds less than the one before, and does less."""
+
+    is_pinned: bool = False
+    is_lean: bool = False
+    is_packed: bool = False
+    has_lossless: bool = False
+    is_thrifty: bool = False
+
+
+_UNJUDGED_MANNERS: Final = (
+    _Manner(is_pinned=True, is_packed=True),
+    _Manner(is_pinned=True),
+    _Manner(),
+    _Manner(is_lean=True),
+)
+
+
 def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     """Return the cheapest plan that fits the limits, or why there is none."""
     target = target_of(header.codec, recipe)
@@ -98,8 +117,8 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         or _refused_by_target(context, result)
     ):
         return refusal
-    for way in _ways(context):
-        wide = _planned(context, way)
+    for manner in _manners(context):
+        wide = _planned(context, manner)
         # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
         plan = _costed(context, replace(wide, is_narrow=_can_be_narrow(context)))
         for each in (wide, plan):
@@ -206,24 +225,14 @@ def _refused_by_target(context: Context, result: Size) -> Failed | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """How an image may be made: from what is best to what takes least memory."""
-
-    is_pinned: bool = False
-    is_lean: bool = False
-    has_lossless: bool = False
-    is_thrifty: bool = False
-
-
-def _ways(context: Context) -> tuple[_Way, ...]:
-    """Return the ways that will do; scores need the pixels, again and again."""
+def _manners(context: Context) -> tuple[_Manner, ...]:
+    """Return the manners that will do; scores need the pixels, again and again."""
     target = context.target
     if not _is_judged(context):
-        return (_Way(is_pinned=True), _Way(), _Way(is_lean=True))
+        return _UNJUDGED_MANNERS
     may_be_lossless = target.supports_lossy and target.supports_lossless
     return tuple(
-        _Way(is_pinned=True, has_lossless=has_lossless, is_thrifty=is_thrifty)
+        _Manner(is_pinned=True, has_lossless=has_lossless, is_thrifty=is_thrifty)
         for has_lossless in sorted({may_be_lossless, False}, reverse=True)
         for is_thrifty in (False, True)
     )
@@ -235,7 +244,7 @@ def _is_judged(context: Context) -> bool:
     return context.recipe.target_quality is not None and is_judged
 
 
-def _planned(context: Context, way: _Way) -> Plan:
+def _planned(context: Context, manner: _Manner) -> Plan:
     header, target = context.header, context.target
     result = context.placement.result
     load = _load(context)
@@ -252,10 +261,11 @@ def _planned(context: Context, way: _Way) -> Plan:
         pages=load.pages,
         is_demanded=_is_demanded(context),
         is_rewrap_demanded=bool(_unwanted(header, context.recipe)),
-        is_pinned=way.is_pinned,
-        is_lean=way.is_lean,
-        has_lossless=way.has_lossless,
-        is_thrifty=way.is_thrifty,
+        is_pinned=manner.is_pinned,
+        is_lean=manner.is_lean,
+        is_packed=manner.is_packed and load.pages == 1 and context.target.pack_cost is not None,
+        has_lossless=manner.has_lossless,
+        is_thrifty=manner.is_thrifty,
         cost_bytes=0,
         gain_map=None if loss else header.gain_map,
         notes=_notes(context, load),
@@ -337,6 +347,9 @@ def _cost(context: Context, plan: Plan) -> int:
     )
     encode_bytes += _gain_map_bytes(context, plan, raster_bytes)
     stream_bytes = row_bytes * _LINES_IN_FLIGHT + _scaled_bytes(context, plan)
+    if plan.is_packed and context.target.pack_cost:
+        packing_bytes = context.target.pack_cost(context.recipe.effort, raster_bytes)
+        encode_bytes = max(encode_bytes, packing_bytes)
     if plan.is_pinned:
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context)

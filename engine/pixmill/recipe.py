@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,6 +24,7 @@ __all__ = [
     "KEEP_SOURCE_FORMAT",
     "WHITE",
     "Canonical",
+    "CodecOption",
     "Colour",
     "Corrupt",
     "Effort",
@@ -157,6 +159,25 @@ class Oversize(StrEnum):
     RESIZE = "resize"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class CodecOption:
+    """A value on a codec's own scale; `registry.check_codec_options` knows which there are.
+
+    Attributes:
+        codec: Name of the codec.
+        name: Of the option.
+        value: What it is set to.
+    """
+
+    codec: str
+    name: str
+    value: int
+
+    def __str__(self) -> str:
+        """Return it as it is typed: `avif.effort=2`."""
+        return f"{self.codec}.{self.name}={self.value}"
+
+
 DEFAULT_KEEP = frozenset({Keep.ICC, Keep.COPYRIGHT})
 _LONELY_KEEPS = (Keep.NONE, Keep.ALL, Keep.NO_GPS)
 
@@ -179,6 +200,7 @@ class Recipe:
         quality: 1 to 100; `None` for each codec's own default.
         lossless: Whether pixels must come out of the encoder as they went in. Default: false.
         effort: CPU spent on smaller files. Default: balanced.
+        codec_options: Values on codecs' own scales, above what effort maps to. Default: none.
         max_size_bytes: Cap on each file; the best quality that fits is searched.
         target_quality: What each result must score against its own pixels before encoding, on the
             scale of SSIMULACRA2, 1 to 100; the fewest bytes that do are searched.
@@ -212,6 +234,7 @@ class Recipe:
     quality: int | None = None
     lossless: bool = False
     effort: Effort = Effort.BALANCED
+    codec_options: frozenset[CodecOption] = frozenset()
     max_size_bytes: int | None = None
     target_quality: float | None = None
     min_quality: int | None = None
@@ -230,6 +253,7 @@ class Recipe:
         """Refuse values that contradict each other: parse at the edge, trust inside."""
         self._check_operations()
         self._check_quality()
+        self._check_codec_options()
         if self.background is not None and not _HEX_COLOUR.fullmatch(self.background):
             raise OptionError(
                 f"expected a colour such as #ffffff, got {self.background!r}", option="background"
@@ -360,6 +384,14 @@ class Recipe:
                     raise OptionError(
                         f"{name} needs compress among the operations: add it", option=name
                     )
+
+    def _check_codec_options(self) -> None:
+        given = Counter((option.codec, option.name) for option in self.codec_options)
+        for (codec, name), count in given.items():
+            if count > 1:
+                raise OptionError(
+                    f"{codec}.{name} is given {count} values: keep one", option="codec_option"
+                )
 
 
 def _spelled(value: object) -> Canonical:

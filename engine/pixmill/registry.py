@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 from pixmill.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pixmill.codecs.spec import CodecSpec
+    from pixmill.recipe import CodecOption
 
 __all__ = [
     "canonical_name",
+    "check_codec_options",
     "codec",
     "codec_names",
     "codecs",
@@ -107,6 +109,30 @@ def canonical_name(alias: str) -> str:
         return owner
     known = (*_NAMES, *(suffix.removeprefix(".") for suffix in _owners()))
     raise OptionError(_unknown(alias, known))
+
+
+def check_codec_options(options: Iterable[CodecOption]) -> None:
+    """Refuse options that no codec's record declares.
+
+    Raises:
+        OptionError: There is no such codec or option, or the value lies outside its range.
+    """
+    for option in options:
+        spec = codec(option.codec)
+        known = {tunable.name: tunable for tunable in spec.tunables}
+        tunable = known.get(option.name)
+        if tunable is None:
+            names = ", ".join(known) or "none"
+            raise OptionError(
+                f"{spec.title} has no option {option.name!r}: it has {names}",
+                option="codec_option",
+            )
+        if not tunable.least <= option.value <= tunable.most:
+            raise OptionError(
+                f"expected {option.codec}.{option.name} from {tunable.least} to {tunable.most}, "
+                f"got {option.value}",
+                option="codec_option",
+            )
 
 
 def suffix_owner(suffix: str) -> str:

@@ -27,7 +27,7 @@ from pixmill.model import Job
 from pixmill.perception.kernels import check_kernel
 from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
-from pixmill.registry import suffix_owner
+from pixmill.registry import check_codec_options, suffix_owner
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
@@ -138,6 +138,7 @@ def assembled(
     check_in_place(recipe, settings)
     if recipe.target_quality is not None:
         check_kernel()
+    check_codec_options(recipe.codec_options)
     roots = _roots(source, destination, settings)
     backups = Backups(roots.backup) if roots.backup else None
     warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pixmill.codecs import isobmff
 from pixmill.codecs.avif_plays import plays_of, replayed
 from pixmill.codecs.costs import FIXED_BYTES, whole
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
 
@@ -152,4 +152,13 @@ SPEC: Final = CodecSpec(
     encode_cost=_encode_cost,
     save_options=_save_options,
     replayed=replayed,
+    tunables=(
+        Tunable(
+            name="effort",
+            about="CPU spent on a smaller file",
+            saver_option="effort",
+            least=0,
+            most=9,
+        ),
+    ),
 )

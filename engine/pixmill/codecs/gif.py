@@ -12,7 +12,7 @@ from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import MAX_STEPS, little, read_exact
 from pixmill.codecs.gif_canvas import CONTROL_BYTES, Canvas
 from pixmill.codecs.gif_rewrap import rewrapped, table_bytes
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
 
@@ -33,7 +33,8 @@ _APPLICATIONS: Final = {
 _CUT_OFF = "expected a trailer after the last block, found none: the file is cut off"
 
 # CPU of an encode and bytes, 8 screenshots: 1: 189 ms/MP 556 kB; 4: 217, 591; 7: 321, 567.
-_EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 5, Effort.BEST: 7}
+# Below 4 some of 256 colours come back off by one or two.
+_EFFORT: Final = {Effort.FAST: 4, Effort.BALANCED: 5, Effort.BEST: 7}
 
 
 @dataclass(slots=True)
@@ -188,11 +189,21 @@ SPEC: Final = CodecSpec(
     pillow_format="GIF",
     supports_animation=True,
     supports_lossless=True,
+    max_colours=256,
     has_lossy_palette=True,
     max_edge_px=65_535,  # 16 bits an edge
     scan=_scan,
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    tunables=(
+        Tunable(
+            name="effort",
+            about="CPU spent on a palette",
+            saver_option="effort",
+            least=1,
+            most=10,
+        ),
+    ),
     rewrapped=rewrapped,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.fields import big
-from pixmill.codecs.jpg_quality import estimated_quality
+from pixmill.codecs.jpg_quality import origin
 
 if TYPE_CHECKING:
     from pixmill.header import Metadata
@@ -31,6 +31,7 @@ class Head:
         height_px: Height; 0 where it follows the first scan, in a DNL segment.
         bands: Components.
         quality: Estimated from its tables; `None` without any.
+        tables: Family of these tables; `None` for one that is not known.
         is_progressive: Whether it is.
         is_subsampled: Whether its components differ in resolution.
         metadata: Kinds of metadata.
@@ -43,6 +44,7 @@ class Head:
     height_px: int
     bands: int
     quality: int | None
+    tables: int | None
     is_progressive: bool
     is_subsampled: bool
     metadata: frozenset[Metadata]
@@ -80,11 +82,13 @@ def head_of(file: BinaryIO) -> Head:
     width_px, height_px, fields = _frame(frame.body)
     used = [tables.get(table) for _, table in fields]
     luma, chroma = used[0], used[1] if len(used) > 1 and used[1] != used[0] else None
+    made = origin(luma, chroma) if luma else None
     return Head(
         width_px=width_px,
         height_px=height_px,
         bands=len(fields),
-        quality=estimated_quality(luma, chroma) if luma else None,
+        quality=made.quality if made else None,
+        tables=made.family if made else None,
         is_progressive=frame.marker in _PROGRESSIVE,
         is_subsampled=len({sampling for sampling, _ in fields}) > 1,
         metadata=frozenset(metadata),

@@ -1,4 +1,4 @@
-"""The quality that a JPEG's quantisation tables were made with, as the IJG library counts it.
+"""The quality that a JPEG's quantisation tables were made with, and the family they are of.
 
 Must not read files: it is given tables.
 """
@@ -6,44 +6,56 @@ Must not read files: it is given tables.
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from pixmill.codecs.jpg_tables import FAMILIES, IJG, Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["estimated_quality"]
+__all__ = ["Origin", "origin"]
 
-# ITU-T T.81 annex K, tables K.1 and K.2; only their sums matter, so any order does.
-_LUMA: Final = (
-    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
-    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
-    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
-)
-_CHROMA: Final = (
-    *(17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99),
-    *(24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99),
-    *(99,) * 32,
-)
 _HALF_QUALITY = 50
 _MAX_QUALITY = 100
 _MAX_STEP = 255
 
 
-def estimated_quality(luma: Sequence[int], chroma: Sequence[int] | None = None) -> int:
-    """Return the quality, 1 to 100, whose IJG tables are nearest to these.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What tables were made from.
 
-    Nearest is by the sum of all steps, which falls strictly as quality rises, so that a table made
-    by the IJG formula is found exactly and any other table lands at the same overall coarseness.
-    ImageMagick's estimate rests on the same sums.
+    Attributes:
+        quality: 1 to 100, as the IJG library counts it.
+        family: Number of the family of tables, or `None` where they are of no known one.
+    """
+
+    quality: int
+    family: int | None
+
+
+def origin(luma: Sequence[int], chroma: Sequence[int] | None = None) -> Origin:
+    """Return the family that these tables are of and its quality, or the nearest IJG quality.
+
+    Nearest is by the sum of all steps, which falls as quality rises, so that a table of no family
+    lands at the same overall coarseness. ImageMagick's estimate rests on the same sums.
 
     Args:
         luma: The 64 steps of the first component, in any order.
         chroma: The 64 steps of the second component, where it has a table of its own.
     """
-    sums = _sums(is_colour=chroma is not None)
-    total = sum(luma) + sum(chroma or ())
+    given = [*sorted(luma), *sorted(chroma or ())]
+    for family in FAMILIES:
+        quality = _nearest(family, sum(given), is_colour=chroma is not None)
+        if _steps(family, quality, is_colour=chroma is not None) == given:
+            return Origin(quality, family.number)
+    return Origin(_nearest(IJG, sum(given), is_colour=chroma is not None), None)
+
+
+def _nearest(family: Family, total: int, *, is_colour: bool) -> int:
+    """Return the quality at which the steps of a family sum up to the nearest of this."""
+    sums = _sums(family, is_colour=is_colour)
     index = bisect_left(sums, -total, key=lambda value: -value)
     if index == 0:
         return 1
@@ -54,12 +66,19 @@ def estimated_quality(luma: Sequence[int], chroma: Sequence[int] | None = None) 
 
 
 @cache
-def _sums(*, is_colour: bool) -> tuple[int, ...]:
-    tables = (*_LUMA, *_CHROMA) if is_colour else _LUMA
-    return tuple(_sum_at(tables, quality) for quality in range(1, _MAX_QUALITY + 1))
+def _sums(family: Family, *, is_colour: bool) -> tuple[int, ...]:
+    return tuple(
+        sum(_steps(family, quality, is_colour=is_colour)) for quality in range(1, _MAX_QUALITY + 1)
+    )
 
 
-def _sum_at(table: Sequence[int], quality: int) -> int:
+def _steps(family: Family, quality: int, *, is_colour: bool) -> list[int]:
+    """Return the steps at a quality, each table in order of size."""
+    luma = sorted(_scaled(family.luma, quality))
+    return [*luma, *sorted(_scaled(family.chroma, quality))] if is_colour else luma
+
+
+def _scaled(table: Sequence[int], quality: int) -> list[int]:
     """Apply jpeg_quality_scaling and jpeg_add_quant_table of jcparam.c."""
     scale = 5000 // quality if quality < _HALF_QUALITY else 200 - 2 * quality
-    return sum(min(_MAX_STEP, max(1, (step * scale + 50) // 100)) for step in table)
+    return [min(_MAX_STEP, max(1, (step * scale + 50) // 100)) for step in table]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import GainMap, Header, Patch
-    from pixmill.recipe import Effort
+    from pixmill.recipe import CodecOption, Effort
 
 __all__ = [
     "OPENING_BYTES",
@@ -27,6 +27,7 @@ __all__ = [
     "Library",
     "SaveValue",
     "Scan",
+    "Tunable",
     "oversized",
 ]
 
@@ -39,11 +40,12 @@ _BOUNDED = frozenset({Metadata.EXIF, Metadata.XMP, Metadata.IPTC, Metadata.COMME
 
 
 class Library(StrEnum):
-    """Who decodes or encodes a format."""
+    """Who decodes, encodes or packs a format."""
 
     VIPS = "libvips"
     PILLOW = "Pillow"
     PI_HEIF = "pi-heif"
+    OXIPNG = "oxipng"
     NONE = "none"
 
 
@@ -63,6 +65,9 @@ class Encoding:
             rounded to what a lossless coding stores in fewer bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
         is_moving: Whether there are frames, or pages, to be stored.
+        tables: Family of quantisation tables that the source was made with, where its own pixels
+            are stored again at its own quality; `None` for the codec's choice.
+        tuned: What the user set on this codec's own scales.
     """
 
     codec: str
@@ -75,6 +80,27 @@ class Encoding:
     is_near_lossless: bool = False
     is_lean: bool = False
     is_moving: bool = False
+    tables: int | None = None
+    tuned: tuple[CodecOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tunable:
+    """An option on a codec's own scale that a user may set.
+
+    Attributes:
+        name: As the user types it.
+        about: What it does.
+        saver_option: What its saver calls it.
+        least: Lowest value.
+        most: Highest value.
+    """
+
+    name: str
+    about: str
+    saver_option: str
+    least: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +131,7 @@ class Scan:
         height_px: Stored height.
         pages: Frames.
         quality: Estimated quality of a lossy JPEG.
+        tables: Number of the family of quantisation tables it was made with, where it is known.
         is_lossless: Whether the coding lost nothing.
         is_progressive: Progressive JPEG or interlaced PNG.
         is_subsampled: Whether chroma is subsampled.
@@ -127,6 +154,7 @@ class Scan:
     height_px: int | None = None
     pages: int | None = None
     quality: int | None = None
+    tables: int | None = None
     is_lossless: bool | None = None
     is_progressive: bool | None = None
     is_subsampled: bool | None = None
@@ -170,6 +198,8 @@ class CodecSpec:
         supports_lossy: Whether it has a quality.
         supports_lossless: Whether it can store pixels exactly.
         is_lossy_in_motion: Whether its animations are stored with loss alone.
+        max_colours: Most colours that its lossless form stores, so that a promise of no loss is
+            checked; 0 for as many as there are.
         supports_palette: Whether its lossless form may also reduce colours to a palette.
         has_lossy_palette: Whether, under a cap on size, fewer colours or a coarser match of them by
             a quality stand for the quality that it lacks; stills alone where it is `joined`.
@@ -204,6 +234,11 @@ class CodecSpec:
             and a shrink-on-load factor.
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
+        tunables: Those of them that a user may set.
+        pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
+            effort and a number of pixels; the smallest result is taken. None where it would take
+            too long.
+        pack_cost: Bytes that packing holds, for an effort and the bytes of the pixels.
         rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
             untouched; `None` where that cannot be done.
         joined: Yields an animation of so many frames, played so often, piece by piece; `None`
@@ -239,6 +274,7 @@ class CodecSpec:
     supports_lossy: bool = False
     supports_lossless: bool = False
     is_lossy_in_motion: bool = False
+    max_colours: int = 0
     supports_palette: bool = False
     has_lossy_palette: bool = False
     supports_cmyk: bool = False
@@ -263,12 +299,21 @@ class CodecSpec:
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
+    tunables: tuple[Tunable, ...] = ()
+    pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
+    pack_cost: Callable[[Effort, int], int] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     amended: Callable[[bytes], bytes] | None = None
     replayed: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
     with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None
+
+    def options(self, encoding: Encoding) -> dict[str, SaveValue]:
+        """Return saver options for an encoding, with what the user set above what effort means."""
+        chosen = dict(self.save_options(encoding)) if self.save_options else {}
+        names = {tunable.name: tunable.saver_option for tunable in self.tunables}
+        return chosen | {names[option.name]: option.value for option in encoding.tuned}
 
     @property
     def can_write(self) -> bool:

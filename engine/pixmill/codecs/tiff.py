@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, pillow_cost, streamed
 from pixmill.codecs.fields import read_up_to
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
+from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.codecs.tiff_tags import SIGNATURES, directories, first_short
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
@@ -131,4 +131,13 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    tunables=(
+        Tunable(
+            name="level",
+            about="level of deflate",
+            saver_option="level",
+            least=1,
+            most=9,
+        ),
+    ),
 )

@@ -46,10 +46,10 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
     with translating(Stage.ENCODE):
         spec = _writable(encoding)
         if _is_rolled(image, spec):
-            return rolled_by_pillow(image, spec, _own_options(spec, encoding))
+            return rolled_by_pillow(image, spec, spec.options(encoding))
         if spec.writer is Library.PILLOW:
             held = io.BytesIO()
-            save_by_pillow(image, spec, _own_options(spec, encoding), held)
+            save_by_pillow(image, spec, spec.options(encoding), held)
             return held.getvalue()
         if _is_joined(image, spec):
             return b"".join(_joined(image, spec, encoding))
@@ -74,11 +74,11 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
         spec = _writable(encoding)
         if _is_rolled(image, spec):
             held = image.copy_memory()
-            _write(descriptor, rolled_by_pillow(held, spec, _own_options(spec, encoding)))
+            _write(descriptor, rolled_by_pillow(held, spec, spec.options(encoding)))
             return
         if spec.writer is Library.PILLOW:
             with open(descriptor, "wb", closefd=False) as file:
-                save_by_pillow(image, spec, _own_options(spec, encoding), file)
+                save_by_pillow(image, spec, spec.options(encoding), file)
             return
         if _is_joined(image, spec):
             for piece in _joined(image.copy_memory(), spec, encoding):
@@ -135,8 +135,4 @@ def _write(descriptor: int, piece: bytes) -> None:
 
 
 def _options(spec: CodecSpec, image: pyvips.Image, encoding: Encoding) -> dict[str, SaveValue]:
-    return {**_own_options(spec, encoding), "keep": keep_flags(image)}
-
-
-def _own_options(spec: CodecSpec, encoding: Encoding) -> dict[str, SaveValue]:
-    return dict(spec.save_options(encoding)) if spec.save_options else {}
+    return {**spec.options(encoding), "keep": keep_flags(image)}

@@ -162,6 +162,7 @@ def _from_vips(
         has_profile=bool(profile),
         profile=icc.description(profile),
         quality=scan.quality,
+        tables=scan.tables,
         is_lossless=_is_lossless(scan, spec),
         is_progressive=_told(scan.is_progressive, bool(_field(image, "interlaced", 0))),
         is_subsampled=_told(scan.is_subsampled, _is_subsampled(image)),

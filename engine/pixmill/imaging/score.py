@@ -107,6 +107,7 @@ def _plan(header: Header) -> Plan:
         is_rewrap_demanded=False,
         is_pinned=False,
         is_lean=False,
+        is_packed=False,
         cost_bytes=0,
     )
 

@@ -14,6 +14,7 @@ import pyvips
 from PIL import Image
 
 from pixmill.codecs.spec import Library
+from pixmill.imaging.pack import can_pack
 from pixmill.imaging.pam import registered
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _can_read(spec: CodecSpec) -> bool:
             return spec.pillow_format in Image.OPEN
         case Library.PI_HEIF:
             return importlib.util.find_spec("pi_heif") is not None
-        case Library.NONE:
+        case Library.OXIPNG | Library.NONE:
             return False
 
 
@@ -82,7 +83,7 @@ def _can_write(spec: CodecSpec) -> bool:
         case Library.PILLOW:
             Image.init()
             return spec.pillow_format in Image.SAVE
-        case Library.PI_HEIF | Library.NONE:
+        case Library.PI_HEIF | Library.OXIPNG | Library.NONE:
             return False
 
 
@@ -98,5 +99,7 @@ def _version(library: Library) -> str:
             return importlib.metadata.version("pillow")
         case Library.PI_HEIF:
             return importlib.metadata.version("pi-heif")
+        case Library.OXIPNG:
+            return importlib.metadata.version("pyoxipng") if can_pack() else ""
         case Library.NONE:
             return ""

@@ -251,6 +251,15 @@ class Options:
         Effort | None,
         About(Group.ENCODING, "CPU time spent on smaller files", default=str(_RECIPE.effort)),
     ] = None
+    codec_option: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.ENCODING,
+            "A value on a codec's own scale, above what effort means; may be given again",
+            default_text="what effort maps to",
+            metavar="CODEC.OPTION=NUMBER",
+        ),
+    ] = None
     max_size: Annotated[
         str | None,
         About(

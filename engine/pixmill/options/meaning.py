@@ -13,7 +13,7 @@ from pixmill.errors import OptionError
 from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
-from pixmill.recipe import KEEP_SOURCE_FORMAT, Keep, Operation, Recipe
+from pixmill.recipe import KEEP_SOURCE_FORMAT, CodecOption, Keep, Operation, Recipe
 from pixmill.settings import Redo, Settings, check_in_place
 from pixmill.units import (
     Geometry,
@@ -37,6 +37,7 @@ _FIRST_PAGE: Final = "first"
 _RECIPE: Final = Recipe()
 _SETTINGS: Final = Settings()
 _HEX: Final = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
+_CODEC_OPTION: Final = re.compile(r"(?P<codec>\w+)\.(?P<name>[\w-]+)=(?P<value>-?[0-9]{1,9})")
 _COLOURS: Final = {"white": "#ffffff", "black": "#000000"}
 _SHORT_HEX_LENGTH: Final = 3
 
@@ -84,6 +85,7 @@ def _recipe(options: Options) -> Recipe:
         quality=options.quality,
         lossless=_or(options.lossless, _RECIPE.lossless),
         effort=_or(options.effort, _RECIPE.effort),
+        codec_options=_codec_options(options.codec_option or ()),
         max_size_bytes=_parsed(parse_size, options.max_size, option="max_size"),
         target_quality=_parsed(parse_score, options.target_quality, option="target_quality"),
         min_quality=options.min_quality,
@@ -206,6 +208,27 @@ def _supported_formats(words: tuple[str, ...] | None) -> frozenset[str]:
         )
     names = (_parsed(canonical_name, word, option="supported_formats") for word in words)
     return frozenset(name for name in names if name is not None)
+
+
+def _codec_options(words: tuple[str, ...]) -> frozenset[CodecOption]:
+    from pixmill.registry import check_codec_options  # noqa: PLC0415 - as in _target_format
+
+    options = frozenset(_codec_option(word) for word in words)
+    check_codec_options(options)
+    return options
+
+
+def _codec_option(text: str) -> CodecOption:
+    from pixmill.registry import canonical_name  # noqa: PLC0415 - as in _target_format
+
+    match = _CODEC_OPTION.fullmatch(text.strip())
+    if match is None:
+        raise OptionError(
+            f"expected CODEC.OPTION=NUMBER such as avif.effort=2, got {text!r}",
+            option="codec_option",
+        )
+    name = _parsed(canonical_name, match["codec"], option="codec_option") or ""
+    return CodecOption(name, match["name"].lower(), int(match["value"]))
 
 
 def _keep(words: tuple[str, ...] | None) -> frozenset[Keep]:

@@ -31,6 +31,7 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "resize": "800x600",
     "background": "#ffffff",
     "quality": 85,
+    "codec_option": ["avif.effort=2"],
     "max_size": "500kB",
     "target_quality": "high",
     "min_quality": 40,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
     from pixmill.content import ContentClass
     from pixmill.header import Header
-    from pixmill.recipe import Recipe
+    from pixmill.recipe import CodecOption, Recipe
 
 __all__ = ["Brief"]
 
@@ -47,6 +47,11 @@ class Brief:
             return self.recipe.quality or self.target.default_quality
         return self.header.quality or _TRANSPARENT_QUALITY
 
+    @property
+    def _tuned(self) -> tuple[CodecOption, ...]:
+        options = (one for one in self.recipe.codec_options if one.codec == self.target.name)
+        return tuple(sorted(options))
+
     def lossy(self, quality: int, *, is_full_chroma: bool = False) -> Encoding:
         """Return an encoding at a quality."""
         return Encoding(
@@ -56,6 +61,7 @@ class Brief:
             is_full_chroma=is_full_chroma,
             is_lean=self.is_lean,
             is_moving=self.is_moving,
+            tuned=self._tuned,
         )
 
     def lossless(self, *, is_flat: bool = False) -> Encoding:
@@ -67,6 +73,7 @@ class Brief:
             is_flat=is_flat,
             is_lean=self.is_lean,
             is_moving=self.is_moving,
+            tuned=self._tuned,
         )
 
     def palette(self, quality: int | None) -> Encoding:

@@ -1,0 +1,1 @@
+"""Bytes at equal score, encoder against encoder: what `make bench-quality` is made of."""
