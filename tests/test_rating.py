@@ -108,6 +108,7 @@ def test_jpeg_is_smaller_than_pillows_at_equal_score(effort: Effort, saved: floa
     shares = []
     for path in sorted(TRAVEL.glob("*.jpg")):
         shown = picture(path, Kind.PHOTOGRAPHS, 480)
+        assert not any(name.startswith("exif") for name in shown.image.get_fields())
         share = more_bytes(_points(shown, effort), _points(shown, None))
         assert share is not None
         shares.append(share)

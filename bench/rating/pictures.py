@@ -90,11 +90,11 @@ def picture(path: Path, kind: Kind, edge_px: int) -> Picture:
         whole = pyvips.Image.new_from_file(str(path))
         image = whole.crop(0, 0, min(whole.width, edge_px), min(whole.height, edge_px))
     opaque = image.flatten(background=[255]) if image.hasalpha() else image
-    rgb = opaque.colourspace("srgb").cast("uchar").copy_memory()
-    for field in rgb.get_fields():
-        if field.endswith("-data"):
-            rgb.remove(field)
-    return Picture(path.name, rgb)
+    rgb = opaque.colourspace("srgb").cast("uchar")
+    # Through bare memory, since EXIF that came along took a fifth of a small AVIF.
+    held = bytes(rgb.write_to_memory())
+    bare = pyvips.Image.new_from_memory(held, rgb.width, rgb.height, rgb.bands, "uchar")
+    return Picture(path.name, bare.copy(interpretation="srgb"))
 
 
 def _raster(image: pyvips.Image) -> Raster:
