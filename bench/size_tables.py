@@ -22,6 +22,7 @@ from PIL import Image
 
 from pixmill.api import inspect
 from pixmill.codecs.spec import Encoding
+from pixmill.imaging.encode import encoded
 from pixmill.recipe import Effort
 from pixmill.registry import codec
 
@@ -33,7 +34,7 @@ __all__ = ["LOWEST", "QUALITIES", "Table", "photos", "source_of", "tables"]
 CORPORA: Final = Path(__file__).parents[2] / "shared" / "corpora"
 LOWEST: Final = 10
 QUALITIES: Final = range(LOWEST, 101)
-_EDGE_PX: Final = {"jpg": 800, "webp": 800, "avif": 512}
+_EDGE_PX: Final = {"jpg": 800, "webp": 800, "avif": 512, "jxl": 512}
 _SOURCE_QUALITIES: Final = (78, 85, 90, 92, 95, 97)
 _CACHE: Final = Path(tempfile.gettempdir()) / "pixmill-size-tables"
 
@@ -139,4 +140,6 @@ def _size_bytes(codec_name: str, image: pyvips.Image, quality: int) -> int:
     encoding = Encoding(codec=codec_name, quality=quality, effort=Effort.BALANCED)
     if spec.save_options is None:
         raise ValueError(f"expected a codec with options to save, got {codec_name}")
+    if not spec.saver:
+        return len(encoded(image, encoding))  # which writes what little a fresh JPEG carries
     return len(pyvips.Operation.call(spec.saver, image, keep=0, **spec.save_options(encoding)))

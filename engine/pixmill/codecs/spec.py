@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.header import MAX_METADATA_BYTES, Metadata
 
@@ -44,7 +44,30 @@ class Library(StrEnum):
     VIPS = "libvips"
     PILLOW = "Pillow"
     PI_HEIF = "pi-heif"
+    PYLIBJXL = "pylibjxl"
+    IMAGECODECS = "imagecodecs"
     NONE = "none"
+
+    @property
+    def module(self) -> str:
+        """Name under which Python imports it."""
+        return _MODULES[self]
+
+    @property
+    def extra(self) -> str:
+        """Name of pixmill's extra that brings it, empty where pixmill itself does."""
+        return _EXTRAS.get(self, "")
+
+
+_MODULES: Final = {
+    Library.VIPS: "pyvips",
+    Library.PILLOW: "PIL",
+    Library.PI_HEIF: "pi_heif",
+    Library.PYLIBJXL: "pylibjxl",
+    Library.IMAGECODECS: "imagecodecs",
+    Library.NONE: "",
+}
+_EXTRAS: Final = {Library.PYLIBJXL: "jxl", Library.IMAGECODECS: "jxl"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +178,6 @@ class CodecSpec:
         recognises: Whether the first 4096 bytes of a file (fewer in a shorter one) are this format.
         loader: libvips operation that decodes a file (`jpegload`), or empty.
         saver: libvips operation that encodes to a buffer (`jpegsave_buffer`), or empty.
-        extra: pixmill extra that brings the reader (`jxl`), or empty.
         pillow_format: Name that Pillow gives the format (`BMP`), or empty.
         fallback: Codec that `keep` writes when this one cannot be written.
         is_on_request: Whether it is written where it is named alone: `keep` takes its fallback,
@@ -217,7 +239,6 @@ class CodecSpec:
     animator: Library = Library.NONE
     loader: str = ""
     saver: str = ""
-    extra: str = ""
     pillow_format: str = ""
     fallback: str = "png"
     is_on_request: bool = False

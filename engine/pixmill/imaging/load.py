@@ -53,6 +53,7 @@ _PICKING: Final = _PAGED | {"heifload"}
 
 _OF_ANIMATIONS: Final = ("n-pages", "page-height", "delay", "gif-delay", "loop", "gif-loop")
 _TURNING: Final = frozenset({"heifload"})
+_TURNING_LIBRARIES: Final = frozenset({Library.PI_HEIF, Library.PYLIBJXL})
 _BLIND_TO_EXIF: Final = frozenset({"pngload"})
 _PROFILE: Final = "icc-profile-data"
 _MAX_EXIF_BYTES: Final = 1 << 20
@@ -128,6 +129,8 @@ def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
     spec = codec(codec_name)
     every_page = {"n": -1} if spec.loader in _PAGED else {}
     with translating(Stage.DECODE):
+        if spec.reader is not Library.VIPS:
+            return _through_pillow(encoded, spec, Load())
         return vips_opened(encoded, spec, every_page).copy_memory()
 
 
@@ -147,7 +150,7 @@ def vips_opened(
 
 
 def is_through_pillow(spec: CodecSpec, *, is_animated: bool) -> bool:
-    """Return whether Pillow or pi-heif decodes it: libvips cannot, or not as an animation."""
+    """Return whether Pillow or alike decodes it: libvips cannot, or not as an animation."""
     if spec.reader is not Library.VIPS:
         return True
     return is_animated and spec.loader not in _ROLLING and bool(spec.pillow_format)
@@ -155,7 +158,7 @@ def is_through_pillow(spec: CodecSpec, *, is_animated: bool) -> bool:
 
 def is_oriented_by_loader(spec: CodecSpec) -> bool:
     """Return whether decoding turns the pixels upright, which makes an EXIF orientation void."""
-    return spec.loader in _TURNING or spec.reader is Library.PI_HEIF
+    return spec.loader in _TURNING or spec.reader in _TURNING_LIBRARIES
 
 
 def png_exif(source: Source, spec: CodecSpec) -> bytes:
