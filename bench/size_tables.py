@@ -34,7 +34,7 @@ __all__ = ["LOWEST", "QUALITIES", "Table", "photos", "source_of", "tables"]
 CORPORA: Final = Path(__file__).parents[2] / "shared" / "corpora"
 LOWEST: Final = 10
 QUALITIES: Final = range(LOWEST, 101)
-_EDGE_PX: Final = {"jpg": 800, "webp": 800, "avif": 512, "jxl": 512}
+_EDGE_PX: Final = {"jpg": 800, "webp": 800, "avif": 512, "jxl": 512, "heic": 512}
 _SOURCE_QUALITIES: Final = (78, 85, 90, 92, 95, 97)
 _CACHE: Final = Path(tempfile.gettempdir()) / "pixmill-size-tables"
 

@@ -44,6 +44,7 @@ class Library(StrEnum):
     VIPS = "libvips"
     PILLOW = "Pillow"
     PI_HEIF = "pi-heif"
+    PILLOW_HEIF = "pillow-heif"
     PYLIBJXL = "pylibjxl"
     IMAGECODECS = "imagecodecs"
     NONE = "none"
@@ -63,11 +64,16 @@ _MODULES: Final = {
     Library.VIPS: "pyvips",
     Library.PILLOW: "PIL",
     Library.PI_HEIF: "pi_heif",
+    Library.PILLOW_HEIF: "pillow_heif",
     Library.PYLIBJXL: "pylibjxl",
     Library.IMAGECODECS: "imagecodecs",
     Library.NONE: "",
 }
-_EXTRAS: Final = {Library.PYLIBJXL: "jxl", Library.IMAGECODECS: "jxl"}
+_EXTRAS: Final = {
+    Library.PILLOW_HEIF: "heic",
+    Library.PYLIBJXL: "jxl",
+    Library.IMAGECODECS: "jxl",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

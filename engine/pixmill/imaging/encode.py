@@ -15,6 +15,7 @@ import pyvips
 from pixmill.codecs.spec import OPENING_BYTES, Library
 from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.frames import frames, plays
+from pixmill.imaging.heif import encoded_heif
 from pixmill.imaging.jxl import encoded_jxl
 from pixmill.imaging.metadata import keep_flags
 from pixmill.imaging.pages import page_count
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["encode_to_file", "encoded"]
 
 _BUFFER: Final = "_buffer"
-_WHOLE: Final = {Library.IMAGECODECS: encoded_jxl}
+_WHOLE: Final = {Library.PILLOW_HEIF: encoded_heif, Library.IMAGECODECS: encoded_jxl}
 """Libraries that encode an image as a whole, with the metadata that it carries."""
 
 _NOTHING: Final = 0

@@ -86,10 +86,10 @@ def _can_read(spec: CodecSpec) -> bool:
             Image.init()
             registered()
             return spec.pillow_format in Image.OPEN
-        case Library.PI_HEIF | Library.PYLIBJXL | Library.IMAGECODECS:
-            return is_installed(spec.reader)
         case Library.NONE:
             return False
+        case _:
+            return is_installed(spec.reader)
 
 
 def _can_write(spec: CodecSpec) -> bool:
@@ -99,10 +99,10 @@ def _can_write(spec: CodecSpec) -> bool:
         case Library.PILLOW:
             Image.init()
             return spec.pillow_format in Image.SAVE
-        case Library.PI_HEIF | Library.PYLIBJXL | Library.IMAGECODECS:
-            return is_installed(spec.writer)
         case Library.NONE:
             return False
+        case _:
+            return is_installed(spec.writer)
 
 
 def _has_operation(name: str) -> bool:
@@ -115,7 +115,7 @@ def _version(library: Library) -> str:
             return ".".join(str(pyvips.version(part)) for part in range(3))
         case Library.PILLOW:
             return importlib.metadata.version("pillow")
-        case Library.PI_HEIF | Library.PYLIBJXL | Library.IMAGECODECS:
-            return importlib.metadata.version(library) if is_installed(library) else ""
         case Library.NONE:
             return ""
+        case _:
+            return importlib.metadata.version(library) if is_installed(library) else ""
