@@ -72,7 +72,6 @@ EXCEPTIONS: Final = {
     "formats/pfm/hopper.pfm": "its white is 255, and the oracles clip at 1.0",
     "formats/tiff/gradient-1c-32b-float.tiff": "Pillow clips floats, the others cannot read it",
     "formats/tiff/gradient-3c-32b.tiff": "no oracle reads 32-bit integers in three bands",
-    "formats/tiff/int16_rgb.tif": "noise around zero: ffmpeg wraps what is negative, pixmill clips",
 }
 """Files whose picture no oracle confirms, each with the reason."""
 
