@@ -5,12 +5,14 @@ Pure. Must not know which file they come from: JPEG XL, PNG and AVIF number thei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.icc_profiles import (
     Chromaticities,
+    Clipped,
     Curve,
     Sloped,
     grey_profile,
@@ -62,6 +64,15 @@ _CURVES: Final[Mapping[int, Curve]] = {
     Transfer.SRGB: Sloped(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),
 }
 
+_LIKE_SRGB: Final = frozenset({Transfer.SRGB, Transfer.GAMMA22})
+_FILMED: Final = frozenset({1, 2, 6, 14, 15})
+"""Transfers of cameras, and none said: what is shown by them is made for sRGB's curve."""
+
+_UNSAID: Final = 2
+_STEPS: Final = 1024
+_WHITE_NITS: Final = 203.0
+"""Of what is white in HDR: ITU-R BT.2408-7 2.2."""
+
 
 @dataclass(frozen=True, slots=True)
 class Colours:
@@ -90,9 +101,43 @@ class Colours:
     def profile(self, *, is_grey: bool = False) -> bytes:
         """Return a profile that says the same; empty for sRGB, and for what it has no words for."""
         # writers who know no better say 2.2 of sRGB: ImageMagick's files would lose dark tones
-        is_near = self.transfer == Transfer.SRGB or abs(self.power - _NEAR_SRGB) < _TOLERANCE
+        is_near = self.transfer in _LIKE_SRGB or abs(self.power - _NEAR_SRGB) < _TOLERANCE
         is_usual = is_near and (is_grey or self.primaries == 1)
         if is_usual or not self.is_known(is_grey=is_grey):
             return b""
         curve = self.power or _CURVES[self.transfer]
         return grey_profile(curve) if is_grey else rgb_profile(_PRIMARIES[self.primaries], curve)
+
+    def shown_profile(self, *, is_grey: bool = False) -> bytes:
+        """Return the profile by which a still is shown: as `profile`, but that browsers agree.
+
+        The transfers of cameras stand for sRGB's. PQ and HLG are shown up to what is white in them,
+        and clipped beyond it.
+        """
+        if self.is_hdr:
+            curve = _clipped(Transfer(self.transfer))
+            places = _PRIMARIES.get(self.primaries, _SRGB)
+            return grey_profile(curve) if is_grey else rgb_profile(places, curve)
+        transfer = Transfer.SRGB if self.transfer in _FILMED else self.transfer
+        primaries = 1 if self.primaries == _UNSAID else self.primaries
+        return replace(self, primaries=primaries, transfer=transfer).profile(is_grey=is_grey)
+
+
+def _clipped(transfer: Transfer) -> Clipped:
+    nits = _pq_nits if transfer is Transfer.PQ else _hlg_nits
+    values = (step / (_STEPS - 1) for step in range(_STEPS))
+    return Clipped(tuple(min(1.0, nits(value) / _WHITE_NITS) for value in values))
+
+
+def _pq_nits(value: float) -> float:
+    """Return the light of a value in PQ: ITU-R BT.2100-2 table 4."""
+    root = math.pow(value, 32 / 2523)
+    share = max(0.0, root - 107 / 128) / (2413 / 128 - 2392 / 128 * root)
+    return 10_000.0 * math.pow(share, 8192 / 1305)
+
+
+def _hlg_nits(value: float) -> float:
+    """Return the light of a value in HLG on a display of 1000 cd/m2: ITU-R BT.2100-2 table 5."""
+    bent = (math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    scene = value * value / 3 if value <= 0.5 else bent  # noqa: PLR2004 - where it bends
+    return 1000.0 * math.pow(scene, 1.2)

@@ -9,7 +9,16 @@ import struct
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-__all__ = ["Chromaticities", "Curve", "Sloped", "grey_profile", "rgb_profile", "stand_in_profile"]
+__all__ = [
+    "CLIPPED_NAME",
+    "Chromaticities",
+    "Clipped",
+    "Curve",
+    "Sloped",
+    "grey_profile",
+    "rgb_profile",
+    "stand_in_profile",
+]
 
 _Vector: TypeAlias = list[float]
 _Matrix: TypeAlias = list[_Vector]
@@ -23,6 +32,10 @@ _BRADFORD: Final[_Matrix] = [
 _HEADER_BYTES: Final = 128
 _FIXED: Final = 65536
 _ODD_POWER: Final = 1.5
+_MOST: Final = 65535
+
+CLIPPED_NAME: Final = "HDR, clipped at white"
+"""What a profile of `Clipped` is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +62,15 @@ class Sloped:
     foot: float
 
 
-Curve: TypeAlias = float | Sloped
-"""How a stored value stands for light: to a power, or to a power with a straight foot."""
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """Light of which white is a part, cut off there: `shares` of white at equal steps, 0 to 1."""
+
+    shares: tuple[float, ...]
+
+
+Curve: TypeAlias = float | Sloped | Clipped
+"""How a stored value stands for light: to a power, with a straight foot, or measured in steps."""
 
 
 def rgb_profile(colours: Chromaticities, curve: Curve) -> bytes:
@@ -65,7 +85,8 @@ def rgb_profile(colours: Chromaticities, curve: Curve) -> bytes:
     adapted = _product(_adaptation(white), _scaled_columns(primaries, shares))
     columns = zip((b"rXYZ", b"gXYZ", b"bXYZ"), _transposed(adapted), strict=True)
     curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(curve))
-    return _profile(b"RGB ", {**{name: _located(xyz) for name, xyz in columns}, **curves})
+    tags = {**{name: _located(xyz) for name, xyz in columns}, **curves}
+    return _profile(b"RGB ", tags, _name_of(curve))
 
 
 def grey_profile(curve: Curve) -> bytes:
@@ -74,7 +95,7 @@ def grey_profile(curve: Curve) -> bytes:
     Raises:
         ValueError: The power lies outside what a profile holds.
     """
-    return _profile(b"GRAY", {b"kTRC": _curve(curve)})
+    return _profile(b"GRAY", {b"kTRC": _curve(curve)}, _name_of(curve))
 
 
 def stand_in_profile(*, is_grey: bool) -> bytes:
@@ -85,8 +106,12 @@ def stand_in_profile(*, is_grey: bool) -> bytes:
     return rgb_profile(corners, _ODD_POWER)
 
 
-def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
-    name = b"as the file says\0"
+def _name_of(curve: Curve) -> str:
+    return CLIPPED_NAME if isinstance(curve, Clipped) else "as the file says"
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes], title: str) -> bytes:
+    name = title.encode("ascii") + b"\0"
     text = b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78)
     tags = {b"desc": text, b"cprt": b"text\0\0\0\0CC0\0", b"wtpt": _located(_D50), **tags}
     offset = _HEADER_BYTES + 4 + 12 * len(tags)
@@ -118,6 +143,9 @@ def _fixed(value: float) -> int:
 
 
 def _curve(curve: Curve) -> bytes:
+    if isinstance(curve, Clipped):
+        steps = [round(share * _MOST) for share in curve.shares]
+        return b"curv\0\0\0\0" + struct.pack(f">I{len(steps)}H", len(steps), *steps)
     if isinstance(curve, Sloped):  # of version 4, yet littleCMS takes it under 2 as well
         numbers = (curve.power, curve.scale, curve.offset, curve.slope, curve.foot)
         return b"para\0\0\0\0" + struct.pack(">H2x5i", 3, *map(_fixed, numbers))

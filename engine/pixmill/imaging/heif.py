@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import pyvips
 
+from pixmill.codecs.cicp import Colours
 from pixmill.imaging.errors import imaging_error
 from pixmill.imaging.lookalike import Lookalike
 from pixmill.imaging.metadata import written_exif
@@ -75,7 +76,12 @@ def encoded_heif(image: pyvips.Image, options: Mapping[str, SaveValue]) -> bytes
 
 class _Heif(Lookalike):
     def __init__(self, heif: Any) -> None:
-        super().__init__(heif.mode, heif.size, dict(heif.info))
+        info = dict(heif.info)
+        numbers = info.get("nclx_profile")
+        if numbers and not info.get("icc_profile"):
+            told = Colours(numbers["color_primaries"], numbers["transfer_characteristics"])
+            info["icc_profile"] = told.shown_profile()
+        super().__init__(heif.mode, heif.size, info)
         self._heif = heif
 
     def pixels(self) -> pyvips.Image:

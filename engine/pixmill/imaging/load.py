@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import pyvips
 
+from pixmill.codecs.icc_profiles import CLIPPED_NAME
 from pixmill.codecs.png_chunks import chunks
 from pixmill.codecs.spec import Library
+from pixmill.imaging import icc
 from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif, with_orientation
@@ -205,7 +207,7 @@ def _through_pillow(source: Source, spec: CodecSpec, load: Load) -> pyvips.Image
         pixels = _upright(loaded(image, load.pages, page=load.page), spec)
     for note in complaints.notes:
         pixels = noted(pixels, note)
-    return pixels
+    return _told_of_hdr(pixels)
 
 
 def _replayed(image: pyvips.Image, plays: int) -> pyvips.Image:
@@ -224,7 +226,15 @@ def _completed(image: pyvips.Image, source: Source, spec: CodecSpec) -> pyvips.I
     if profile := b"" if known.get_typeof(_PROFILE) else implied_profile(source, spec):
         known = known.copy()
         known.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
-    return _upright(known, spec)
+    return _upright(_told_of_hdr(known), spec)
+
+
+def _told_of_hdr(image: pyvips.Image) -> pyvips.Image:
+    profile = bytes(image.get(_PROFILE)) if image.get_typeof(_PROFILE) else b""
+    is_clipped = profile and icc.description(profile) == CLIPPED_NAME
+    return (
+        noted(image, "it is HDR: what is brighter than white is clipped") if is_clipped else image
+    )
 
 
 def _upright(image: pyvips.Image, spec: CodecSpec) -> pyvips.Image:
