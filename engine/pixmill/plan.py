@@ -137,6 +137,8 @@ class Plan:
         is_lean: Whether encoders must stream because holding the image whole does not fit.
         is_narrow: Whether images are scaled across before they are scaled down, so that what waits
             between the two is as narrow as the result.
+        is_transformed: Whether the source's coded pixels are turned, cut or packed without decoding
+            them, where that can be done.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         gain_map: The source's gain map where it goes along; `None` where there is none, or it
             cannot.
@@ -158,6 +160,7 @@ class Plan:
     is_lean: bool
     cost_bytes: int
     is_narrow: bool = False
+    is_transformed: bool = False
     gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

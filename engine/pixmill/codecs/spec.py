@@ -231,6 +231,8 @@ class CodecSpec:
             its saver is told.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
+        transform_cost: Bytes that turning, cutting or packing coded pixels without decoding them
+            holds, beside the file and the result; `None` where no library does so.
         with_gain_map: Returns a file of this format with a gain map attached: of an encoded image,
             the map encoded, and the map of the source, which says how it is to be applied; raises
             `ValueError` where that cannot be done. `None` where the format holds none.
@@ -279,6 +281,7 @@ class CodecSpec:
     amended: Callable[[bytes], bytes] | None = None
     replayed: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
+    transform_cost: Callable[[Header], int] | None = None
     with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None
 
     @property
