@@ -208,6 +208,20 @@ def test_a_run_writes_and_reads_it(tmp_path: Path) -> None:
     assert target_of("jxl", Recipe()).name == "webp"
 
 
+def test_packed_metadata_is_held_to_the_memory_of_its_image(tmp_path: Path) -> None:
+    """400 MB of XMP, packed in 687 bytes by Brotli, cost their file, and no worker."""
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("bomb-of-xmp.jxl", "rose.jxl"):
+        shutil.copy(FOREIGN / name, source)
+    settings = Settings(parallel=1, memory_bytes=300_000_000)
+    outcomes = by_path(ran(source, tmp_path / "out", recipe=Recipe(), settings=settings).outcomes)
+    bomb = outcomes["bomb-of-xmp.jxl"]
+    assert bomb.failure is not None
+    assert (bomb.failure.kind, bomb.attempts) == (FailureKind.MEMORY, 1)
+    assert outcomes["rose.jxl"].failure is None
+
+
 @pytest.mark.parametrize(
     ("module", "deed"),
     [
