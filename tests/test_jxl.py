@@ -16,6 +16,7 @@ from PIL import Image
 from corpora import CORPORA, needs_corpora
 from imaging_cases import codec_of, encoding_for, plan_for
 from pixmill.codecs.cicp import Colours, Transfer
+from pixmill.codecs.jxl import boxed
 from pixmill.codecs.jxl_head import JxlHead, jxl_head
 from pixmill.codecs.spec import Encoding
 from pixmill.errors import OptionError
@@ -206,6 +207,19 @@ def test_a_run_writes_and_reads_it(tmp_path: Path) -> None:
     again = ran(tmp_path / "jxl", tmp_path / "out", recipe=Recipe(), settings=settings)
     assert [outcome.failure for outcome in again.outcomes] == [None]
     assert target_of("jxl", Recipe()).name == "webp"
+
+
+def test_what_exif_says_of_turning_is_void() -> None:
+    """The codestream says how to turn it, and the library has done so: it is not turned again."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    codestream = encoded(_image(3), encoding_for("jxl"))
+    data = boxed(codestream, exif=exif.tobytes().removeprefix(b"Exif\0\0"), xmp=b"")
+    header = probe(data, "jxl")
+    assert (header.width_px, header.height_px, header.orientation) == (61, 47, 1)
+    shown = opened(data, plan_for(header, "png"))
+    assert shown.get_typeof("exif-data")
+    assert not shown.get_typeof("orientation")
 
 
 def test_packed_metadata_is_held_to_the_memory_of_its_image(tmp_path: Path) -> None:
