@@ -50,7 +50,8 @@ def page() -> str:
 
 def _written(spec: CodecSpec) -> tuple[str, ...]:
     can = abilities(spec)
-    return (spec.title, f"`{spec.name}`", can.holds, can.metadata, can.coding, can.bits, can.edge)
+    name = f"`{spec.name}`" + (f", extra `{spec.writer.extra}`" if spec.writer.extra else "")
+    return (spec.title, name, can.holds, can.metadata, can.coding, can.bits, can.edge)
 
 
 def _tunables(spec: CodecSpec) -> Iterator[tuple[str, ...]]:
@@ -59,7 +60,7 @@ def _tunables(spec: CodecSpec) -> Iterator[tuple[str, ...]]:
 
 
 def _read(spec: CodecSpec) -> tuple[str, ...]:
-    extra = f", extra `{spec.extra}`" if spec.extra else ""
+    extra = f", extra `{spec.reader.extra}`" if spec.reader.extra else ""
     reader = f"{spec.reader}{extra}"
     return (spec.title, f"`{spec.name}`", " ".join(spec.suffixes), reader, abilities(spec).keep)
 

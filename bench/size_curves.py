@@ -13,7 +13,7 @@ from pixmill.strategies.curve import CURVE_QUALITIES
 from size_tables import Table, photos, tables
 
 REFERENCE_QUALITY: Final = 75
-PHOTOS: Final = {"jpg": 99, "webp": 99, "avif": 14}
+PHOTOS: Final = {"jpg": 99, "webp": 99, "avif": 14, "jxl": 8, "heic": 6}
 
 
 def size_curve(measured: list[Table]) -> list[float]:

@@ -22,6 +22,7 @@ from PIL import Image
 
 from pixmill.api import inspect
 from pixmill.codecs.spec import Encoding
+from pixmill.imaging.encode import encoded
 from pixmill.recipe import Effort
 from pixmill.registry import codec
 
@@ -35,7 +36,7 @@ __all__ = ["LOWEST", "QUALITIES", "Table", "photos", "source_of", "tables"]
 CORPORA: Final = Path(__file__).parents[2] / "shared" / "corpora"
 LOWEST: Final = 10
 QUALITIES: Final = range(LOWEST, 101)
-_EDGE_PX: Final = {"jpg": 800, "webp": 800, "avif": 512}
+_EDGE_PX: Final = {"jpg": 800, "webp": 800, "avif": 512, "jxl": 512, "heic": 512}
 _SOURCE_QUALITIES: Final = (78, 85, 90, 92, 95, 97)
 _CACHE: Final = Path(tempfile.gettempdir()) / "pixmill-size-tables"
 
@@ -143,8 +144,13 @@ def source_of(codec_name: str, path: Path) -> bytes:
 
 
 def _size_bytes(codec_name: str, image: pyvips.Image, quality: int) -> int:
+    spec = codec(codec_name)
+    if not spec.saver:
+        # which writes what little a fresh JPEG carries
+        encoding = Encoding(codec=codec_name, quality=quality, effort=Effort.BALANCED)
+        return len(encoded(image, encoding))
     options = _options(codec_name, quality)
-    return len(pyvips.Operation.call(codec(codec_name).saver, image, keep=0, **options))
+    return len(pyvips.Operation.call(spec.saver, image, keep=0, **options))
 
 
 def _options(codec_name: str, quality: int) -> Mapping[str, SaveValue]:

@@ -167,6 +167,15 @@ def _avif() -> bytes:
     return _patched(_saved("AVIF"), b"ispe", struct.pack(">II", 16_384, 16_384), 4)
 
 
+def _jxl() -> bytes:
+    """A square of 100,000 px, everything else as it mostly is."""
+    bits, at = 0, 1  # not in eighths
+    for value, count in ((3, 2), (100_000 - 1, 30), (1, 3), (1, 1)):  # way, height, square, usual
+        bits |= value << at
+        at += count
+    return b"\xff\x0a" + bits.to_bytes(64, "little")
+
+
 def heic(sound: bytes) -> bytes:
     """Return a sound HEIC with every size in it forged."""
     forged_edges = struct.pack(">II", 65_535, 65_535)
@@ -182,6 +191,7 @@ def _svg() -> bytes:
 
 
 BOMBS: Final[dict[str, Callable[[], bytes]]] = {
+    "square.jxl": _jxl,
     "streamed.png": _png,
     "interlaced.png": lambda: _png(30_000, interlace=1),
     "baseline.jpg": _jpg,

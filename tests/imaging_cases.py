@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import pi_heif
 from PIL import Image
 
 from pixmill.codecs.spec import Encoding
@@ -92,7 +93,8 @@ def made(path: Path, target: str, keep: frozenset[Keep] = DEFAULT_KEEP) -> bytes
 
 
 def reread(data: bytes) -> Image.Image:
-    """Return encoded bytes as Pillow reads them."""
+    """Return encoded bytes as Pillow reads them, HEIC by its plug-in of pi-heif."""
+    pi_heif.register_heif_opener()
     image = Image.open(io.BytesIO(data))
     image.load()
     return image

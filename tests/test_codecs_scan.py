@@ -283,3 +283,21 @@ def test_formats_read_with_pillow_tell_losslessness() -> None:
         assert spec.scan is not None
         wanted = {False} if spec.name == "jp2" else {True, None}  # most of these are lossy
         assert spec.scan(io.BytesIO(), 0).is_lossless in wanted
+
+
+@pytest.mark.parametrize(
+    ("form", "word"),
+    [("char", "signed"), ("short", "signed"), ("int", "signed"), ("complex", "complex")],
+)
+def test_a_tiff_without_a_white_is_refused(form: str, word: str) -> None:
+    """Signed and complex numbers are told by the directory, and unsigned ones pass."""
+    photo = _photo().extract_band(0)
+    assert word in _scan(photo.cast(form).tiffsave_buffer(keep="none"), "tiff").unsupported
+    for usual in ("uchar", "ushort", "uint", "float"):
+        assert not _scan(photo.cast(usual).tiffsave_buffer(keep="none"), "tiff").unsupported
+
+
+def test_three_signed_bands_are_refused() -> None:
+    """What each of several bands holds lies elsewhere in the file, and is found there."""
+    data = _photo().cast("short").tiffsave_buffer(keep="none")
+    assert "signed" in _scan(data, "tiff").unsupported

@@ -67,14 +67,14 @@ EXCEPTIONS: Final = {
     "corrupt/imagers_Bad_smile-incorrect-image-length.ico": _BROKEN,
     "formats/gif/border_touching_layers.gif": _BARE,
     "formats/gif/issue_1455_undersized.gif": _BARE,
-    "formats/ico/bmp-24bpp-mask.ico": "all of it is masked, and the oracles overlook the mask",
-    "formats/ico/bmp_v5_with_icc.ico": "ffmpeg refuses it, ImageMagick differs: not settled",
+    "formats/ico/bmp-24bpp-mask.ico": "the oracles overlook the mask",
+    "formats/ico/bmp_v5_with_icc.ico": "a profile lies where its mask should: no two readers agree",
     "formats/pfm/hopper.pfm": "its white is 255, and the oracles clip at 1.0",
     "formats/tiff/gradient-1c-32b-float.tiff": "Pillow clips floats, the others cannot read it",
     "formats/tiff/gradient-3c-32b.tiff": "no oracle reads 32-bit integers in three bands",
-    "formats/tiff/int16_rgb.tif": "noise around zero: ffmpeg wraps what is negative, pixmill clips",
 }
-"""Files whose picture no oracle confirms, each with the reason."""
+"""Files whose picture no oracle confirms, each with the reason; `test_conformance_exceptions.py`
+holds those that anything else can prove."""
 
 
 @dataclass(frozen=True, slots=True)

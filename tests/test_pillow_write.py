@@ -100,4 +100,4 @@ def test_colours_are_converted_where_no_profile_can_stand(name: str) -> None:
     """`--colour keep` still converts for a format that cannot say which colours they are."""
     header = Header(codec="png", width_px=9, height_px=9, is_srgb=False, has_profile=True)
     context = Context(header, Recipe(colour=Colour.KEEP), codec(name))
-    assert context.is_converted == (name in ("gif", *_BY_PILLOW))
+    assert context.is_converted == (name in ("gif", "jxl", *_BY_PILLOW))

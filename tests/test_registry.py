@@ -46,10 +46,12 @@ def test_every_record_is_complete() -> None:
 
 def test_every_written_codec_has_what_writing_needs() -> None:
     """A codec that is written names a saver, options, a cost, and stores something exactly."""
-    assert writable_names() == ("jpg", "png", "webp", "gif", "tiff", "avif", "bmp", "jp2")
+    assert writable_names() == (
+        *("jpg", "png", "webp", "gif", "tiff", "avif", "heic", "bmp", "jp2", "jxl"),
+    )
     for name in writable_names():
         spec = codec(name)
-        assert spec.saver or spec.pillow_format
+        assert spec.saver or spec.pillow_format or spec.writer.extra
         assert spec.save_options
         assert spec.encode_cost
         assert spec.supports_lossy or spec.supports_lossless

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 from pixmill.aiming import Aiming
 from pixmill.content import classify
 from pixmill.geometry import Size
+from pixmill.header import Metadata
 from pixmill.imaging import compare, encode, load, metadata, pack, probe, steps
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
@@ -26,6 +27,7 @@ from pixmill.imaging.progress import watched
 from pixmill.imaging.resampling import resampled
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
+from pixmill.imaging.turbo import transformed
 from pixmill.imaging.verify import Expected, meant
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.plan import Scale
@@ -276,11 +278,33 @@ class _Mill:
         content = self._bundled(content)
         return _Candidate(content, len(content), self.plan.header.quality)
 
+    def _transformed(self) -> _Candidate | None:
+        """Return the source's own coded pixels turned, cut or packed, without decoding them.
+
+        What stays of its metadata must be whole, and true of what is turned or cut.
+        """
+        spec, header = codec(self.plan.header.codec), self.plan.header
+        if not self.plan.is_transformed or spec.rewrapped is None:
+            return None
+        kept_whole = metadata_kept(header, self.recipe)
+        told = kept_whole & header.metadata
+        is_untrue = bool(self.plan.steps) and Metadata.EXIF in told
+        is_partly = not metadata.kinds_left(self._image()) <= kept_whole
+        if is_untrue or is_partly or Metadata.OTHER in told:  # what an album's segments point at
+            return None
+        with reading(self.source) as file:
+            bare = spec.rewrapped(file.read(), kept_whole)
+        content = transformed(bare, self.plan.steps) if bare is not None else None
+        return None if content is None else _Candidate(content, len(content), header.quality)
+
     def _without_encoding(self, rewrapped: _Candidate | None) -> Product | Failed:
         """Answer where everything must be lossless and the target has no lossless form."""
-        if rewrapped is not None:
-            return self._optimized(rewrapped)
-        if not self.plan.is_demanded and not self.plan.is_rewrap_demanded:
+        made = [each for each in (rewrapped, self._transformed()) if each is not None]
+        is_free = not (self.plan.is_demanded or self.plan.is_rewrap_demanded)
+        if made:
+            best = min(made, key=lambda candidate: candidate.size_bytes)
+            return self._chosen(best, is_rewrapped=False) if is_free else self._optimized(best)
+        if is_free:
             return self._kept()
         choices = ", ".join(name for name in writable_names() if codec(name).supports_lossless)
         return Failed(

@@ -141,6 +141,8 @@ class Plan:
             out of reach otherwise.
         is_thrifty: Whether nothing is kept of the pixels while encodings are scored against them.
         is_packed: Whether the result is packed again, which holds the pixels several times.
+        is_transformed: Whether the source's coded pixels are turned, cut or packed without decoding
+            them, where that can be done.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         gain_map: The source's gain map where it goes along; `None` where there is none, or it
             cannot.
@@ -165,6 +167,7 @@ class Plan:
     is_narrow: bool = False
     has_lossless: bool = False
     is_thrifty: bool = False
+    is_transformed: bool = False
     gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from pixmill.dispatch import Rules
 from pixmill.errors import OptionError, RunError
 from pixmill.executors.local import LocalExecutor
 from pixmill.executors.note import Hands
+from pixmill.extras import how_to_install, is_installed
 from pixmill.feeding import Feeder
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
@@ -27,7 +28,8 @@ from pixmill.model import Job
 from pixmill.perception.kernels import check_kernel
 from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
-from pixmill.registry import check_codec_options, suffix_owner
+from pixmill.recipe import KEEP_SOURCE_FORMAT
+from pixmill.registry import check_codec_options, codec, suffix_owner
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
@@ -139,6 +141,7 @@ def assembled(
     if recipe.target_quality is not None:
         check_kernel()
     check_codec_options(recipe.codec_options)
+    _check_target(recipe)
     roots = _roots(source, destination, settings)
     backups = Backups(roots.backup) if roots.backup else None
     warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))
@@ -199,6 +202,22 @@ def assembled(
         is_dry_run=settings.dry_run,
     )
     return Run(coordinator, survey, session, hands)
+
+
+def _check_target(recipe: Recipe) -> None:
+    """Refuse at once a format that every file would fail for.
+
+    Raises:
+        OptionError: The library that writes it is not installed.
+    """
+    if recipe.target_format == KEEP_SOURCE_FORMAT:
+        return
+    target = codec(recipe.target_format)
+    if not is_installed(target.writer):
+        raise OptionError(
+            f"writing {target.title} needs {target.writer}: {how_to_install(target.writer)}",
+            option="target_format",
+        )
 
 
 def _surveyed(found: Iterator[Job | Outcome], survey: Survey) -> Iterator[Job | Outcome]:

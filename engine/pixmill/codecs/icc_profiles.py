@@ -1,4 +1,4 @@
-"""Build the ICC profile that chromaticities and a power say: ICC.1:2001-04, a matrix and curves.
+"""Build the ICC profile that chromaticities and a curve say: ICC.1:2001-04, a matrix and curves.
 
 Pure. Must not know which file they come from.
 """
@@ -9,7 +9,16 @@ import struct
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-__all__ = ["Chromaticities", "grey_profile", "rgb_profile"]
+__all__ = [
+    "CLIPPED_NAME",
+    "Chromaticities",
+    "Clipped",
+    "Curve",
+    "Sloped",
+    "grey_profile",
+    "rgb_profile",
+    "stand_in_profile",
+]
 
 _Vector: TypeAlias = list[float]
 _Matrix: TypeAlias = list[_Vector]
@@ -22,6 +31,11 @@ _BRADFORD: Final[_Matrix] = [
 ]
 _HEADER_BYTES: Final = 128
 _FIXED: Final = 65536
+_ODD_POWER: Final = 1.5
+_MOST: Final = 65535
+
+CLIPPED_NAME: Final = "HDR, clipped at white"
+"""What a profile of `Clipped` is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +48,33 @@ class Chromaticities:
     blue: tuple[float, float]
 
 
-def rgb_profile(colours: Chromaticities, power: float) -> bytes:
-    """Return a profile of these primaries whose light is the stored value to a power.
+@dataclass(frozen=True, slots=True)
+class Sloped:
+    """A power with a straight foot, as sRGB has: ICC.1:2022 10.18, function type 3.
+
+    Light is `(scale * value + offset) ** power` from `foot` on, and `slope * value` below.
+    """
+
+    power: float
+    scale: float
+    offset: float
+    slope: float
+    foot: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """Light of which white is a part, cut off there: `shares` of white at equal steps, 0 to 1."""
+
+    shares: tuple[float, ...]
+
+
+Curve: TypeAlias = float | Sloped | Clipped
+"""How a stored value stands for light: to a power, with a straight foot, or measured in steps."""
+
+
+def rgb_profile(colours: Chromaticities, curve: Curve) -> bytes:
+    """Return a profile of these primaries whose light is a curve of the stored value.
 
     Raises:
         ValueError: The primaries span no colours, or a number lies outside what a profile holds.
@@ -45,21 +84,34 @@ def rgb_profile(colours: Chromaticities, power: float) -> bytes:
     shares = _applied(_inverse(primaries), white)
     adapted = _product(_adaptation(white), _scaled_columns(primaries, shares))
     columns = zip((b"rXYZ", b"gXYZ", b"bXYZ"), _transposed(adapted), strict=True)
-    curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(power))
-    return _profile(b"RGB ", {**{name: _located(xyz) for name, xyz in columns}, **curves})
+    curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(curve))
+    tags = {**{name: _located(xyz) for name, xyz in columns}, **curves}
+    return _profile(b"RGB ", tags, _name_of(curve))
 
 
-def grey_profile(power: float) -> bytes:
-    """Return a profile of grey whose light is the stored value to a power.
+def grey_profile(curve: Curve) -> bytes:
+    """Return a profile of grey whose light is a curve of the stored value.
 
     Raises:
         ValueError: The power lies outside what a profile holds.
     """
-    return _profile(b"GRAY", {b"kTRC": _curve(power)})
+    return _profile(b"GRAY", {b"kTRC": _curve(curve)}, _name_of(curve))
 
 
-def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
-    name = b"as the file says\0"
+def stand_in_profile(*, is_grey: bool) -> bytes:
+    """Return a profile like no other, for pixels whose own is not known yet."""
+    if is_grey:
+        return grey_profile(_ODD_POWER)
+    corners = Chromaticities((0.34, 0.36), (0.7, 0.3), (0.2, 0.75), (0.12, 0.03))
+    return rgb_profile(corners, _ODD_POWER)
+
+
+def _name_of(curve: Curve) -> str:
+    return CLIPPED_NAME if isinstance(curve, Clipped) else "as the file says"
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes], title: str) -> bytes:
+    name = title.encode("ascii") + b"\0"
     text = b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78)
     tags = {b"desc": text, b"cprt": b"text\0\0\0\0CC0\0", b"wtpt": _located(_D50), **tags}
     offset = _HEADER_BYTES + 4 + 12 * len(tags)
@@ -90,10 +142,16 @@ def _fixed(value: float) -> int:
     return round(value * _FIXED)
 
 
-def _curve(power: float) -> bytes:
-    stored = round(power * 256)
+def _curve(curve: Curve) -> bytes:
+    if isinstance(curve, Clipped):
+        steps = [round(share * _MOST) for share in curve.shares]
+        return b"curv\0\0\0\0" + struct.pack(f">I{len(steps)}H", len(steps), *steps)
+    if isinstance(curve, Sloped):  # of version 4, yet littleCMS takes it under 2 as well
+        numbers = (curve.power, curve.scale, curve.offset, curve.slope, curve.foot)
+        return b"para\0\0\0\0" + struct.pack(">H2x5i", 3, *map(_fixed, numbers))
+    stored = round(curve * 256)
     if not 0 < stored < 1 << 16:
-        raise ValueError(f"expected a power above 0 and below 256, got {power}")
+        raise ValueError(f"expected a power above 0 and below 256, got {curve}")
     return b"curv\0\0\0\0" + struct.pack(">IH", 1, stored)
 
 

@@ -5,20 +5,23 @@ Must not know which codec a brand means to pixmill: `avif` and `heic` do.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pixmill.codecs.cicp import Colours
 from pixmill.codecs.fields import MAX_STEPS, big, read_up_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-__all__ = ["Box", "boxes", "brands", "cut_off", "has_gain_map", "sample_count"]
+__all__ = ["Box", "boxes", "brands", "cut_off", "has_gain_map", "sample_count", "told_colours"]
 
 _MAX_BRANDS = 64
 _MAX_BOXES_INSIDE = 256
 _MAX_META_BYTES: Final = 1 << 20
+_NUMBERED_COLOURS: Final = b"colrnclx"
 _GAIN_MAPS: Final = (b"tmap", b":aux:hdrgainmap")
 """How items of a still are named that brighten it: ISO 21496-1, and Apple."""
 _PATH_TO_SAMPLES: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz")
@@ -81,6 +84,26 @@ def has_gain_map(file: BinaryIO, size_bytes: int) -> bool:
             described = read_up_to(file, box.start, min(box.end - box.start, _MAX_META_BYTES))
             return any(name in described for name in _GAIN_MAPS)
     return False
+
+
+def told_colours(file: BinaryIO) -> Colours | None:
+    """Return what a still says of its colours in numbers, within the first megabyte of it.
+
+    Of several images in one file the first that says so stands for all: gain maps come later.
+
+    Raises:
+        ValueError: Its boxes cannot be walked.
+    """
+    size_bytes = file.seek(0, io.SEEK_END)
+    for box in boxes(file, 0, size_bytes):
+        if box.kind == b"meta":
+            described = read_up_to(file, box.start, min(box.end - box.start, _MAX_META_BYTES))
+            at = described.find(_NUMBERED_COLOURS)
+            if at < 0:
+                return None
+            numbers = at + len(_NUMBERED_COLOURS)
+            return Colours(big(described, numbers, 2), big(described, numbers + 2, 2))
+    return None
 
 
 def _samples_below(file: BinaryIO, parent: Box, path: tuple[bytes, ...]) -> int:

@@ -68,6 +68,12 @@ def _encode_cost(encoding: Encoding, pixels: int, bands: int) -> int:
     return FIXED_BYTES + round(bands * pixels * (2.2 if is_halved else 4.4))
 
 
+def _transform_cost(header: Header) -> int:
+    # Coefficients of two bytes, twice where they are turned.
+    samples = header.bands * (0.5 if header.is_subsampled else 1)
+    return FIXED_BYTES + round(5 * samples * header.pixels)
+
+
 def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
     """Return jpegsave options, with tables that say with fewer bytes what the IJG's say.
 
@@ -168,5 +174,6 @@ SPEC: Final = CodecSpec(
         ),
     ),
     rewrapped=parts.rewrapped,
+    transform_cost=_transform_cost,
     with_gain_map=gain_maps.bundled,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.header import MAX_METADATA_BYTES, Metadata
 
@@ -46,7 +46,37 @@ class Library(StrEnum):
     PILLOW = "Pillow"
     PI_HEIF = "pi-heif"
     OXIPNG = "oxipng"
+    PILLOW_HEIF = "pillow-heif"
+    PYLIBJXL = "pylibjxl"
+    IMAGECODECS = "imagecodecs"
     NONE = "none"
+
+    @property
+    def module(self) -> str:
+        """Name under which Python imports it."""
+        return _MODULES[self]
+
+    @property
+    def extra(self) -> str:
+        """Name of pixmill's extra that brings it, empty where pixmill itself does."""
+        return _EXTRAS.get(self, "")
+
+
+_MODULES: Final = {
+    Library.VIPS: "pyvips",
+    Library.PILLOW: "PIL",
+    Library.PI_HEIF: "pi_heif",
+    Library.PILLOW_HEIF: "pillow_heif",
+    Library.PYLIBJXL: "pylibjxl",
+    Library.IMAGECODECS: "imagecodecs",
+    Library.OXIPNG: "oxipng",
+    Library.NONE: "",
+}
+_EXTRAS: Final = {
+    Library.PILLOW_HEIF: "heic",
+    Library.PYLIBJXL: "jxl",
+    Library.IMAGECODECS: "jxl",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +216,6 @@ class CodecSpec:
         recognises: Whether the first 4096 bytes of a file (fewer in a shorter one) are this format.
         loader: libvips operation that decodes a file (`jpegload`), or empty.
         saver: libvips operation that encodes to a buffer (`jpegsave_buffer`), or empty.
-        extra: pixmill extra that brings the reader (`jxl`), or empty.
         pillow_format: Name that Pillow gives the format (`BMP`), or empty.
         fallback: Codec that `keep` writes when this one cannot be written.
         is_on_request: Whether it is written where it is named alone: `keep` takes its fallback,
@@ -249,6 +278,8 @@ class CodecSpec:
             its saver is told.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
+        transform_cost: Bytes that turning, cutting or packing coded pixels without decoding them
+            holds, beside the file and the result; `None` where no library does so.
         with_gain_map: Returns a file of this format with a gain map attached: of an encoded image,
             the map encoded, and the map of the source, which says how it is to be applied; raises
             `ValueError` where that cannot be done. `None` where the format holds none.
@@ -263,7 +294,6 @@ class CodecSpec:
     animator: Library = Library.NONE
     loader: str = ""
     saver: str = ""
-    extra: str = ""
     pillow_format: str = ""
     fallback: str = "png"
     is_on_request: bool = False
@@ -307,6 +337,7 @@ class CodecSpec:
     amended: Callable[[bytes], bytes] | None = None
     replayed: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
+    transform_cost: Callable[[Header], int] | None = None
     with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None
 
     def options(self, encoding: Encoding) -> dict[str, SaveValue]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["SPEC"]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
+_SAMPLE_FORMAT: Final = 339
+_WITHOUT_WHITE: Final = {2: "signed integers", 5: "complex integers", 6: "complex numbers"}
 _STRIP_HEIGHT, _TILE_HEIGHT = 278, 323
 _BLACK_IS_ZERO, _CIELAB = 1, 8
 _LAB_BITS, _PACKED_BITS = 8, 12
@@ -60,8 +62,19 @@ def _scan(file: BinaryIO, size_bytes: int) -> Scan:
         metadata=frozenset(kind for tag, kind in _KINDS.items() if tag in first),
         lines_at_once=lines,
         is_beyond_loader=pages == 1 and _is_beyond_loader(file, first),
+        unsupported=_refusal(file, first),
         defect=defect,
     )
+
+
+def _refusal(file: BinaryIO, first: Mapping[int, Field]) -> str:
+    """Refuse numbers that no standard gives a white: libvips clips them at zero and at 65535.
+
+    What is called white in signed ones, 32767 as a rule, came out half as bright.
+    """
+    kind = first_short(file, first[_SAMPLE_FORMAT]) if _SAMPLE_FORMAT in first else 1
+    what = _WITHOUT_WHITE.get(kind)
+    return f"TIFF of {what} is not supported" if what else ""
 
 
 def _cut_off(directory: Mapping[int, Field], size_bytes: int) -> str:

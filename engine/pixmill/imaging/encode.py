@@ -15,9 +15,12 @@ import pyvips
 from pixmill.codecs.spec import OPENING_BYTES, Library
 from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.frames import frames, plays
+from pixmill.imaging.heif import encoded_heif
+from pixmill.imaging.jxl import encoded_jxl
 from pixmill.imaging.metadata import keep_flags
 from pixmill.imaging.pages import page_count
 from pixmill.imaging.pillow_write import rolled_by_pillow, save_by_pillow
+from pixmill.imaging.support import check_installed
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["encode_to_file", "encoded"]
 
 _BUFFER: Final = "_buffer"
+_WHOLE: Final = {Library.PILLOW_HEIF: encoded_heif, Library.IMAGECODECS: encoded_jxl}
+"""Libraries that encode an image as a whole, with the metadata that it carries."""
+
 _NOTHING: Final = 0
 """`ForeignKeep` flags for no metadata."""
 
@@ -47,6 +53,8 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
         spec = _writable(encoding)
         if _is_rolled(image, spec):
             return rolled_by_pillow(image, spec, spec.options(encoding))
+        if encoded_whole := _WHOLE.get(spec.writer):
+            return encoded_whole(image, spec.options(encoding))
         if spec.writer is Library.PILLOW:
             held = io.BytesIO()
             save_by_pillow(image, spec, spec.options(encoding), held)
@@ -76,6 +84,9 @@ def encode_to_file(image: pyvips.Image, encoding: Encoding, descriptor: int) -> 
             held = image.copy_memory()
             _write(descriptor, rolled_by_pillow(held, spec, spec.options(encoding)))
             return
+        if encoded_whole := _WHOLE.get(spec.writer):
+            _write(descriptor, encoded_whole(image, spec.options(encoding)))
+            return
         if spec.writer is Library.PILLOW:
             with open(descriptor, "wb", closefd=False) as file:
                 save_by_pillow(image, spec, spec.options(encoding), file)
@@ -97,6 +108,7 @@ def _writable(encoding: Encoding) -> CodecSpec:
         raise imaging_error(
             FailureKind.UNSUPPORTED, Stage.ENCODE, f"pixmill cannot write {spec.title}"
         )
+    check_installed(spec.writer, Stage.ENCODE, f"writing {spec.title}")
     return spec
 
 

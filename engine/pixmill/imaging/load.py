@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import pyvips
 
+from pixmill.codecs.icc_profiles import CLIPPED_NAME
 from pixmill.codecs.png_chunks import chunks
 from pixmill.codecs.spec import Library
+from pixmill.imaging import icc
 from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import translating
 from pixmill.imaging.exif import exif_bytes, with_exif, with_orientation
@@ -53,6 +55,7 @@ _PICKING: Final = _PAGED | {"heifload"}
 
 _OF_ANIMATIONS: Final = ("n-pages", "page-height", "delay", "gif-delay", "loop", "gif-loop")
 _TURNING: Final = frozenset({"heifload"})
+_TURNING_LIBRARIES: Final = frozenset({Library.PI_HEIF, Library.PYLIBJXL})
 _BLIND_TO_EXIF: Final = frozenset({"pngload"})
 _PROFILE: Final = "icc-profile-data"
 _MAX_EXIF_BYTES: Final = 1 << 20
@@ -128,6 +131,8 @@ def reopened(encoded: bytes, codec_name: str) -> pyvips.Image:
     spec = codec(codec_name)
     every_page = {"n": -1} if spec.loader in _PAGED else {}
     with translating(Stage.DECODE):
+        if spec.reader is not Library.VIPS:
+            return _through_pillow(encoded, spec, Load())
         return vips_opened(encoded, spec, every_page).copy_memory()
 
 
@@ -147,7 +152,7 @@ def vips_opened(
 
 
 def is_through_pillow(spec: CodecSpec, *, is_animated: bool) -> bool:
-    """Return whether Pillow or pi-heif decodes it: libvips cannot, or not as an animation."""
+    """Return whether Pillow or alike decodes it: libvips cannot, or not as an animation."""
     if spec.reader is not Library.VIPS:
         return True
     return is_animated and spec.loader not in _ROLLING and bool(spec.pillow_format)
@@ -155,7 +160,7 @@ def is_through_pillow(spec: CodecSpec, *, is_animated: bool) -> bool:
 
 def is_oriented_by_loader(spec: CodecSpec) -> bool:
     """Return whether decoding turns the pixels upright, which makes an EXIF orientation void."""
-    return spec.loader in _TURNING or spec.reader is Library.PI_HEIF
+    return spec.loader in _TURNING or spec.reader in _TURNING_LIBRARIES
 
 
 def png_exif(source: Source, spec: CodecSpec) -> bytes:
@@ -202,7 +207,7 @@ def _through_pillow(source: Source, spec: CodecSpec, load: Load) -> pyvips.Image
         pixels = _upright(loaded(image, load.pages, page=load.page), spec)
     for note in complaints.notes:
         pixels = noted(pixels, note)
-    return pixels
+    return _told_of_hdr(pixels)
 
 
 def _replayed(image: pyvips.Image, plays: int) -> pyvips.Image:
@@ -221,7 +226,15 @@ def _completed(image: pyvips.Image, source: Source, spec: CodecSpec) -> pyvips.I
     if profile := b"" if known.get_typeof(_PROFILE) else implied_profile(source, spec):
         known = known.copy()
         known.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
-    return _upright(known, spec)
+    return _upright(_told_of_hdr(known), spec)
+
+
+def _told_of_hdr(image: pyvips.Image) -> pyvips.Image:
+    profile = bytes(image.get(_PROFILE)) if image.get_typeof(_PROFILE) else b""
+    is_clipped = profile and icc.description(profile) == CLIPPED_NAME
+    return (
+        noted(image, "it is HDR: what is brighter than white is clipped") if is_clipped else image
+    )
 
 
 def _upright(image: pyvips.Image, spec: CodecSpec) -> pyvips.Image:

@@ -7,10 +7,12 @@ would add an EXIF block of some 190 bytes to a file that had none.
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Final
 
 import pyvips
+from PIL import Image
 
 from pixmill.header import MAX_METADATA_BYTES, Metadata
 from pixmill.imaging import icc
@@ -21,7 +23,14 @@ from pixmill.model import Stage
 from pixmill.recipe import Keep
 from pixmill.units import format_size
 
-__all__ = ["keep_flags", "kinds_left", "orientation_of", "profile_of", "with_metadata"]
+__all__ = [
+    "keep_flags",
+    "kinds_left",
+    "orientation_of",
+    "profile_of",
+    "with_metadata",
+    "written_exif",
+]
 
 _EXIF: Final = "exif-data"
 _XMP: Final = "xmp-data"
@@ -144,6 +153,19 @@ def keep_flags(image: pyvips.Image) -> int:
     if any(_COMMENT.search(field) for field in fields):
         flags |= _FLAG_OTHER
     return flags
+
+
+def written_exif(image: pyvips.Image) -> bytes:
+    """Return the EXIF block that libvips would write, `Exif` prefix included, or nothing.
+
+    Its fields say what was left of the block, and only a saver puts them together.
+
+    Args:
+        image: In memory, for a pixel of it is saved.
+    """
+    pixel = image.crop(0, 0, 1, 1).flatten() if image.hasalpha() else image.crop(0, 0, 1, 1)
+    with Image.open(io.BytesIO(pixel.jpegsave_buffer(keep=keep_flags(image)))) as written:
+        return bytes(written.info.get("exif", b""))
 
 
 def kinds_left(image: pyvips.Image) -> frozenset[Metadata]:

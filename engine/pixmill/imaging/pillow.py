@@ -1,4 +1,4 @@
-"""Decode through Pillow and pi-heif what libvips cannot, and hand the pixels to libvips.
+"""Decode through Pillow and its likes what libvips cannot, and hand the pixels to libvips.
 
 Must not resize, convert colours or decide anything: it yields what the file holds.
 """
@@ -16,6 +16,9 @@ from pixmill.codecs.spec import Library
 from pixmill.header import Space
 from pixmill.imaging.errors import imaging_error
 from pixmill.imaging.exif import exif_bytes, with_exif
+from pixmill.imaging.heif import opened_heif
+from pixmill.imaging.jxl import opened_jxl
+from pixmill.imaging.lookalike import Lookalike
 from pixmill.imaging.pam import registered
 from pixmill.model import FailureKind, Stage
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
 
 __all__ = ["Form", "form_of", "lenient", "loaded", "opened_by_pillow"]
+
+_OPENERS: Final = {Library.PI_HEIF: opened_heif, Library.PYLIBJXL: opened_jxl}
+"""Libraries that are not Pillow, and decode where it does."""
 
 _STRIP_BYTES: Final = 4 << 20
 _FULL_16: Final = 65535.0
@@ -91,12 +97,12 @@ registered()
 
 @contextmanager
 def opened_by_pillow(file: BinaryIO, spec: CodecSpec) -> Iterator[Image.Image]:
-    """Open an image's header with Pillow or pi-heif; pixels are decoded when they are asked for.
+    """Open an image's header, with Pillow or alike; pixels are decoded when they are asked for.
 
     Warnings are shown, unless `complaints_of_pillow` is around it.
     """
-    if spec.reader is Library.PI_HEIF:
-        yield _heif(file)
+    if opened := _OPENERS.get(spec.reader):
+        yield cast("Image.Image", opened(file))
         return
     with Image.open(file, formats=[spec.pillow_format]) as image:
         yield image
@@ -153,48 +159,13 @@ def loaded(image: Image.Image, pages: int, *, page: int | None = None) -> pyvips
     return _with_metadata(roll, image)
 
 
-def _heif(file: BinaryIO) -> Image.Image:
-    import pi_heif  # noqa: PLC0415 - 2.8 MB that a worker without HEIC need not hold
-
-    pi_heif.options.DECODE_THREADS = 1
-    opened = pi_heif.open_heif(file, convert_hdr_to_8bit=True)
-    return cast("Image.Image", _LazyHeif(opened))
-
-
-class _LazyHeif:
-    """A pi-heif image that looks like a Pillow one, as far as this module asks.
-
-    libheif has turned and mirrored the pixels already, so an EXIF orientation is void.
-    """
-
-    format = "HEIF"
-
-    def __init__(self, heif: object) -> None:
-        self._heif = heif
-        self.mode: str = heif.mode  # type: ignore[attr-defined]  # pi-heif is untyped
-        self.size: tuple[int, int] = heif.size  # type: ignore[attr-defined]  # likewise
-        self.info: dict[str, object] = dict(heif.info)  # type: ignore[attr-defined]  # likewise
-        self.n_frames = 1
-
-    def pixels(self) -> pyvips.Image:
-        """Decode, row padding cut off."""
-        form = _FORMS[self.mode]
-        data, stride = self._heif.data, self._heif.stride  # type: ignore[attr-defined]  # untyped
-        width_px, height_px = self._heif.size  # type: ignore[attr-defined]  # after decoding
-        rows = pyvips.Image.new_from_memory(data, stride, height_px, 1, "uchar")
-        # the view does not hold what it looks at: without this, freed memory is read
-        rows._references.append(self._heif)  # noqa: SLF001 - pyvips' own way to keep memory alive
-        cut = rows.crop(0, 0, width_px * form.bands, height_px)
-        return cut.bandfold(factor=form.bands).copy(interpretation=form.interpretation)
-
-
 def _has_alpha_palette(image: Image.Image) -> bool:
     palette = getattr(image, "palette", None)
     return image.mode == "P" and palette is not None and palette.mode == "RGBA"
 
 
 def _frame(image: Image.Image, form: Form) -> pyvips.Image:
-    if isinstance(image, _LazyHeif):
+    if isinstance(image, Lookalike):
         return image.pixels()
     image.load()
     match image.mode:

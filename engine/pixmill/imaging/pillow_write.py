@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image
 
 from pixmill.imaging.frames import DELAY_MS, plays
-from pixmill.imaging.metadata import keep_flags
+from pixmill.imaging.metadata import written_exif
 from pixmill.imaging.pages import page_count, page_height
 
 if TYPE_CHECKING:
@@ -82,19 +82,12 @@ def rolled_by_pillow(
     delays_ms = [*named, *[DELAY_MS] * page_count(image)][: page_count(image)]
     held = io.BytesIO()
     kept = {key: image.get(field) for key, field in _BLOBS.items() if image.get_typeof(field)}
-    if exif := _exif(image):
+    if exif := written_exif(image):
         kept["exif"] = exif
     how = {"save_all": True, "duration": delays_ms, **kept, **options}
     _Roll(image).save(held, spec.pillow_format, **how)
     data = held.getvalue()
     return spec.replayed(data, plays(image)) if spec.replayed else data
-
-
-def _exif(image: pyvips.Image) -> bytes:
-    """Return the EXIF block that libvips would write: its fields say what was left of the block."""
-    pixel = image.crop(0, 0, 1, 1).flatten() if image.hasalpha() else image.crop(0, 0, 1, 1)
-    with Image.open(io.BytesIO(pixel.jpegsave_buffer(keep=keep_flags(image)))) as written:
-        return bytes(written.info.get("exif", b""))
 
 
 def _in_pillow(image: pyvips.Image) -> Image.Image:

@@ -26,6 +26,7 @@ from pixmill.imaging.patch import patched
 from pixmill.imaging.pillow import form_of, opened_by_pillow
 from pixmill.imaging.preview import previewed
 from pixmill.imaging.sources import Source, reading, size_of
+from pixmill.imaging.support import check_installed
 from pixmill.imaging.trim import trimmed
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
@@ -91,6 +92,7 @@ def probe(source: Source, codec_name: str, *, damage: str = "", page: int | None
             raise imaging_error(
                 FailureKind.UNSUPPORTED, Stage.READ, f"pixmill cannot read {spec.title}"
             )
+        check_installed(spec.reader, Stage.READ, f"reading {spec.title}")
         with reading(source) as file:
             file_bytes = size_of(file)
         source = previewed(source, spec)

@@ -6,7 +6,6 @@ Must not open a file.
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,17 @@ import pyvips
 from PIL import Image
 
 from pixmill.codecs.spec import Library
+from pixmill.extras import how_to_install, is_installed
+from pixmill.imaging.errors import imaging_error
 from pixmill.imaging.pack import can_pack
 from pixmill.imaging.pam import registered
+from pixmill.model import FailureKind
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
+    from pixmill.model import Stage
 
-__all__ = ["Support", "library_versions", "support"]
+__all__ = ["Support", "check_installed", "library_versions", "support"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +46,31 @@ class Support:
 def support(spec: CodecSpec) -> Support:
     """Return what this installation can do with a format."""
     can_read = _can_read(spec)
+    can_write = _can_write(spec)
     hint = ""
     if spec.reader is Library.NONE:
         hint = "told apart, not read by this release"
-    elif spec.extra and not can_read:
-        hint = f"pip install 'pixmill[{spec.extra}]'"
+    elif spec.reader.extra and not can_read:
+        hint = how_to_install(spec.reader)
+    elif spec.writer.extra and not can_write:
+        hint = f"to write it: {how_to_install(spec.writer)}"
     return Support(
         can_read=can_read,
-        can_write=_can_write(spec),
+        can_write=can_write,
         library=f"{spec.reader} {_version(spec.reader)}".strip() if can_read else "",
         hint=hint,
     )
+
+
+def check_installed(library: Library, stage: Stage, deed: str) -> None:
+    """Make sure that what an extra brings is there.
+
+    Raises:
+        ImagingError: It is not; the message names the extra.
+    """
+    if not is_installed(library):
+        needed = f"{deed} needs {library}: {how_to_install(library)}"
+        raise imaging_error(FailureKind.UNSUPPORTED, stage, needed)
 
 
 def library_versions() -> dict[str, str]:
@@ -70,10 +87,10 @@ def _can_read(spec: CodecSpec) -> bool:
             Image.init()
             registered()
             return spec.pillow_format in Image.OPEN
-        case Library.PI_HEIF:
-            return importlib.util.find_spec("pi_heif") is not None
         case Library.OXIPNG | Library.NONE:
             return False
+        case _:
+            return is_installed(spec.reader)
 
 
 def _can_write(spec: CodecSpec) -> bool:
@@ -83,8 +100,10 @@ def _can_write(spec: CodecSpec) -> bool:
         case Library.PILLOW:
             Image.init()
             return spec.pillow_format in Image.SAVE
-        case Library.PI_HEIF | Library.OXIPNG | Library.NONE:
+        case Library.OXIPNG | Library.NONE:
             return False
+        case _:
+            return is_installed(spec.writer)
 
 
 def _has_operation(name: str) -> bool:
@@ -97,9 +116,9 @@ def _version(library: Library) -> str:
             return ".".join(str(pyvips.version(part)) for part in range(3))
         case Library.PILLOW:
             return importlib.metadata.version("pillow")
-        case Library.PI_HEIF:
-            return importlib.metadata.version("pi-heif")
         case Library.OXIPNG:
             return importlib.metadata.version("pyoxipng") if can_pack() else ""
         case Library.NONE:
             return ""
+        case _:
+            return importlib.metadata.version(library) if is_installed(library) else ""
