@@ -12,7 +12,7 @@ OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-peers bench-memory bench-search sample formats-page clean
+.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-peers bench-scaling bench-memory bench-search sample formats-page clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ bench: setup ## pixmill and its peers on the same files, into bench/results; ARG
 
 bench-peers: ## install the peers that are missing: from Debian as root, and sharp and OpenCV into .peers
 	@PYTHON=$(PYTHON) .ci/peers
+
+bench-scaling: setup ## measure how many cores one coordinator can feed
+	$(BIN)/python bench/scaling.py $(ARGS)
 
 bench-memory: setup ## measure what sizing.py is built on, and images larger than memory (5 GB of disc)
 	$(BIN)/python bench/memory.py

@@ -1,7 +1,8 @@
 """Mills for the performance checks: one that is slow on purpose, one that counts who works at once.
 
 `python bench/mills.py IN OUT EDGE` makes smaller JPEGs of a folder without shrink-on-load, which
-the checks must notice. `meet` holds each job until as many workers as are wanted have one.
+the checks must notice. `meet` holds each job until as many workers as are wanted have one. `idle`
+does nothing, so that a run costs what the engine around the codecs does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pixmill import milling
 from pixmill.api import optimize
-from pixmill.model import Failed
+from pixmill.model import Failed, Status
 from pixmill.planning import planned
 from pixmill.recipe import Effort, Operation, Recipe, StrategyName
 from pixmill.settings import Settings
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pixmill.plan import Plan
     from pixmill.planning import Limits
 
-__all__ = ["MEETING", "MET", "blind", "meet", "recipe_of"]
+__all__ = ["MEETING", "MET", "blind", "idle", "meet", "recipe_of"]
 
 MEETING: Final = "meeting.json"
 """Beside the sources: how many `workers` are waited for, and `limit_s`, for how long since
@@ -77,6 +78,11 @@ def meet(source: str, *arguments: Any, **named: Any) -> Any:
         time.sleep(_LOOK_S)
     here.unlink()
     return milling.mill(source, *arguments, **named)
+
+
+def idle(_source: str, codec_name: str, *_arguments: Any, **_named: Any) -> milling.Product:
+    """Make nothing of one image."""
+    return milling.Product(status=Status.SKIPPED, target=codec_name, width_px=1, height_px=1)
 
 
 def main() -> int:
