@@ -13,7 +13,7 @@ OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-memory bench-search bench-quality sample formats-page clean
+.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-peers bench-scaling bench-memory bench-search bench-quality sample formats-page clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,15 @@ $(FUZZ): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
 	@touch $(FUZZ)
 
+bench: setup ## pixmill and its peers on the same files, into bench/results; ARGS="--jobs a,b --quick"
+	$(BIN)/python bench/peers.py $(ARGS)
+
+bench-peers: ## install the peers that are missing: from Debian as root, and sharp and OpenCV into .peers
+	@PYTHON=$(PYTHON) .ci/peers
+
+bench-scaling: setup ## measure how many cores one coordinator can feed
+	$(BIN)/python bench/scaling.py $(ARGS)
+
 bench-memory: setup ## measure what sizing.py is built on, and images larger than memory (5 GB of disc)
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/giants.py
@@ -91,5 +100,5 @@ formats-page: setup ## write engine/FORMATS.md from the codecs' records
 	$(BIN)/python bench/formats_page.py
 
 clean: ## remove what make made
-	rm -rf $(VENV) out out.pixmill build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
+	rm -rf $(VENV) .peers out out.pixmill build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pixmill.recipe import Recipe
 
-__all__ = ["write_done"]
+__all__ = ["write_done", "write_small"]
 
 FOLDER_FILES: Final = 100
 
@@ -50,6 +50,16 @@ def write_done(root: Path, files: int, recipe: Recipe, *, flat_files: int = 0) -
         journal.end(_kept(name, len(content), mtime_ns))
     journal.close(None)
     return source, destination
+
+
+def write_small(folder: Path, files: int) -> Path:
+    """Write small images alone, in folders of a hundred, and return where."""
+    content = _image()
+    for number in range(files):
+        path = folder / f"{number // FOLDER_FILES:05}" / f"{number:06}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
 
 
 def _image() -> bytes:

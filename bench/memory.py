@@ -114,7 +114,7 @@ class Sampler:
     """Watches a process tree from a thread: highest sums by role.
 
     Args:
-        pid: The coordinator.
+        pid: The coordinator, or the first process of any other program's tree.
     """
 
     pid: int
@@ -145,7 +145,7 @@ class Sampler:
         roles: dict[str, list[int]] = {"coordinator": [pss_bytes(self.pid)]}
         try:
             nurseries = psutil.Process(self.pid).children()
-            workers = [worker for one in nurseries for worker in one.children()]
+            workers = [worker for one in nurseries for worker in one.children(recursive=True)]
         except psutil.Error:
             return
         roles["nursery"] = [pss_bytes(one.pid) for one in nurseries]
