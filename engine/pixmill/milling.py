@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
+from pixmill.choosing import Choices, Chooser, choices
 from pixmill.content import classify
 from pixmill.geometry import Size
 from pixmill.imaging import compare, encode, load, metadata, probe, steps
@@ -24,10 +25,11 @@ from pixmill.imaging.progress import watched
 from pixmill.imaging.resampling import resampled
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
-from pixmill.imaging.verify import Expected, meant
+from pixmill.imaging.verify import meant
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.plan import Scale
-from pixmill.planning import metadata_kept, planned, target_of
+from pixmill.planning import metadata_kept, planned, targets_of
+from pixmill.product import Product
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from pixmill.header import Header
     from pixmill.imaging.gain_map import CarriedMap
     from pixmill.imaging.sources import Source
+    from pixmill.imaging.verify import Expected
     from pixmill.plan import Plan
     from pixmill.planning import Limits
     from pixmill.recipe import Recipe
@@ -57,38 +60,6 @@ __all__ = ["Product", "mill"]
 _MIN_PALETTE_PSNR_DB = 38.0
 # What reading a header may hold: more than any real one takes, far less than pixels would.
 _HEADER_BYTES = 32_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
-    """What became of one image.
-
-    Attributes:
-        status: `optimized`, `kept` (publish the source's bytes) or `skipped` (publish nothing).
-        target: Codec of what is to be published.
-        width_px: Width of what is to be published.
-        height_px: Height of one page of it.
-        content: Encoded bytes, or an unnamed file that holds them; `None` unless optimized.
-        content_bytes: Their number; the source's own where it is kept.
-        quality: Quality, `None` where none applies.
-        encodes: Encodes it took.
-        is_salvaged: Whether it was made of a damaged source.
-        expected: What the encoded result must turn out to be; `None` where the source's own bytes
-            are published.
-        notes: What the user should know.
-    """
-
-    status: Status
-    target: str
-    width_px: int
-    height_px: int
-    content: bytes | IO[bytes] | None = None
-    content_bytes: int = 0
-    quality: int | None = None
-    encodes: int = 0
-    is_salvaged: bool = False
-    expected: Expected | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +125,43 @@ def _made(  # noqa: PLR0913 - as `mill`
     try:
         with _contained(limits, _HEADER_BYTES):
             header = probe.probe(source, codec_name, damage=damage, page=recipe.pages)
-            if not (damage or target_of(codec_name, recipe).can_write):
+            if not (damage or any(spec.can_write for spec in targets_of(codec_name, recipe))):
                 return _kept(header, header.codec)
-            plan = planned(header, recipe, limits)
+            plan = choices(header, recipe, limits) or planned(header, recipe, limits)
     except ImagingError as error:
         return _bombed(error.failure) if limits.is_enforced else error.failure
     if isinstance(plan, Failed):
         return plan
+    if isinstance(plan, Choices):
+        return _chosen(source, recipe, plan, limits, lease=lease, spool_folder=spool_folder)
     try:
         lease.take(plan.cost_bytes)
         with _contained(limits, plan.cost_bytes):
             return _Mill(source, recipe, plan, spool_folder).made()
     except ImagingError as error:
         return _left(error.failure, plan)
+
+
+def _chosen(
+    source: Source,
+    recipe: Recipe,
+    choices: Choices,
+    limits: Limits,
+    *,
+    lease: OneLease,
+    spool_folder: str | None,
+) -> Product | Failed:
+    """Make one image in the format that is smallest for it."""
+
+    def start(plan: Plan, recipe: Recipe) -> _Mill:
+        return _Mill(source, recipe, plan, spool_folder)
+
+    try:
+        lease.take(choices.cost_bytes)
+        with _contained(limits, choices.cost_bytes):
+            return Chooser(choices, recipe, start).chosen()
+    except ImagingError as error:
+        return error.failure
 
 
 def _contained(limits: Limits, extra_bytes: int) -> AbstractContextManager[None]:
@@ -219,6 +214,10 @@ class _Mill:
         if rewrapped and rewrapped.size_bytes <= best.size_bytes:
             best = rewrapped
         return self._chosen(best, is_rewrapped=best is rewrapped)
+
+    def finished(self) -> pyvips.Image:
+        """Return the finished pixels."""
+        return self._image()
 
     def _chosen(self, best: _Candidate, *, is_rewrapped: bool) -> Product:
         is_larger = not self.recipe.is_smaller(best.size_bytes, self.plan.header.file_bytes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pixmill.units import Geometry
 
 __all__ = [
+    "AUTO_FORMAT",
     "DEFAULT_KEEP",
     "KEEP_SOURCE_FORMAT",
     "WHITE",
@@ -37,6 +38,7 @@ __all__ = [
     "StrategyName",
 ]
 
+AUTO_FORMAT = "auto"
 KEEP_SOURCE_FORMAT = "keep"
 Canonical: TypeAlias = bool | int | str | list[str] | None
 WHITE = "#ffffff"
@@ -171,7 +173,10 @@ class Recipe:
         enlarge: Whether an image may be scaled up. Default: false.
         background: Colour of padding and of flattened transparency, `#rrggbb`. Default: white;
             images with alpha are padded with transparency.
-        target_format: A writable codec's name, or `keep`. Default: keep.
+        target_format: A writable codec's name, `keep`, or `auto` for the candidate that is
+            smallest at equal looks. Default: keep.
+        candidates: Names of the codecs that `auto` chooses from, in the order in which they win a
+            tie; empty for those that the content deserves. Default: those.
         quality: 1 to 100; `None` for each codec's own default.
         lossless: Whether pixels must come out of the encoder as they went in. Default: false.
         effort: CPU spent on smaller files. Default: balanced.
@@ -203,6 +208,7 @@ class Recipe:
     enlarge: bool = False
     background: str | None = None
     target_format: str = KEEP_SOURCE_FORMAT
+    candidates: tuple[str, ...] = ()
     quality: int | None = None
     lossless: bool = False
     effort: Effort = Effort.BALANCED
@@ -251,6 +257,11 @@ class Recipe:
         return self.lossless or self.strategy is StrategyName.LOSSLESS
 
     @property
+    def is_auto(self) -> bool:
+        """Whether each image gets the format that is smallest for it."""
+        return self.target_format == AUTO_FORMAT
+
+    @property
     def has_compression(self) -> bool:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations
@@ -262,6 +273,10 @@ class Recipe:
             own: What the source was stored at, above which there are only bytes; `None` if unknown.
         """
         return min(self.quality or own or _TRANSPARENT_QUALITY, own or _MAX_QUALITY)
+
+    def writing(self, target: str) -> Recipe:
+        """Return this recipe for one of the formats that `auto` chooses from."""
+        return replace(self, target_format=target, candidates=())
 
     def is_smaller(self, result_bytes: int, source_bytes: int) -> bool:
         """Whether a result saves enough to be worth having in place of its source."""
@@ -308,6 +323,13 @@ class Recipe:
                 f"target format {self.target_format} needs convert among the operations: add it",
                 option="operations",
             )
+        if self.candidates and not self.is_auto:
+            raise OptionError(
+                "candidates are for --target-format auto: leave one of them out",
+                option="candidates",
+            )
+        if len(set(self.candidates)) != len(self.candidates):
+            raise OptionError("expected each candidate once", option="candidates")
 
     def _check_quality(self) -> None:
         for name, value in (("quality", self.quality), ("min_quality", self.min_quality)):
@@ -333,4 +355,6 @@ class Recipe:
 def _spelled(value: object) -> Canonical:
     if isinstance(value, frozenset):
         return sorted(str(member) for member in value)
+    if isinstance(value, tuple):
+        return [str(member) for member in value]
     return value if isinstance(value, bool | int | None) else str(value)

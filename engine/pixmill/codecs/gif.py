@@ -186,6 +186,7 @@ SPEC: Final = CodecSpec(
     loader="gifload",
     saver="gifsave_buffer",
     pillow_format="GIF",
+    is_moving_candidate=True,
     supports_animation=True,
     supports_lossless=True,
     has_lossy_palette=True,

@@ -158,6 +158,7 @@ SPEC: Final = CodecSpec(
     loader="pngload",
     saver="pngsave_buffer",
     pillow_format="PNG",
+    is_candidate=True,
     supports_animation=True,
     supports_lossless=True,
     supports_palette=True,
