@@ -17,14 +17,16 @@ from pixmill.imaging.judge import Judge
 from pixmill.imaging.load import reopened
 from pixmill.milling import mill
 from pixmill.model import Failed, FailureKind, Job, SkipReason, SourceRef, Status
+from pixmill.naming import Namer
 from pixmill.options.fields import Options
 from pixmill.options.meaning import meant
 from pixmill.planning import Limits
 from pixmill.product import Product
 from pixmill.recipe import Effort, Operation, Recipe
 from pixmill.registry import codec
+from pixmill.storage.local import Destination, write_all
 from pixmill.strategies.equal import lowest_reaching
-from pixmill.units import parse_geometry
+from pixmill.units import parse_geometry, parse_savings
 from runs import archive, by_path, digests, ran
 
 if TYPE_CHECKING:
@@ -172,7 +174,12 @@ def test_a_source_that_no_candidate_beats_stands() -> None:
     source = mill(coarse, "webp", replace(AUTO, quality=99), Limits(1 << 30), lease=lambda _: None)
     assert isinstance(source, Product)
     assert (source.status, source.target, source.content) == (Status.KEPT, "webp", None)
-    assert "format: webp" in reason(source)
+    assert reason(source).startswith("format: webp ")
+    assert reason(source).count("not tried: estimate") == 2, "what stands costs the others nothing"
+    recipe = replace(AUTO, min_savings=parse_savings("90%"))
+    modest = mill(coarse, "webp", recipe, Limits(1 << 30), lease=lambda _: None)
+    assert isinstance(modest, Product)
+    assert modest.status is Status.KEPT, "a result that saves little is no reason to change"
 
 
 def test_under_a_cap_another_format_is_the_last_step() -> None:
@@ -230,7 +237,12 @@ def test_content_decides_what_is_deserved() -> None:
     assert set(deserving(replace(SUBJECT, codec="gif", is_moving=True), AUTO)) == {
         *("gif", "webp", "avif"),
     }
-    assert deserving(drawn, replace(AUTO, candidates=("jpg", "webp"))) == ("jpg", "webp")
+    named = replace(AUTO, candidates=("jpg", "webp"))
+    assert deserving(drawn, named) == ("jpg", "webp")
+    assert deserving(replace(SUBJECT, is_moving=True), named) == ("webp",)
+    assert deserving(replace(SUBJECT, is_moving=True), replace(AUTO, candidates=("jpg",))) == (
+        "jpg",
+    )
     assert possible("svg", AUTO) == (codec("svg"),)
     sized = replace(
         AUTO, operations=AUTO.operations | {Operation.RESIZE}, resize=parse_geometry("9")
@@ -325,6 +337,37 @@ def test_a_changed_twin_is_left_and_told(tmp_path: Path) -> None:
     _, second = changed_to_transparent(tmp_path, meddled=True)
     assert (tmp_path / "out" / "a.jpg").read_bytes() == b"mine"
     assert "a.jpg stands beside it" in second.notes
+
+
+def test_every_name_that_may_be_chosen_is_claimed() -> None:
+    """No file is copied to a name that its neighbour may get; a folder keeps its own."""
+    image, text = SourceRef("in/a.png", 1, 0, "png"), SourceRef("in/a.webp", 1, 0, "")
+    names = [
+        name
+        for named in Namer(AUTO).named([image, text])
+        for name in (named.choices or (named.destination,))
+    ]
+    assert len(names) == len(set(names)) == 6
+    (beside,) = Namer(AUTO, frozenset({"a.gif"})).named([image])
+    assert "in/a.png.webp" in beside.choices
+    assert beside.rival == "in/a.gif"
+
+
+def test_only_what_was_published_is_withdrawn(tmp_path: Path) -> None:
+    """A result is removed where its size and time are still its own, and not otherwise."""
+    destination = Destination(str(tmp_path))
+    destination.publish(
+        "a.jpg",
+        lambda descriptor: write_all(descriptor, b"abc"),
+        mtime_ns=10**18,
+        can_replace=False,
+    )
+    assert not destination.withdraw("a.jpg", 4, 10**18)
+    assert not destination.withdraw("a.jpg", 3, 2 * 10**18)
+    assert destination.exists("a.jpg")
+    assert destination.withdraw("a.jpg", 3, 10**18)
+    assert not destination.exists("a.jpg")
+    assert not destination.withdraw("a.jpg", 3, 10**18)
 
 
 def test_what_others_wrote_is_not_touched(tmp_path: Path) -> None:

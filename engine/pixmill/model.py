@@ -174,8 +174,8 @@ class Job:
         notes: What was noticed before the job was sent, such as a wrong suffix.
         choices: The names of which the result gets the one that has its suffix; empty where the
             destination is its name.
-        former: What an earlier run has published of this source and nobody has changed, where
-            another name may be chosen now; else `None`.
+        former: What an earlier run has published of this source under one of these names, `None`
+            for nothing; it may be gone or changed since.
     """
 
     number: int

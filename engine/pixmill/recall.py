@@ -103,13 +103,11 @@ class Recall:
         return SkipReason.DONE if is_done else None
 
     def former(self, source: SourceRef, named: Named) -> Published | None:
-        """Return what was published of a source under one of its choices and stands as it was."""
+        """Return what was published of a source under one of its choices; it may be gone since."""
         record = self._known.get(source.path)
         if record is None or record.destination not in named.choices:
             return None
-        is_whole = self._holds(record, record.destination)
-        published = Published(record.destination, record.written_bytes, record.mtime_ns)
-        return published if is_whole else None
+        return Published(record.destination, record.written_bytes, record.mtime_ns)
 
     def _is_same(self, record: Record, source: SourceRef, path: str) -> bool:
         """Whether a source is the recorded one, or the result that was put in its place."""
@@ -132,12 +130,11 @@ class Recall:
         if self.settings.in_place:
             is_kept = record.outcome == Status.KEPT
             return is_kept or source.size_bytes == record.written_bytes
-        return named.is_met_by(record.destination) and self._holds(record, record.destination)
-
-    def _holds(self, record: Record, destination: str) -> bool:
+        if not named.is_met_by(record.destination):
+            return False
         if self.settings.checksum:
-            return self.destination.holds_content(destination, record.written_digest)
-        return self.destination.holds(destination, record.written_bytes, record.mtime_ns)
+            return self.destination.holds_content(record.destination, record.written_digest)
+        return self.destination.holds(record.destination, record.written_bytes, record.mtime_ns)
 
 
 def _taken(groups: Iterator[list[Met]]) -> list[list[Met]]:
