@@ -14,11 +14,12 @@ from typing import IO, TYPE_CHECKING
 from pixmill.choosing import Choices, Chooser, choices
 from pixmill.content import classify
 from pixmill.geometry import Size
-from pixmill.imaging import compare, encode, load, metadata, probe, steps
+from pixmill.imaging import encode, load, metadata, probe, steps
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.gain_map import carried
+from pixmill.imaging.likeness import looks_alike
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.progress import watched
@@ -32,8 +33,10 @@ from pixmill.planning import metadata_kept, planned, targets_of
 from pixmill.product import Product
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
+from pixmill.strategies import palettes
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
+from pixmill.strategies.enough import is_good_enough
 from pixmill.strategies.search import Bracket, Clues, highest_fitting
 from pixmill.strategies.shrinking import largest_fitting
 from pixmill.strategies.unreachable import unreachable
@@ -56,8 +59,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Product", "mill"]
 
-# Mean error of a palette that a person does not see on flat graphics; photographs never get one.
-_MIN_PALETTE_PSNR_DB = 38.0
 # What reading a header may hold: more than any real one takes, far less than pixels would.
 _HEADER_BYTES = 32_000_000
 
@@ -211,7 +212,7 @@ class _Mill:
             found = self._sized(encodings, self.recipe.max_size_bytes)
             return found if isinstance(found, Failed) else self._optimized(found)
         best = self._smallest(encodings)
-        if rewrapped and rewrapped.size_bytes <= best.size_bytes:
+        if rewrapped and self._is_no_gain(best, rewrapped.size_bytes):
             best = rewrapped
         return self._chosen(best, is_rewrapped=best is rewrapped)
 
@@ -220,7 +221,11 @@ class _Mill:
         return self._image()
 
     def _chosen(self, best: _Candidate, *, is_rewrapped: bool) -> Product:
-        is_larger = not self.recipe.is_smaller(best.size_bytes, self.plan.header.file_bytes)
+        file_bytes = self.plan.header.file_bytes
+        is_larger = not self.recipe.is_smaller(best.size_bytes, file_bytes)
+        if not is_larger and not is_rewrapped and self._is_no_gain(best, file_bytes):
+            self.notes.append("left as it is: recoding it at its own quality would save little")
+            is_larger = True
         is_free = not (self.plan.is_demanded or self.plan.is_rewrap_demanded)
         if not is_larger or not is_free or self.recipe.if_larger is IfLarger.WRITE:
             if is_rewrapped:
@@ -229,6 +234,19 @@ class _Mill:
         if self.recipe.if_larger is IfLarger.SKIP:
             return self._product(Status.SKIPPED)
         return self._kept()
+
+    def _is_no_gain(self, made: _Candidate, own_bytes: int) -> bool:
+        """Whether the source's own pixels had better stand, which take so many bytes."""
+        if made.size_bytes >= own_bytes:
+            return True
+        is_exact = made.quality is None
+        return not (self.plan.is_demanded or is_exact) and is_good_enough(
+            self.plan.header,
+            self.recipe,
+            codec(self.plan.target),
+            own_bytes=own_bytes,
+            result_bytes=made.size_bytes,
+        )
 
     def _needs_nothing(self, rewrapped: _Candidate | None) -> bool:
         """Whether a size is asked for and the source's own pixels have it already."""
@@ -402,9 +420,10 @@ class _Mill:
         made = self._encoded(encoding)
         if not encoding.is_palette or not isinstance(made.content, bytes):
             return made
-        reduced = load.reopened(made.content, encoding.codec)
-        is_good = compare.psnr(self._image(), reduced) >= _MIN_PALETTE_PSNR_DB
-        return made if is_good else None
+        if looks_alike(self._image(), load.reopened(made.content, encoding.codec)):
+            return made
+        finer = palettes.finer(encoding)
+        return None if finer is None else self._candidate(finer)
 
     def _encoded(self, encoding: Encoding) -> _Candidate:
         self.encodes += 1

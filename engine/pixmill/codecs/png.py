@@ -42,6 +42,9 @@ _EXACT_EFFORT = 4
 # Without filters photos grow by 42 %, drawings shrink by 13 %.
 _COMPRESSION: Final = {Effort.FAST: 3, Effort.BALANCED: 6, Effort.BEST: 9}
 # libimagequant on the same: 1: 359 ms/MP 2.51 MB; 4: 532, 2.49; 7: 2154, 2.25; 10: 3930, 2.24.
+# By how much colours are mixed: 0.5 for 1.0 saves 3 to 14 % of four screenshots at Q80 and scores
+# 0 to 2.4 better; 0 saves 9 to 18 % more, and bands show.
+_DITHER: Final = 0.5
 _PALETTE_EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 4, Effort.BEST: 7}
 
 
@@ -143,7 +146,7 @@ def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
         return options | {"Q": _EXACT_QUALITY, "dither": 0.0, "effort": _EXACT_EFFORT}
     return options | {
         "Q": encoding.quality,
-        "dither": 1.0,
+        "dither": _DITHER,
         "effort": _PALETTE_EFFORT[encoding.effort],
     }
 
