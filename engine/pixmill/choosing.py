@@ -16,6 +16,7 @@ from pixmill.content import ContentClass, classify
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.model import Failed, FailureKind, Stage, Status
+from pixmill.perception.kernels import has_kernel
 from pixmill.planning import planned, targets_of
 from pixmill.recipe import Operation, StrategyName
 from pixmill.registry import codec
@@ -66,7 +67,8 @@ class Choices:
 
     Attributes:
         plans: The plan for each that can hold it, by codec, in order of preference.
-        is_weighed: Whether there is memory to look at them; else the first that works is taken.
+        is_weighed: Whether they can be compared, which takes memory; else the first that works is
+            taken.
         cost_bytes: Memory that all this holds at its peak, beyond the worker's base.
     """
 
@@ -85,9 +87,11 @@ def choices(header: Header, recipe: Recipe, limits: Limits) -> Choices | Failed 
     if not plans:
         return next(plan for plan in made.values() if isinstance(plan, Failed))
     dearest_bytes = max(plan.cost_bytes for plan in plans.values())
-    whole_bytes = dearest_bytes + max(map(weighing_bytes, plans.values()))
-    is_pinned = all(plan.is_pinned for plan in plans.values())
-    is_weighed = is_pinned and whole_bytes <= limits.lease_bytes
+    can_weigh = has_kernel() and all(plan.is_pinned for plan in plans.values())
+    whole_bytes = dearest_bytes
+    if can_weigh:
+        whole_bytes += max(map(weighing_bytes, plans.values()))
+    is_weighed = can_weigh and whole_bytes <= limits.lease_bytes
     cost_bytes = whole_bytes if is_weighed else dearest_bytes
     return Choices(plans=plans, is_weighed=is_weighed, cost_bytes=cost_bytes)
 
@@ -135,7 +139,9 @@ class Chooser:
         if not self.choices.is_weighed:
             header = next(iter(plans.values())).header
             names = self._deserving(header, ContentClass.PHOTOGRAPH)
-            return self._first(names, "chosen unseen, for memory to compare formats lacks")
+            return self._first(
+                names, "chosen unseen: memory lacks, or what scores, to compare formats"
+            )
         # of the plans, the one that loses nothing that another holds
         whole = max(plans.values(), key=lambda plan: (plan.pages, plan.has_alpha))
         image = self.start(whole, self.recipe.writing(whole.target)).finished()
