@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
-    from pixmill.milling import Product
+    from pixmill.product import Product
     from pixmill.reporting import Reporter
 
 __all__ = [

@@ -209,7 +209,7 @@ class Dispatcher:
             codec=job.source.codec,
             bytes_read=job.source.size_bytes,
             mtime_ns=job.source.mtime_ns,
-            destination=None if outcome.destination is None else job.destination,
+            destination=None if outcome.destination is None else job.confirmed(outcome.destination),
             backup=job.backup if outcome.backup else "",
         )
         failure = outcome.failure

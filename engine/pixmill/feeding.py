@@ -164,7 +164,7 @@ class Feeder:
 
     def _job(self, named: Named) -> Job | Outcome:
         source = named.source
-        left = self.recall.left(source, named.destination)
+        left = self.recall.left(source, named)
         if isinstance(left, Failed):
             return Outcome.failed(source, left)
         if left is not None:
@@ -174,11 +174,26 @@ class Feeder:
         if (refused := self._refused(named)) is not None:
             return Outcome.failed(source, refused)
         record = self.recall.of(source.path)
-        is_own = record is not None and record.destination == named.destination
-        may_replace = is_own or self.settings.if_exists is IfExists.OVERWRITE
-        if not may_replace and self.destination.exists(named.destination):
+        own = "" if record is None else record.destination
+        is_own = named.is_met_by(own)
+        if self.settings.if_exists is not IfExists.OVERWRITE and self._is_taken(named, own):
             return self._exists(source)
-        return Job(self._next(), source, named.destination, can_replace=is_own, notes=_notes(named))
+        return Job(
+            self._next(),
+            source,
+            named.destination,
+            can_replace=is_own,
+            notes=_notes(named),
+            choices=named.choices,
+            former=self.recall.former(source, named),
+        )
+
+    def _is_taken(self, named: Named, own: str) -> bool:
+        """Whether a file that is not pixmill's own stands where the result may go."""
+        if own == named.destination:
+            return False
+        names = named.choices or (named.destination,)
+        return any(self.destination.exists(name) for name in names if name != own)
 
     def _job_in_place(self, source: SourceRef) -> Job | Outcome:
         """Return the job that replaces a source, unless its format is read and not written."""

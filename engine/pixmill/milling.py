@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from pixmill.aiming import Aiming
+from pixmill.choosing import Choices, Chooser, choices
 from pixmill.content import classify
 from pixmill.geometry import Size
 from pixmill.header import Metadata
@@ -21,6 +22,7 @@ from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.gain_map import carried
 from pixmill.imaging.judge import Judge
+from pixmill.imaging.likeness import looks_alike
 from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.progress import watched
@@ -28,12 +30,14 @@ from pixmill.imaging.resampling import resampled
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.sources import reading
 from pixmill.imaging.turbo import transformed
-from pixmill.imaging.verify import Expected, meant
+from pixmill.imaging.verify import meant
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.plan import Scale
-from pixmill.planning import metadata_kept, own_quality, planned, target_of
+from pixmill.planning import metadata_kept, own_quality, planned, targets_of
+from pixmill.product import Product
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
+from pixmill.strategies import enough, palettes
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
 from pixmill.strategies.score_search import is_good_enough
@@ -53,51 +57,16 @@ if TYPE_CHECKING:
     from pixmill.header import Header
     from pixmill.imaging.gain_map import CarriedMap
     from pixmill.imaging.sources import Source
+    from pixmill.imaging.verify import Expected
     from pixmill.plan import Plan
     from pixmill.planning import Limits
     from pixmill.recipe import Recipe
 
 __all__ = ["Product", "mill"]
 
-# Mean error of a palette that a person does not see on flat graphics; photographs never get one.
-_MIN_PALETTE_PSNR_DB = 38.0
 _EXACT_SCORE = 100.0
 # What reading a header may hold: more than any real one takes, far less than pixels would.
 _HEADER_BYTES = 32_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
-    """What became of one image.
-
-    Attributes:
-        status: `optimized`, `kept` (publish the source's bytes) or `skipped` (publish nothing).
-        target: Codec of what is to be published.
-        width_px: Width of what is to be published.
-        height_px: Height of one page of it.
-        content: Encoded bytes, or an unnamed file that holds them; `None` unless optimized.
-        content_bytes: Their number; the source's own where it is kept.
-        quality: Quality, `None` where none applies.
-        score: What it scored, where a score was asked for; `None` for the source's own pixels.
-        encodes: Encodes it took.
-        is_salvaged: Whether it was made of a damaged source.
-        expected: What the encoded result must turn out to be; `None` where the source's own bytes
-            are published.
-        notes: What the user should know.
-    """
-
-    status: Status
-    target: str
-    width_px: int
-    height_px: int
-    content: bytes | IO[bytes] | None = None
-    content_bytes: int = 0
-    quality: int | None = None
-    score: float | None = None
-    encodes: int = 0
-    is_salvaged: bool = False
-    expected: Expected | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +133,43 @@ def _made(  # noqa: PLR0913 - as `mill`
     try:
         with _contained(limits, _HEADER_BYTES):
             header = probe.probe(source, codec_name, damage=damage, page=recipe.pages)
-            if not (damage or target_of(codec_name, recipe).can_write):
+            if not (damage or any(spec.can_write for spec in targets_of(codec_name, recipe))):
                 return _kept(header, header.codec)
-            plan = planned(header, recipe, limits)
+            plan = choices(header, recipe, limits) or planned(header, recipe, limits)
     except ImagingError as error:
         return _bombed(error.failure) if limits.is_enforced else error.failure
     if isinstance(plan, Failed):
         return plan
+    if isinstance(plan, Choices):
+        return _chosen(source, recipe, plan, limits, lease=lease, spool_folder=spool_folder)
     try:
         lease.take(plan.cost_bytes)
         with _contained(limits, plan.cost_bytes):
             return _Mill(source, recipe, plan, spool_folder).made()
     except ImagingError as error:
         return _left(error.failure, plan)
+
+
+def _chosen(
+    source: Source,
+    recipe: Recipe,
+    choices: Choices,
+    limits: Limits,
+    *,
+    lease: OneLease,
+    spool_folder: str | None,
+) -> Product | Failed:
+    """Make one image in the format that is smallest for it."""
+
+    def start(plan: Plan, recipe: Recipe) -> _Mill:
+        return _Mill(source, recipe, plan, spool_folder)
+
+    try:
+        lease.take(choices.cost_bytes)
+        with _contained(limits, choices.cost_bytes):
+            return Chooser(choices, recipe, start).chosen()
+    except ImagingError as error:
+        return error.failure
 
 
 def _contained(limits: Limits, extra_bytes: int) -> AbstractContextManager[None]:
@@ -230,12 +223,20 @@ class _Mill:
         best = self._smallest(encodings)
         if best is None:
             return self._without_encoding(rewrapped)
-        if rewrapped and rewrapped.size_bytes <= best.size_bytes:
+        if rewrapped and self._is_no_gain(best, rewrapped.size_bytes):
             best = rewrapped
         return self._chosen(best, is_rewrapped=best is rewrapped)
 
+    def finished(self) -> pyvips.Image:
+        """Return the finished pixels."""
+        return self._image()
+
     def _chosen(self, best: _Candidate, *, is_rewrapped: bool) -> Product:
-        is_larger = not self.recipe.is_smaller(best.size_bytes, self.plan.header.file_bytes)
+        file_bytes = self.plan.header.file_bytes
+        is_larger = not self.recipe.is_smaller(best.size_bytes, file_bytes)
+        if not is_larger and not is_rewrapped and self._is_no_gain(best, file_bytes):
+            self.notes.append("left as it is: recoding it at its own quality would save little")
+            is_larger = True
         is_free = not (self.plan.is_demanded or self.plan.is_rewrap_demanded)
         if not is_larger or not is_free or self.recipe.if_larger is IfLarger.WRITE:
             if is_rewrapped:
@@ -244,6 +245,19 @@ class _Mill:
         if self.recipe.if_larger is IfLarger.SKIP:
             return self._product(Status.SKIPPED)
         return self._kept()
+
+    def _is_no_gain(self, made: _Candidate, own_bytes: int) -> bool:
+        """Whether the source's own pixels had better stand, which take so many bytes."""
+        if made.size_bytes >= own_bytes:
+            return True
+        is_exact = made.quality is None
+        return not (self.plan.is_demanded or is_exact) and enough.is_good_enough(
+            self.plan.header,
+            self.recipe,
+            codec(self.plan.target),
+            own_bytes=own_bytes,
+            result_bytes=made.size_bytes,
+        )
 
     def _needs_nothing(self, rewrapped: _Candidate | None) -> bool:
         """Whether a size or a score is asked for and the source's own pixels have it already."""
@@ -541,8 +555,10 @@ class _Mill:
         reduced = load.reopened(made.content, encoding.codec)
         if must_match:
             return made if compare.is_identical(self._image(), reduced) else None
-        is_good = compare.psnr(self._image(), reduced) >= _MIN_PALETTE_PSNR_DB
-        return made if is_good else None
+        if looks_alike(self._image(), reduced):
+            return made
+        finer = palettes.finer(encoding)
+        return None if finer is None else self._candidate(finer)
 
     def _encoded(self, encoding: Encoding) -> _Candidate:
         self.encodes += 1

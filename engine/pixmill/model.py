@@ -143,19 +143,39 @@ class SourceRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """A file that pixmill has published.
+
+    Attributes:
+        path: Relative to the destination root, `/`-separated.
+        size_bytes: Its size.
+        mtime_ns: Its modification time, nanoseconds since the epoch.
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One source to be made under the run's recipe.
 
     Attributes:
         number: Position in the walk, from 0; names the job in every message.
         source: What to read.
-        destination: Where to publish, relative to the run's destination root, `/`-separated.
+        destination: Where to publish, relative to the run's destination root, `/`-separated; with
+            `.*` in place of a suffix where the result decides it.
         attempt: From 1.
         crashes: How many workers have died with it in their hands.
         can_replace: Whether what stands at its destination is pixmill's own.
         backup: Where its original goes in place of which the result is put, relative to the
             backup root; empty where nothing is replaced in place, or no backup is kept.
         notes: What was noticed before the job was sent, such as a wrong suffix.
+        choices: The names of which the result gets the one that has its suffix; empty where the
+            destination is its name.
+        former: What an earlier run has published of this source under one of these names, `None`
+            for nothing; it may be gone or changed since.
     """
 
     number: int
@@ -166,6 +186,16 @@ class Job:
     can_replace: bool = False
     backup: str = ""
     notes: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    former: Published | None = None
+
+    def named(self, suffix: str) -> str:
+        """Return where a result with this suffix is published."""
+        return next((each for each in self.choices if each.endswith(suffix)), self.destination)
+
+    def confirmed(self, destination: str) -> str:
+        """Return what a worker says to have published, if it may have, or else what was meant."""
+        return destination if destination in self.choices else self.destination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pixmill.planning import target_of
+from pixmill.planning import targets_of
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import suffix_owner
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Named", "Namer", "folded", "stem_key", "wrong_suffix"]
 
+_ANY_SUFFIX = ".*"
 _MANY_RENAMED = 1024
 
 
@@ -32,13 +33,20 @@ class Named:
 
     Attributes:
         source: What is read.
-        destination: Where it goes, relative to the destination root.
+        destination: Where it goes, relative to the destination root; under `auto` with `.*` for the
+            suffix that only the result has.
         rival: Path of the source that holds the name it would have had, or empty.
+        choices: Every name that `auto` may give it; empty where the destination is one.
     """
 
     source: SourceRef
     destination: str
     rival: str = ""
+    choices: tuple[str, ...] = ()
+
+    def is_met_by(self, name: str) -> bool:
+        """Whether a name is one that the source may have."""
+        return name == self.destination or name in self.choices
 
 
 def folded(name: str) -> str:
@@ -81,7 +89,8 @@ class Namer:
         """Return a destination for each source of a group that shares its `stem_key`.
 
         A source whose own name is the wanted one keeps it, else the first in order takes it; the
-        others keep their source suffix inside the name: `a.jpg.webp`.
+        others keep their source suffix inside the name: `a.jpg.webp`. Under `auto` a source holds
+        all the names that it may get.
         """
         if len(self._renamed) > _MANY_RENAMED:
             self._forget_before(stem_key(posixpath.basename(group[0].path)))
@@ -90,38 +99,42 @@ class Namer:
             return [self._claimed(group[0], self._wanted(group[0]), held)]
         wanted = [self._wanted(source) for source in group]
         order = sorted(
-            range(len(group)), key=lambda at: wanted[at] != posixpath.basename(group[at].path)
+            range(len(group)), key=lambda at: posixpath.basename(group[at].path) not in wanted[at]
         )
         results: dict[int, Named] = {}
         for at in order:
             results[at] = self._claimed(group[at], wanted[at], held)
         return [results[at] for at in range(len(group))]
 
-    def _claimed(self, source: SourceRef, wanted: str, held: dict[str, str]) -> Named:
+    def _claimed(self, source: SourceRef, wanted: tuple[str, ...], held: dict[str, str]) -> Named:
+        """Claim the first set of names of which nobody has any."""
         above, slash, name = source.path.rpartition("/")
-        first = folded(wanted)
-        rival = held.get(first) or self._renamed.get(first, "")
-        for candidate in _candidates(name, wanted):
-            key = folded(candidate)
-            if key not in held and key not in self._renamed and key not in self.folders:
-                held[key] = source.path
-                if candidate != wanted:
-                    self._renamed[key] = source.path
-                if not rival and first in self.folders:
-                    rival = f"{above}{slash}{wanted}"
-                return Named(source, f"{above}{slash}{candidate}", rival)
+        firsts = [folded(each) for each in wanted]
+        rival = next(filter(None, (held.get(key) or self._renamed.get(key) for key in firsts)), "")
+        for candidates in _candidates(name, wanted):
+            keys = [folded(candidate) for candidate in candidates]
+            if any(key in held or key in self._renamed or key in self.folders for key in keys):
+                continue
+            held |= dict.fromkeys(keys, source.path)
+            if candidates != wanted:
+                self._renamed |= dict.fromkeys(keys, source.path)
+            taken = [each for each in wanted if folded(each) in self.folders]
+            if not rival and taken:
+                rival = f"{above}{slash}{taken[0]}"
+            return _named(source, [f"{above}{slash}{candidate}" for candidate in candidates], rival)
         raise AssertionError("unreachable: candidates never end")  # pragma: no cover
 
-    def _wanted(self, source: SourceRef) -> str:
+    def _wanted(self, source: SourceRef) -> tuple[str, ...]:
+        """Return the bare name that a source wants, or every one that `auto` may give it."""
         name = source.path.rpartition("/")[2]
         if not source.codec:
-            return name
+            return (name,)
         stem = _stem(name)
-        target = target_of(source.codec, self.recipe)
+        targets = targets_of(source.codec, self.recipe)
         is_kept = self.recipe.target_format == KEEP_SOURCE_FORMAT
-        if is_kept and suffix_owner(name[len(stem) :]) == target.name:
-            return name
-        return stem + target.suffixes[0]
+        if is_kept and suffix_owner(name[len(stem) :]) == targets[0].name:
+            return (name,)
+        return tuple(stem + target.suffixes[0] for target in targets)
 
     def _forget_before(self, key: str) -> None:
         self._renamed = {
@@ -135,11 +148,17 @@ def _stem(name: str) -> str:
     return stem if stem.strip(".") else name
 
 
-def _candidates(name: str, wanted: str) -> Iterable[str]:
+def _named(source: SourceRef, names: list[str], rival: str) -> Named:
+    if len(names) == 1:
+        return Named(source, names[0], rival)
+    return Named(source, _stem(names[0]) + _ANY_SUFFIX, rival, tuple(names))
+
+
+def _candidates(name: str, wanted: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
     yield wanted
-    suffix = wanted[len(_stem(wanted)) :]
-    yield name + suffix
+    suffixes = [each[len(_stem(each)) :] for each in wanted]
+    yield tuple(name + suffix for suffix in suffixes)
     count = 2
     while True:
-        yield f"{name}-{count}{suffix}"
+        yield tuple(f"{name}-{count}{suffix}" for suffix in suffixes)
         count += 1

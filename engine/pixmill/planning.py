@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from pixmill.candidacy import possible
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size, shrink_on_load
 from pixmill.header import MAX_METADATA_BYTES, Header, Metadata
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pixmill.plan import Step
     from pixmill.recipe import Recipe
 
-__all__ = ["Limits", "metadata_kept", "own_quality", "planned", "target_of"]
+__all__ = ["Limits", "metadata_kept", "own_quality", "planned", "target_of", "targets_of"]
 
 # Strips of decoded rows that libvips' threads and write buffers hold while an image streams:
 # 12,000 px wide RGB JPEGs measured 37 to 47 MB, PNGs 76 MB (research/libvips.md, section 2).
@@ -77,14 +78,22 @@ def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
 
     `keep` gives the source's own, or its record's fallback where pixmill cannot write it or writes
     it on request alone. A
-    vector image under `keep` stays what it is until a size in pixels is asked for.
+    vector image under `keep` stays what it is until a size in pixels is asked for. Of several that
+    `auto` may choose, the first.
     """
+    if recipe.is_auto:
+        return targets_of(codec_name, recipe)[0]
     if recipe.target_format != KEEP_SOURCE_FORMAT:
         return codec(recipe.target_format)
     source = codec(codec_name)
     is_left = source.is_vector and recipe.resize is None
     is_kept = source.can_write and not source.is_on_request
     return source if is_kept or is_left else codec(source.fallback)
+
+
+def targets_of(codec_name: str, recipe: Recipe) -> tuple[CodecSpec, ...]:
+    """Return every record that a source of this codec may be written with: several under `auto`."""
+    return possible(codec_name, recipe) if recipe.is_auto else (target_of(codec_name, recipe),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

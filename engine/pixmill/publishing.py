@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pixmill.failures import os_failure
 from pixmill.imaging.verify import difference
 from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
+from pixmill.registry import codec
 from pixmill.storage.folders import Root
 from pixmill.storage.local import (
     Destination,
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
-    from pixmill.milling import Product
     from pixmill.model import Job
+    from pixmill.product import Product
     from pixmill.protocol import Setup
 
 __all__ = ["InHand", "Publisher", "PublishingError", "UnpublishableError", "failed"]
@@ -141,16 +142,31 @@ class Publisher:
     def _published(self, hand: InHand, product: Product) -> Outcome:
         job = hand.job
         written_bytes = product.content_bytes or job.source.size_bytes
+        destination = (
+            job.named(codec(product.target).suffixes[0]) if job.choices else (job.destination)
+        )
         is_checked = self.setup.is_hashed or self.setup.is_verified
         if not self.setup.is_dry_run:
             written_bytes = self.destination.publish(
-                job.destination,
+                destination,
                 _writer(hand, product),
                 mtime_ns=job.source.mtime_ns,
                 can_replace=self.setup.can_replace or job.can_replace or job.attempt > 1,
                 check=self._check(hand, product) if is_checked else None,
             )
-        return _ended(hand, product, destination=job.destination, written_bytes=written_bytes)
+            self._withdraw_former(job, destination)
+        twins = [
+            each for each in job.choices if each != destination and self.destination.exists(each)
+        ]
+        notes = (*product.notes, *(f"{twin} stands beside it" for twin in twins))
+        product = replace(product, notes=notes)
+        return _ended(hand, product, destination=destination, written_bytes=written_bytes)
+
+    def _withdraw_former(self, job: Job, destination: str) -> None:
+        """Remove what an earlier run made of a source that has another format now."""
+        former = job.former
+        if former is not None and former.path != destination:
+            self.destination.withdraw(former.path, former.size_bytes, former.mtime_ns)
 
     def _replaced(self, hand: InHand, product: Product) -> Outcome:
         """Put a product in place of its source where it is smaller, else leave the source alone."""

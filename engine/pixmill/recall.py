@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.journal.rows import STARTED
-from pixmill.model import Failed, FailureKind, SkipReason, SourceRef, Stage, Status
+from pixmill.model import Failed, FailureKind, Published, SkipReason, SourceRef, Stage, Status
 from pixmill.settings import Redo
 from pixmill.storage.originals import digest_at
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pixmill.journal.rows import Record
     from pixmill.journal.store import Journal
+    from pixmill.naming import Named
     from pixmill.settings import Settings
     from pixmill.storage.local import Destination
     from pixmill.walking import Met
@@ -84,7 +85,7 @@ class Recall:
         except OSError:  # opening it will tell
             return None
 
-    def left(self, source: SourceRef, destination: str) -> SkipReason | Failed | None:
+    def left(self, source: SourceRef, named: Named) -> SkipReason | Failed | None:
         """Return why a source is left alone, or nothing where it is to be made."""
         redo, record = self.settings.redo, self._known.get(source.path)
         if redo is Redo.FAILED and (record is None or record.outcome != Status.FAILED):
@@ -98,8 +99,15 @@ class Recall:
             return Failed(FailureKind.QUARANTINED, Stage.PLAN, message)
         if record.outcome in {STARTED, Status.FAILED}:
             return None
-        is_done = record.outcome == Status.SKIPPED or self._stands(record, source, destination)
+        is_done = record.outcome == Status.SKIPPED or self._stands(record, source, named)
         return SkipReason.DONE if is_done else None
+
+    def former(self, source: SourceRef, named: Named) -> Published | None:
+        """Return what was published of a source under one of its choices; it may be gone since."""
+        record = self._known.get(source.path)
+        if record is None or record.destination not in named.choices:
+            return None
+        return Published(record.destination, record.written_bytes, record.mtime_ns)
 
     def _is_same(self, record: Record, source: SourceRef, path: str) -> bool:
         """Whether a source is the recorded one, or the result that was put in its place."""
@@ -117,16 +125,16 @@ class Recall:
             return source.path in self._same_content
         return record.is_of(source) or (self.settings.in_place and record.is_result(source))
 
-    def _stands(self, record: Record, source: SourceRef, destination: str) -> bool:
+    def _stands(self, record: Record, source: SourceRef, named: Named) -> bool:
         """Whether what was published of a source is there, as it was published."""
         if self.settings.in_place:
             is_kept = record.outcome == Status.KEPT
             return is_kept or source.size_bytes == record.written_bytes
-        if record.destination != destination:
+        if not named.is_met_by(record.destination):
             return False
         if self.settings.checksum:
-            return self.destination.holds_content(destination, record.written_digest)
-        return self.destination.holds(destination, record.written_bytes, record.mtime_ns)
+            return self.destination.holds_content(record.destination, record.written_digest)
+        return self.destination.holds(record.destination, record.written_bytes, record.mtime_ns)
 
 
 def _taken(groups: Iterator[list[Met]]) -> list[list[Met]]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixmill.units import Geometry
 
 __all__ = [
+    "AUTO_FORMAT",
     "DEFAULT_KEEP",
     "KEEP_SOURCE_FORMAT",
     "WHITE",
@@ -39,6 +40,7 @@ __all__ = [
     "StrategyName",
 ]
 
+AUTO_FORMAT = "auto"
 KEEP_SOURCE_FORMAT = "keep"
 Canonical: TypeAlias = bool | int | float | str | list[str] | None
 WHITE = "#ffffff"
@@ -196,7 +198,10 @@ class Recipe:
         enlarge: Whether an image may be scaled up. Default: false.
         background: Colour of padding and of flattened transparency, `#rrggbb`. Default: white;
             images with alpha are padded with transparency.
-        target_format: A writable codec's name, or `keep`. Default: keep.
+        target_format: A writable codec's name, `keep`, or `auto` for the candidate that is
+            smallest at equal looks. Default: keep.
+        candidates: Names of the codecs that `auto` chooses from, in the order in which they win a
+            tie; empty for those that the content deserves. Default: those.
         quality: 1 to 100; `None` for each codec's own default.
         lossless: Whether pixels must come out of the encoder as they went in. Default: false.
         effort: CPU spent on smaller files. Default: balanced.
@@ -231,6 +236,7 @@ class Recipe:
     enlarge: bool = False
     background: str | None = None
     target_format: str = KEEP_SOURCE_FORMAT
+    candidates: tuple[str, ...] = ()
     quality: int | None = None
     lossless: bool = False
     effort: Effort = Effort.BALANCED
@@ -282,6 +288,11 @@ class Recipe:
         return self.lossless or self.strategy is StrategyName.LOSSLESS
 
     @property
+    def is_auto(self) -> bool:
+        """Whether each image gets the format that is smallest for it."""
+        return self.target_format == AUTO_FORMAT
+
+    @property
     def has_compression(self) -> bool:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations
@@ -309,6 +320,10 @@ class Recipe:
         high = min(self.quality or _MAX_QUALITY, own or _MAX_QUALITY)
         low = _LEAST_FOR_SCORE if self.min_quality is None else self.min_quality
         return range(min(low, high), high + 1)
+
+    def writing(self, target: str) -> Recipe:
+        """Return this recipe for one of the formats that `auto` chooses from."""
+        return replace(self, target_format=target, candidates=())
 
     def is_smaller(self, result_bytes: int, source_bytes: int) -> bool:
         """Whether a result saves enough to be worth having in place of its source."""
@@ -357,6 +372,13 @@ class Recipe:
                 f"target format {self.target_format} needs convert among the operations: add it",
                 option="operations",
             )
+        if self.candidates and not self.is_auto:
+            raise OptionError(
+                "candidates are for --target-format auto: leave one of them out",
+                option="candidates",
+            )
+        if len(set(self.candidates)) != len(self.candidates):
+            raise OptionError("expected each candidate once", option="candidates")
 
     def _check_quality(self) -> None:
         for name, value in (("quality", self.quality), ("min_quality", self.min_quality)):
@@ -399,4 +421,6 @@ def _spelled(value: object) -> Canonical:
         return sorted(str(member) for member in value)
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
+    if isinstance(value, tuple):
+        return [str(member) for member in value]
     return value if isinstance(value, bool | int | None) else str(value)

@@ -212,12 +212,13 @@ def _check_target(recipe: Recipe) -> None:
     """
     if recipe.target_format == KEEP_SOURCE_FORMAT:
         return
-    target = codec(recipe.target_format)
-    if not is_installed(target.writer):
-        raise OptionError(
-            f"writing {target.title} needs {target.writer}: {how_to_install(target.writer)}",
-            option="target_format",
-        )
+    for name in recipe.candidates if recipe.is_auto else (recipe.target_format,):
+        writer = codec(name).writer
+        if not is_installed(writer):
+            raise OptionError(
+                f"writing {codec(name).title} needs {writer}: {how_to_install(writer)}",
+                option="candidates" if recipe.is_auto else "target_format",
+            )
 
 
 def _surveyed(found: Iterator[Job | Outcome], survey: Survey) -> Iterator[Job | Outcome]:

@@ -20,9 +20,9 @@ from pixmill.errors import RunError
 from pixmill.failures import os_failure
 from pixmill.imaging.confine import let_libraries_speak, trim
 from pixmill.imaging.progress import listening
-from pixmill.milling import Product
 from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
 from pixmill.planning import Limits
+from pixmill.product import Product
 from pixmill.protocol import (
     Advanced,
     CostKnown,

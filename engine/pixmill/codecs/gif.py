@@ -187,6 +187,7 @@ SPEC: Final = CodecSpec(
     loader="gifload",
     saver="gifsave_buffer",
     pillow_format="GIF",
+    is_moving_candidate=True,
     supports_animation=True,
     supports_lossless=True,
     max_colours=256,

@@ -113,6 +113,7 @@ SPEC: Final = CodecSpec(
     saver="jpegsave_buffer",
     pillow_format="JPEG",
     fallback="jpg",
+    is_candidate=True,
     supports_alpha=False,
     supports_lossy=True,
     supports_cmyk=True,

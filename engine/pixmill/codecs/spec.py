@@ -220,6 +220,8 @@ class CodecSpec:
         fallback: Codec that `keep` writes when this one cannot be written.
         is_on_request: Whether it is written where it is named alone: `keep` takes its fallback,
             since browsers do not show it, or the fallback is smaller at no loss.
+        is_candidate: Whether `auto` tries it for stills unasked, since every browser shows it.
+        is_moving_candidate: Likewise for animations.
         is_vector: Whether it has no pixels of its own (SVG).
         supports_alpha: Whether it stores alpha.
         supports_animation: Whether it stores animations.
@@ -297,6 +299,8 @@ class CodecSpec:
     pillow_format: str = ""
     fallback: str = "png"
     is_on_request: bool = False
+    is_candidate: bool = False
+    is_moving_candidate: bool = False
     is_vector: bool = False
     supports_alpha: bool = True
     supports_animation: bool = False

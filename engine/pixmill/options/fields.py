@@ -222,9 +222,20 @@ class Options:
         str | None,
         About(
             Group.ENCODING,
-            "Format to write: jpg, png, webp, avif, tiff, gif, bmp, jp2, or keep the source's own",
+            "Format to write: jpg, png, webp, avif, tiff, gif, bmp, jp2, keep the source's own, "
+            "or auto for the smallest at equal looks",
             default=_RECIPE.target_format,
             metavar="FORMAT",
+        ),
+    ] = None
+    candidates: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.ENCODING,
+            "Formats that --target-format auto chooses from, a comma list, the first to win a tie",
+            default_text="those that the content deserves of avif, webp, jpg, png and gif",
+            metavar="LIST",
+            is_comma_list=True,
         ),
     ] = None
     quality: Annotated[

@@ -13,7 +13,14 @@ from pixmill.errors import OptionError
 from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
-from pixmill.recipe import KEEP_SOURCE_FORMAT, CodecOption, Keep, Operation, Recipe
+from pixmill.recipe import (
+    AUTO_FORMAT,
+    KEEP_SOURCE_FORMAT,
+    CodecOption,
+    Keep,
+    Operation,
+    Recipe,
+)
 from pixmill.settings import Redo, Settings, check_in_place
 from pixmill.units import (
     Geometry,
@@ -82,6 +89,7 @@ def _recipe(options: Options) -> Recipe:
         enlarge=_or(options.enlarge, _RECIPE.enlarge),
         background=_background(options.background),
         target_format=target,
+        candidates=_candidates(options.candidates),
         quality=options.quality,
         lossless=_or(options.lossless, _RECIPE.lossless),
         effort=_or(options.effort, _RECIPE.effort),
@@ -187,13 +195,25 @@ def _target_format(text: str | None) -> str:
     from pixmill.registry import canonical_name, codec, writable_names  # noqa: PLC0415 - see below
 
     # The registry imports every codec record, which `pixmill --help` must not wait for.
-    if text is None or text == KEEP_SOURCE_FORMAT:
-        return KEEP_SOURCE_FORMAT
+    if text is None or text in {KEEP_SOURCE_FORMAT, AUTO_FORMAT}:
+        return text or KEEP_SOURCE_FORMAT
     name = _parsed(canonical_name, text, option="target_format")
     if name is None or not codec(name).can_write:
-        names = ", ".join((*writable_names(), KEEP_SOURCE_FORMAT))
+        names = ", ".join((*writable_names(), KEEP_SOURCE_FORMAT, AUTO_FORMAT))
         raise OptionError(f"expected one of {names}; got {text!r}", option="target_format")
     return name
+
+
+def _candidates(words: tuple[str, ...] | None) -> tuple[str, ...]:
+    from pixmill.registry import canonical_name, codec, writable_names  # noqa: PLC0415 - as above
+
+    if words is None:
+        return _RECIPE.candidates
+    names = [_parsed(canonical_name, word, option="candidates") or "" for word in words]
+    if not names or not all(name and codec(name).can_write for name in names):
+        able = ", ".join(writable_names())
+        raise OptionError(f"expected some of {able}; got {','.join(words)!r}", option="candidates")
+    return tuple(names)
 
 
 def _supported_formats(words: tuple[str, ...] | None) -> frozenset[str]:
@@ -298,7 +318,8 @@ def _check_lossless(recipe: Recipe) -> None:
             f"{asked} needs no score, which would be 100: leave one of the two out",
             option="target_quality",
         )
-    _check_lossless_target(recipe.target_format, asked=asked)
+    for target in recipe.candidates if recipe.is_auto else (recipe.target_format,):
+        _check_lossless_target(target, asked=asked)
 
 
 def _check_lossless_target(target: str, *, asked: str) -> None:

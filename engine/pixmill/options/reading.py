@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pixmill.errors import OptionError
 from pixmill.options.fields import ALIASES, Entry, Options, entries
-from pixmill.recipe import Operation, StrategyName
+from pixmill.recipe import AUTO_FORMAT, Operation, StrategyName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -169,6 +169,8 @@ def _given_way(flags: Options, config: Options) -> set[str]:
         gone.add("lossless")
         if config.strategy is StrategyName.LOSSLESS:
             gone.add("strategy")
+    if flags.target_format not in {None, AUTO_FORMAT}:
+        gone.add("candidates")
     if flags.operations is not None:
         gone |= _without_work(flags.operations)
     if flags.quiet:
@@ -188,7 +190,7 @@ def _without_work(operations: tuple[str, ...]) -> set[str]:
     if not {Operation.RESIZE, Operation.CROP} & set(operations):
         gone.add("resize")
     if Operation.CONVERT not in operations:
-        gone.add("target_format")
+        gone |= {"target_format", "candidates"}
     if Operation.COMPRESS not in operations:
         gone |= {"quality", "max_size", "target_quality"}
     return gone

@@ -27,6 +27,7 @@ _HEADLINE: Final[dict[str, Json]] = {
     "parallel_workers": "auto",
 }
 _EXAMPLES: Final[dict[str, Json]] = {
+    "candidates": ["avif", "webp", "jpg"],
     "operations": ["resize", "compress"],
     "resize": "800x600",
     "background": "#ffffff",

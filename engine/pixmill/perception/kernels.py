@@ -16,7 +16,7 @@ from pixmill.errors import RunError
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Kernel", "Measurement", "Side", "check_kernel", "kernel"]
+__all__ = ["Kernel", "Measurement", "Side", "check_kernel", "has_kernel", "kernel"]
 
 
 class Side(IntFlag):
@@ -75,6 +75,15 @@ class Kernel(Protocol):
         Raises:
             MemoryError: There is not enough memory.
         """
+
+
+def has_kernel() -> bool:
+    """Return whether anything here can score."""
+    try:
+        kernel()
+    except RunError:
+        return False
+    return True
 
 
 @cache

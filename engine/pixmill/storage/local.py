@@ -229,6 +229,19 @@ class Destination:
                 folder.replace(made.name, name)
         return written_bytes
 
+    def withdraw(self, relative: str, size_bytes: int, mtime_ns: int) -> bool:
+        """Remove a result of this size and time, and return whether that is what stood there.
+
+        Raises:
+            OSError: The destination cannot be written.
+        """
+        above, _, name = relative.rpartition("/")
+        with self._held.folder(above, can_make=False) as folder:
+            if not self.holds(relative, size_bytes, mtime_ns):
+                return False
+            folder.unlink(name)
+        return True
+
     def sweep(self, relative_folder: str) -> int:
         """Remove temporary files that no living process holds; return how many."""
         return sweep_below(self._held, relative_folder)

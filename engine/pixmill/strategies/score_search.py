@@ -26,8 +26,8 @@ __all__ = ["BAND", "Aim", "Hints", "Reached", "expected_score", "is_good_enough"
 BAND: Final = 1.5
 """How far above the target a score may be that ends the search."""
 
-_GUESS: Final = 0.5
-"""How far above the target to aim."""
+_GUESS: Final = 1 / 3
+"""How far into the band above the target to aim."""
 _MOST_GUESSES: Final = 6
 """Encodes after which the curve is no longer believed, and what is left is halved."""
 _FIRST_SAMPLED: Final = 75
@@ -43,11 +43,13 @@ class Aim:
         target: The score to reach.
         low: Lowest acceptable quality.
         high: Highest quality of use, at least `low`.
+        band: How far above the target a score may be that ends the search.
     """
 
     target: float
     low: int
     high: int
+    band: float = BAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ class _Search:
         return closeness - self.hints.flattery * math.exp(-closeness)
 
     def _expected(self, below: int, above: int) -> int:
-        wanted = _closeness(self.aim.target + _GUESS)
+        wanted = _closeness(self.aim.target + _GUESS * self.aim.band)
         reaching = (q for q in range(below + 1, above - 1) if self.whole.at(q) >= wanted)
         return next(reaching, above - 1)
 
@@ -156,7 +158,7 @@ def lowest_reaching(score_of: Callable[[int], float], aim: Aim, hints: Hints) ->
             below = quality
         else:
             above = quality
-            if score <= aim.target + BAND:
+            if score <= aim.target + aim.band:
                 break
     samples = len(search.sampled.measured)
     if above > aim.high:
