@@ -35,7 +35,7 @@ run: setup ## optimise IN (a bundled sample) into OUT with ARGS
 	  else exit $$code; fi; }
 
 test: setup ## run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: setup lint types ## everything CI checks: format, lint, types, architecture, tests, performance
 	$(MAKE) --no-print-directory test

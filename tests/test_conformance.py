@@ -44,9 +44,13 @@ _NO_PROFILE: Final = "CMYK without a usable profile: libvips' press against bare
 _CHROMA: Final = "libheif repeats halved chroma, libavif blends it: 42 to 44 dB, dE2000 0.1"
 _P3: Final = "ImageMagick 6 drops the profile; by pi-heif and littleCMS it is right, 77 dB"
 _LAB: Final = "ImageMagick sees CIE Lab under D65; littleCMS agrees: tests/test_colour.py"
+_PQ: Final = (
+    "its PQ is heeded, by cICP's numbers (tests/test_numbered_colours.py); oracles show it raw"
+)
 _BARE: Final = "oracles paint where no frame has drawn, browsers do not"
 _BROKEN: Final = "damaged, and no two decoders make the same of it"
 EXCEPTIONS: Final = {
+    "formats/avif/colors_hdr_p3.avif": _PQ,
     "color/cielab-dagams.tiff": _LAB,
     "color/Channel_digital_image_CMYK_color_no_profile.jpg": _NO_PROFILE,
     "color/flower_small.cmyk.jpg": _NO_PROFILE,

@@ -198,8 +198,8 @@ def test_a_root_that_cannot_be_listed_is_one_failure(tmp_path: Path) -> None:
 
 def test_a_recognised_format_that_nobody_reads_is_unsupported(tmp_path: Path) -> None:
     """A format that this release cannot read fails with its name, before a worker sees it."""
-    _grow(tmp_path / "in", a_jxl=b"\xff\x0a" + b"\0" * 40)
-    outcome = _fed(_feeder(tmp_path))["a.jxl"]
+    _grow(tmp_path / "in", a_fits=b"SIMPLE  =                    T" + b" " * 50)
+    outcome = _fed(_feeder(tmp_path))["a.fits"]
     assert _failed(outcome) == (FailureKind.UNSUPPORTED, Stage.READ)
 
 

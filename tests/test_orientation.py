@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _ORIENTATION: Final = 0x0112
 _TO_PNG: Final = Recipe(
-    operations=frozenset({Operation.CONVERT, Operation.COMPRESS}), target_format="png"
+    operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+    target_format="png",
+    lossless=True,
 )
 _EXACT: Final[dict[str, dict[str, Any]]] = {
     "jpg": {"quality": 100, "subsampling": 0},
