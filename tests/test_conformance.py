@@ -47,7 +47,7 @@ _LAB: Final = "ImageMagick sees CIE Lab under D65; littleCMS agrees: tests/test_
 _PQ: Final = (
     "its PQ is heeded, by nclx's numbers (tests/test_numbered_colours.py); oracles show it raw"
 )
-_JXL: Final = "ffmpeg drops its colour space; djxl agrees within 1 of 255: tests/test_jxl.py"
+_JXL: Final = "ffmpeg leaves its numbers as they are; by djxl and littleCMS these are they in sRGB"
 _BARE: Final = "oracles paint where no frame has drawn, browsers do not"
 _BROKEN: Final = "damaged, and no two decoders make the same of it"
 EXCEPTIONS: Final = {
