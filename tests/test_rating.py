@@ -132,7 +132,7 @@ def _by_pillow(shown: Picture, quality: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("effort", "saved"), [(Effort.FAST, 0.08), (Effort.BALANCED, 0.1), (Effort.BEST, 0.15)]
+    ("effort", "saved"), [(Effort.FAST, 0.08), (Effort.BALANCED, 0.1), (Effort.BEST, 0.18)]
 )
 def test_jpeg_is_smaller_than_pillows_at_equal_score(effort: Effort, saved: float) -> None:
     """Photographs take so much less than in Pillow's default encoder, and look no worse."""
