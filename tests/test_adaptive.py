@@ -9,7 +9,10 @@ from dataclasses import replace
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
+from corpora import CORPORA, needs_corpora
+from pixmill.codecs.spec import Encoding
 from pixmill.header import Header
+from pixmill.imaging.encode import encoded
 from pixmill.imaging.judge import Judge
 from pixmill.imaging.load import reopened
 from pixmill.imaging.score import likeness
@@ -20,6 +23,7 @@ from pixmill.product import Product
 from pixmill.recipe import Effort, IfLarger, Recipe, StrategyName
 from pixmill.registry import codec
 from pixmill.strategies.enough import is_good_enough
+from pixmill.strategies.palettes import finer
 from pixmill.units import parse_savings
 
 FAST = Recipe(effort=Effort.FAST)
@@ -114,6 +118,25 @@ def test_a_palette_that_shows_is_matched_more_closely() -> None:
     made = result(content)
     assert Image.open(io.BytesIO(made)).mode == "P"
     assert Judge(reopened(content, "png")).score(made, "png") >= 85
+
+
+@pytest.mark.corpora
+@needs_corpora
+def test_a_fast_palette_does_not_dither_flat_areas() -> None:
+    """Less effort costs some bytes of a screenshot, not several times as many."""
+    image = reopened((CORPORA / "graphics/18f_press-all-buttons.png").read_bytes(), "png")
+    palette = Encoding(codec="png", quality=80, effort=Effort.FAST, is_palette=True)
+    balanced = replace(palette, effort=Effort.BALANCED)
+    assert len(encoded(image, palette)) < 1.3 * len(encoded(image, balanced))
+
+
+def test_a_palette_that_shows_is_refined_in_steps() -> None:
+    """Between the quality asked for and the closest match there is one more try, and then none."""
+    palette = Encoding(codec="png", quality=50, effort=Effort.FAST, is_palette=True)
+    assert finer(palette) == replace(palette, quality=90)
+    assert finer(replace(palette, quality=90)) == replace(palette, quality=100)
+    assert finer(replace(palette, quality=100)) is None
+    assert finer(replace(palette, quality=None)) is None
 
 
 def test_a_likeness_is_the_score_of_the_same_pixels() -> None:
