@@ -25,6 +25,8 @@ __all__ = [
     "Encoding",
     "Frame",
     "Library",
+    "Packing",
+    "RowFilter",
     "SaveValue",
     "Scan",
     "Tunable",
@@ -131,6 +133,28 @@ class Tunable:
     saver_option: str
     least: int
     most: int
+
+
+class RowFilter(StrEnum):
+    """How oxipng foretells the rows of a PNG, by its own names; the last chooses row by row."""
+
+    NONE = "NoOp"
+    BIGRAMS = "Bigrams"
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """One try of oxipng.
+
+    Attributes:
+        level: Its own, from 0 to 6, which stands for all that follows where that is left out.
+        filters: Those that are tried, to keep the one that is best.
+        deflate: Level of libdeflate, from 1 to 12.
+    """
+
+    level: int
+    filters: tuple[RowFilter, ...] = ()
+    deflate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +290,9 @@ class CodecSpec:
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
         tunables: Those of them that a user may set.
-        pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
-            effort and a number of pixels; the smallest result is taken. None where it would take
-            too long.
+        packings: Tries of oxipng to pack a still again without touching a pixel, for an effort, a
+            number of pixels and the bytes that they take; the smallest result is taken. None where
+            it would take too long.
         pack_cost: Bytes that packing holds, for an effort and the bytes of the pixels.
         rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
             untouched; `None` where that cannot be done.
@@ -334,7 +358,7 @@ class CodecSpec:
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     tunables: tuple[Tunable, ...] = ()
-    pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
+    packings: Callable[[Effort, int, int], tuple[Packing, ...]] | None = None
     pack_cost: Callable[[Effort, int], int] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
