@@ -20,7 +20,7 @@ from pixmill.milling import mill
 from pixmill.model import Status
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, IfLarger, Recipe, StrategyName
+from pixmill.recipe import Effort, IfLarger, Operation, Recipe, StrategyName
 from pixmill.registry import codec
 from pixmill.strategies.enough import is_good_enough
 from pixmill.strategies.palettes import finer
@@ -28,6 +28,7 @@ from pixmill.units import parse_savings
 
 FAST = Recipe(effort=Effort.FAST)
 EDGE_PX = 300
+CONVERTED = frozenset({Operation.CONVERT, Operation.COMPRESS})
 
 
 def saved(image: Image.Image) -> bytes:
@@ -85,6 +86,20 @@ def result(content: bytes) -> bytes:
     made = milled(content).content
     assert made is None or isinstance(made, bytes)
     return made or content
+
+
+@pytest.mark.parametrize("effort", [Effort.BALANCED, Effort.BEST])
+def test_a_tiny_jpeg_is_not_progressive(effort: Effort) -> None:
+    """Scans of their own cost a small picture more than they save; a large one is progressive."""
+    whole = Image.open(io.BytesIO(photograph(95)))
+    for edge_px, expected in ((50, False), (400, True)):
+        recipe = replace(FAST, effort=effort, quality=80, operations=CONVERTED, target_format="jpg")
+        made = milled(saved(whole.resize((edge_px, edge_px))), recipe)
+        assert isinstance(made.content, bytes)
+        assert bool(Image.open(io.BytesIO(made.content)).info.get("progressive")) is expected
+    image = reopened(saved(whole.resize((50, 50))), "png")
+    plain = Encoding(codec="jpg", quality=80, effort=effort)
+    assert len(encoded(image, replace(plain, pixels=2500))) < len(encoded(image, plain))
 
 
 def photograph(quality: int, *, is_progressive: bool = False) -> bytes:

@@ -310,8 +310,15 @@ class _Mill:
         is_seen = chosen.NEEDS_CONTENT and self._plan.is_pinned
         shown = self.picture.content_class() if is_seen else None
         target = codec(self._plan.target).holding(self._plan.pages)
-        is_moving = self._plan.pages > 1
-        brief = Brief(self._plan.header, self._recipe, target, shown, self._plan.is_lean, is_moving)
+        brief = Brief(
+            self._plan.header,
+            self._recipe,
+            target,
+            shown,
+            is_lean=self._plan.is_lean,
+            is_moving=self._plan.pages > 1,
+            pixels=self._plan.width_px * self._plan.height_px,
+        )
         encodings = chosen.candidates(brief)
         return encodings if self._plan.is_pinned else encodings[:1]
 

@@ -97,6 +97,7 @@ class Encoding:
             rounded to what a lossless coding stores in fewer bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
         is_moving: Whether there are frames, or pages, to be stored.
+        pixels: How many are to be stored; 0 where nobody has counted.
         tables: Family of quantisation tables that the source was made with, where its own pixels
             are stored again at its own quality; `None` for the codec's choice.
         tuned: What the user set on this codec's own scales.
@@ -112,6 +113,7 @@ class Encoding:
     is_near_lossless: bool = False
     is_lean: bool = False
     is_moving: bool = False
+    pixels: int = 0
     tables: int | None = None
     tuned: tuple[CodecOption, ...] = ()
 

@@ -27,6 +27,7 @@ class Brief:
         content: What the pixels show, or `None` where nobody looked.
         is_lean: Whether the encoder must stream.
         is_moving: Whether the result has frames or pages.
+        pixels: Of the result; 0 where nobody has counted.
     """
 
     header: Header
@@ -35,6 +36,7 @@ class Brief:
     content: ContentClass | None
     is_lean: bool
     is_moving: bool = False
+    pixels: int = 0
 
     @property
     def quality(self) -> int:
@@ -61,6 +63,7 @@ class Brief:
             is_full_chroma=is_full_chroma,
             is_lean=self.is_lean,
             is_moving=self.is_moving,
+            pixels=self.pixels,
             tuned=self._tuned,
         )
 
@@ -73,6 +76,7 @@ class Brief:
             is_flat=is_flat,
             is_lean=self.is_lean,
             is_moving=self.is_moving,
+            pixels=self.pixels,
             tuned=self._tuned,
         )
 
