@@ -90,7 +90,8 @@ class Encoding:
         quality: 1 to 100, or `None` for a lossless encoding.
         effort: CPU spent on smaller files.
         is_palette: Whether colours are reduced to a palette (PNG), which is lossy above 256.
-        is_flat: Whether large areas repeat, so that row filters (PNG) would do harm.
+        is_flat: Whether large areas repeat, as in what is drawn, so that row filters (PNG) would do
+            harm, and trellis (JPEG) is worth its time.
         is_full_chroma: Whether chroma keeps full resolution (4:4:4).
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
         is_near_lossless: Whether the quality is one of the record's `near_lossless`: pixels are
