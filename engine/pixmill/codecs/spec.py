@@ -96,6 +96,7 @@ class Encoding:
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
         is_near_lossless: Whether the quality is one of the record's `near_lossless`: pixels are
             rounded to what a lossless coding stores in fewer bytes.
+        has_hidden: Whether colours stay that full transparency hides, which costs bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
         is_moving: Whether there are frames, or pages, to be stored.
         pixels: How many are to be stored; 0 where nobody has counted.
@@ -112,6 +113,7 @@ class Encoding:
     is_full_chroma: bool = False
     is_subsampled: bool = False
     is_near_lossless: bool = False
+    has_hidden: bool = False
     is_lean: bool = False
     is_moving: bool = False
     pixels: int = 0

@@ -74,6 +74,7 @@ class Brief:
             quality=None,
             effort=self.recipe.effort,
             is_flat=is_flat,
+            has_hidden=self.recipe.is_lossless,
             is_lean=self.is_lean,
             is_moving=self.is_moving,
             pixels=self.pixels,
