@@ -8,7 +8,7 @@ Must not encode the image itself, nor compare names of formats.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.imaging.encode import encoded
@@ -33,7 +33,9 @@ __all__ = ["has_choice", "with_best_chroma"]
 _LEAST_SCORE: Final = 70.0
 _BAND: Final = 0.5
 """Points beside the score wanted that are not worth another look."""
-_MOST_MENDS: Final = 3
+_ABOVE: Final = 1.5
+"""Likewise above it, on the whole."""
+_MOST_MENDS: Final = 4
 _MOST_PX: Final = 1 << 18
 """Beyond it what has no sample, being too narrow for one, would take too long."""
 _BYTES_A_POINT: Final = 0.05
@@ -61,6 +63,14 @@ def with_best_chroma(image: pyvips.Image, encoding: Encoding) -> Encoding:
         ImagingError: The format cannot hold it.
     """
     return _Choice(image, encoding).best()
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What the whole image takes under an encoding, and scores."""
+
+    size_bytes: int
+    score: float
 
 
 class _Choice:
@@ -92,15 +102,18 @@ class _Choice:
         Squares tell what chroma costs within some points: one screenshot scored 75 as they were
         and 79 as a whole.
         """
-        halved_bytes, score = self._made(self._halved)
-        wanted = max(score, _LEAST_SCORE)
-        for _ in range(_MOST_MENDS):
-            size_bytes, score = self._made(whole)
-            if score >= wanted - _BAND or whole == self._whole:
+        halved = self._made(self._halved)
+        wanted = max(halved.score, _LEAST_SCORE)
+        tried: dict[Encoding, _Made] = {}
+        while whole not in tried and len(tried) < _MOST_MENDS:
+            tried[whole] = made = self._made(whole)
+            if wanted - _BAND <= made.score <= wanted + _ABOVE:
                 break
-            whole = self._at_score(wanted - score + self._score(whole))
-        is_ruined = wanted == _LEAST_SCORE
-        return whole if is_ruined or size_bytes <= halved_bytes else self._halved
+            whole = self._at_score(wanted - made.score + self._score(whole))
+        good = [each for each in tried if tried[each].score >= wanted - _BAND] or [self._whole]
+        best = min(good, key=lambda each: tried[each].size_bytes if each in tried else 0)
+        is_larger = best in tried and tried[best].size_bytes > halved.size_bytes
+        return self._halved if is_larger and halved.score >= _LEAST_SCORE else best
 
     def _at_score(self, wanted: float) -> Encoding:
         """Return whole chroma at the lowest quality whose sample scores so, or as it was asked."""
@@ -120,9 +133,9 @@ class _Choice:
             return len(encoded(self._image, _rough(encoding)))
         return self._sample.whole_bytes(_rough(encoding))
 
-    def _made(self, encoding: Encoding) -> tuple[int, float]:
+    def _made(self, encoding: Encoding) -> _Made:
         content = encoded(self._image, encoding)
-        return len(content), likeness(self._image, reopened(content, encoding.codec))
+        return _Made(len(content), likeness(self._image, reopened(content, encoding.codec)))
 
 
 def _rough(encoding: Encoding) -> Encoding:

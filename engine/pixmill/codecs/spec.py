@@ -278,6 +278,7 @@ class CodecSpec:
         score_curve: Mean score of photographs at the qualities of `strategies.curve`, with chroma
             halved where there is a choice; seeds the search for a score. Empty for none.
         full_score_curve: Likewise, with chroma at full resolution.
+        palette_score_curve: Likewise, of drawings with fewer colours.
         sample_flattery: How much better a mosaic of squares of 64 px looks than the whole: the
             logarithm of what the whole lacks over what it lacks, a point that it lacks.
         halved_until: Highest quality at which halved chroma is worth it for a score: above it full
@@ -352,6 +353,7 @@ class CodecSpec:
     size_jitter: float = 0.0
     score_curve: tuple[float, ...] = ()
     full_score_curve: tuple[float, ...] = ()
+    palette_score_curve: tuple[float, ...] = ()
     sample_flattery: float = 0.0
     halved_until: int = 100
     near_lossless: tuple[int, ...] = ()
