@@ -49,7 +49,7 @@ def has_choice(encoding: Encoding) -> bool:
     """
     is_drawn = encoding.is_full_chroma and encoding.quality is not None
     is_open = is_drawn and encoding.tables is None and not encoding.is_moving
-    return is_open and bool(codec(encoding.codec).full_score_curve) and has_kernel()
+    return is_open and codec(encoding.codec).can_try_chroma and has_kernel()
 
 
 def with_best_chroma(image: pyvips.Image, encoding: Encoding) -> Encoding:
@@ -57,7 +57,7 @@ def with_best_chroma(image: pyvips.Image, encoding: Encoding) -> Encoding:
 
     Args:
         image: The finished pixels, in memory.
-        encoding: With whole chroma, at the quality asked for, of a codec that has the choice.
+        encoding: With whole chroma, at the quality asked for, of a codec that tries both.
 
     Raises:
         ImagingError: The format cannot hold it.

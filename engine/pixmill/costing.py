@@ -107,7 +107,7 @@ def _judged_bytes(context: Context, plan: Plan, encode_bytes: int) -> int:
 def _chroma_bytes(context: Context, plan: Plan, encoding: Encoding) -> int:
     """Return the bytes of a sample that is encoded and scored to choose the chroma of a drawing."""
     can_choose = context.recipe.strategy is StrategyName.ADAPTIVE and plan.pages == 1
-    if context.recipe.is_searched or not (can_choose and context.target.full_score_curve):
+    if context.recipe.is_searched or not (can_choose and context.target.can_try_chroma):
         return 0
     edge_px = ACROSS * TILE_PX if is_worth_it(plan.width_px, plan.height_px) else _SAMPLE_EDGE_PX
     pixels = min(edge_px**2, plan.width_px * plan.height_px)

@@ -283,6 +283,7 @@ class CodecSpec:
             logarithm of what the whole lacks over what it lacks, a point that it lacks.
         halved_until: Highest quality at which halved chroma is worth it for a score: above it full
             chroma reaches as much in fewer bytes.
+        can_try_chroma: Whether its encodes are cheap enough to choose a drawing's chroma by trying.
         near_lossless: Qualities of its nearly lossless coding, from the coarsest on.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
@@ -356,6 +357,7 @@ class CodecSpec:
     palette_score_curve: tuple[float, ...] = ()
     sample_flattery: float = 0.0
     halved_until: int = 100
+    can_try_chroma: bool = False
     near_lossless: tuple[int, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
     implied_profile: Callable[[BinaryIO], bytes] | None = None
