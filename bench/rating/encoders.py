@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from pixmill.codecs.spec import Encoding
+from pixmill.codecs.spec import Encoding, Packing
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.pack import packed
 from pixmill.recipe import Effort
@@ -108,8 +108,8 @@ def _reducing(effort: Effort) -> Callable[[Picture, int], bytes]:
 
 
 def _repacked(picture: Picture, content: bytes, effort: Effort) -> bytes:
-    levels = codec("png").pack_levels
-    return packed(content, levels(effort, round(picture.megapixels * 1e6)) if levels else ())
+    packings, pixels = codec("png").packings, picture.image.width * picture.image.height
+    return packed(content, packings(effort, pixels, len(content)) if packings else ())
 
 
 def _jpg_peers() -> Iterator[Encoder]:
@@ -142,7 +142,9 @@ def _avif_peers() -> Iterator[Encoder]:
 
 
 def _png_peers() -> Iterator[Encoder]:
-    yield Encoder("oxipng, its default", _timed(lambda picture, _: packed(_plain(picture), (2,))))
+    yield Encoder(
+        "oxipng, its default", _timed(lambda picture, _: packed(_plain(picture), (Packing(2),)))
+    )
     yield Encoder("Pillow optimize", _pillow("PNG", optimize=True))
     yield _sharp("sharp", "png")
 

@@ -25,7 +25,9 @@ __all__ = [
     "Encoding",
     "Frame",
     "Library",
+    "Packing",
     "Planes",
+    "RowFilter",
     "SaveValue",
     "Scan",
     "Tunable",
@@ -89,13 +91,16 @@ class Encoding:
         quality: 1 to 100, or `None` for a lossless encoding.
         effort: CPU spent on smaller files.
         is_palette: Whether colours are reduced to a palette (PNG), which is lossy above 256.
-        is_flat: Whether large areas repeat, so that row filters (PNG) would do harm.
+        is_flat: Whether large areas repeat, as in what is drawn, so that row filters (PNG) would do
+            harm, and trellis (JPEG) is worth its time.
         is_full_chroma: Whether chroma keeps full resolution (4:4:4).
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
         is_near_lossless: Whether the quality is one of the record's `near_lossless`: pixels are
             rounded to what a lossless coding stores in fewer bytes.
+        has_hidden: Whether colours stay that full transparency hides, which costs bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
         is_moving: Whether there are frames, or pages, to be stored.
+        pixels: How many are to be stored; 0 where nobody has counted.
         tables: Family of quantisation tables that the source was made with, where its own pixels
             are stored again at its own quality; `None` for the codec's choice.
         tuned: What the user set on this codec's own scales.
@@ -109,8 +114,10 @@ class Encoding:
     is_full_chroma: bool = False
     is_subsampled: bool = False
     is_near_lossless: bool = False
+    has_hidden: bool = False
     is_lean: bool = False
     is_moving: bool = False
+    pixels: int = 0
     tables: int | None = None
     tuned: tuple[CodecOption, ...] = ()
 
@@ -147,6 +154,28 @@ class Tunable:
     saver_option: str
     least: int
     most: int
+
+
+class RowFilter(StrEnum):
+    """How oxipng foretells the rows of a PNG, by its own names; the last chooses row by row."""
+
+    NONE = "NoOp"
+    BIGRAMS = "Bigrams"
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """One try of oxipng.
+
+    Attributes:
+        level: Its own, from 0 to 6, which stands for all that follows where that is left out.
+        filters: Those that are tried, to keep the one that is best.
+        deflate: Level of libdeflate, from 1 to 12.
+    """
+
+    level: int
+    filters: tuple[RowFilter, ...] = ()
+    deflate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,10 +294,12 @@ class CodecSpec:
         score_curve: Mean score of photographs at the qualities of `strategies.curve`, with chroma
             halved where there is a choice; seeds the search for a score. Empty for none.
         full_score_curve: Likewise, with chroma at full resolution.
+        palette_score_curve: Likewise, of drawings with fewer colours.
         sample_flattery: How much better a mosaic of squares of 64 px looks than the whole: the
             logarithm of what the whole lacks over what it lacks, a point that it lacks.
         halved_until: Highest quality at which halved chroma is worth it for a score: above it full
             chroma reaches as much in fewer bytes.
+        can_try_chroma: Whether its encodes are cheap enough to choose a drawing's chroma by trying.
         near_lossless: Qualities of its nearly lossless coding, from the coarsest on.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
@@ -286,9 +317,9 @@ class CodecSpec:
             its saver does better with the whole.
         woven: Returns one file of luma and blue and red chroma as JFIF has them, each encoded
             alone, with an ICC profile or an empty one.
-        pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
-            effort and a number of pixels; the smallest result is taken. None where it would take
-            too long.
+        packings: Tries of oxipng to pack a still again without touching a pixel, for an effort, a
+            number of pixels and the bytes that they take; the smallest result is taken. None where
+            it would take too long.
         pack_cost: Bytes that packing holds, for an effort and the bytes of the pixels.
         rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
             untouched; `None` where that cannot be done.
@@ -343,8 +374,10 @@ class CodecSpec:
     size_jitter: float = 0.0
     score_curve: tuple[float, ...] = ()
     full_score_curve: tuple[float, ...] = ()
+    palette_score_curve: tuple[float, ...] = ()
     sample_flattery: float = 0.0
     halved_until: int = 100
+    can_try_chroma: bool = False
     near_lossless: tuple[int, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
     implied_profile: Callable[[BinaryIO], bytes] | None = None
@@ -356,7 +389,7 @@ class CodecSpec:
     tunables: tuple[Tunable, ...] = ()
     planes: Callable[[Encoding], Planes | None] | None = None
     woven: Callable[[Sequence[bytes], bytes], bytes] | None = None
-    pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
+    packings: Callable[[Effort, int, int], tuple[Packing, ...]] | None = None
     pack_cost: Callable[[Effort, int], int] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None

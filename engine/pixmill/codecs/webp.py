@@ -127,6 +127,7 @@ def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
     if encoding.quality is None:
         return {
             "lossless": True,
+            "exact": encoding.has_hidden,
             "Q": _LOSSLESS_QUALITY[encoding.effort],
             "effort": _LOSSLESS_EFFORT[encoding.effort],
         }
