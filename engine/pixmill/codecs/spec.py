@@ -246,6 +246,8 @@ class CodecSpec:
             qualities of `strategies.curve`; seeds the search for a size.
         size_jitter: By how much a step in that logarithm may differ from a sample's, beyond what
             is in proportion to the step.
+        sample_reach: How many qualities away the size of a sample still tells more than another
+            sample there would: a step of one quality is smaller than what samples err.
         score_curve: Mean score of photographs at the qualities of `strategies.curve`, with chroma
             halved where there is a choice; seeds the search for a score. Empty for none.
         full_score_curve: Likewise, with chroma at full resolution.
@@ -321,6 +323,7 @@ class CodecSpec:
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
     size_jitter: float = 0.0
+    sample_reach: int = 0
     score_curve: tuple[float, ...] = ()
     full_score_curve: tuple[float, ...] = ()
     sample_flattery: float = 0.0
