@@ -98,6 +98,23 @@ def test_images_off_the_curve_take_few_encodes(name: str, target: float) -> None
     assert statistics.mean(taken) <= 3.0
 
 
+def test_a_sample_that_errs_more_than_a_step_is_asked_less_often() -> None:
+    """Where a sample's score strays from one quality to the next, few take fewer encodes."""
+    curve = codec("webp").score_curve
+    encodes: dict[int, list[int]] = {0: [], 12: []}
+    for seed in range(100):
+        rng = random.Random(seed)
+        moved = rng.uniform(-0.25, 0.25)
+        scores = [100 - (100 - expected_score(curve, q)) * math.exp(moved) for q in range(101)]
+        told = [score + rng.uniform(-2, 2) for score in scores]
+        for reach, taken in encodes.items():
+            hints = Hints(curve=curve, sample=told.__getitem__, reach=reach)
+            found = lowest_reaching(scores.__getitem__, Aim(target=50, low=10, high=100), hints)
+            assert not reach or found.samples <= 6
+            taken.append(found.encodes)
+    assert statistics.mean(encodes[12]) < statistics.mean(encodes[0])
+
+
 @pytest.mark.parametrize("name", CURVED)
 def test_curves_rise_and_full_chroma_is_nearer(name: str) -> None:
     """Both curves have every point, rise, and full chroma scores no lower at any quality."""

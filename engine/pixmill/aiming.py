@@ -166,6 +166,7 @@ class Aiming:
             Hints(
                 curve=curve,
                 sample=sample_of if is_sampled else None,
+                reach=self.spec.sample_reach,
                 flattery=self.spec.sample_flattery * self.judge.seams,
             ),
         )

@@ -246,7 +246,7 @@ class CodecSpec:
             qualities of `strategies.curve`; seeds the search for a size.
         size_jitter: By how much a step in that logarithm may differ from a sample's, beyond what
             is in proportion to the step.
-        sample_reach: How many qualities away the size of a sample still tells more than another
+        sample_reach: How many qualities away what a sample tells still says more than another
             sample there would: a step of one quality is smaller than what samples err.
         score_curve: Mean score of photographs at the qualities of `strategies.curve`, with chroma
             halved where there is a choice; seeds the search for a score. Empty for none.

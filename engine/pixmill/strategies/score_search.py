@@ -59,12 +59,14 @@ class Hints:
     Attributes:
         curve: The codec's `score_curve`; empty for plain bisection.
         sample: Encodes a sample at a quality and returns its score, or `None`.
+        reach: How many qualities away a sample's score still tells more than another there would.
         flattery: How much less than the whole a sample lacks, as the logarithm of their quotient,
             for each point that it lacks.
     """
 
     curve: tuple[float, ...] = ()
     sample: Callable[[int], float] | None = None
+    reach: int = 0
     flattery: float = 0.0
 
 
@@ -129,8 +131,9 @@ class _Search:
         return next(reaching, above - 1)
 
     def _is_sampled(self, quality: int) -> bool:
-        """Encode the sample unless it was, and return whether it had been."""
-        sample, known = self.hints.sample, quality in self.sampled.measured
+        """Encode the sample unless it was nearby, and return whether it had been."""
+        sample = self.hints.sample
+        known = any(abs(quality - one) <= self.hints.reach for one in self.sampled.measured)
         if sample is not None and not known:
             self.sampled.measured[quality] = _closeness(sample(quality))
         return sample is None or known
