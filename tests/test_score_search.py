@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from pixmill.registry import codec, codecs
 from pixmill.strategies.curve import CURVE_QUALITIES
-from pixmill.strategies.score_search import BAND, Aim, Hints, expected_score, lowest_reaching
+from pixmill.strategies.score_search import (
+    BAND,
+    Aim,
+    Hints,
+    expected_score,
+    level_of,
+    lowest_reaching,
+)
 
 CURVES = [(), *(spec.score_curve for spec in codecs() if spec.score_curve)]
 CURVED = [spec.name for spec in codecs() if spec.score_curve]
@@ -113,6 +120,19 @@ def test_a_sample_that_errs_more_than_a_step_is_asked_less_often() -> None:
             assert not reach or found.samples <= 6
             taken.append(found.encodes)
     assert statistics.mean(encodes[12]) < statistics.mean(encodes[0])
+
+
+def test_a_level_that_is_known_takes_one_encode() -> None:
+    """How far an image lies from its sample in one way of encoding tells of another way."""
+    curve = codec("webp").score_curve
+    told = [expected_score(curve, quality) for quality in range(101)]
+    scores = [100 - (100 - score) * 1.5 for score in told]
+    hints = Hints(curve=curve, sample=told.__getitem__, flattery=0.002)
+    aim = Aim(target=50, low=10, high=100)
+    level = level_of(scores[75], 75, hints)
+    other = Hints(curve=curve, sample=told.__getitem__, flattery=0.002, level=level)
+    assert lowest_reaching(scores.__getitem__, aim, hints).encodes > 1
+    assert lowest_reaching(scores.__getitem__, aim, other).encodes == 1
 
 
 @pytest.mark.parametrize("name", CURVED)

@@ -6,6 +6,7 @@ matrix that is exact: at quality 100 and 4:4:4 a green of 100 came back as 101.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import isobmff
@@ -30,6 +31,12 @@ _SLOWEST_SPEED = 9
 # CPU of an encode and bytes, 6 photos at Q50: 0: 93 ms/MP 306 kB; 1: 450, 286; 2: 680, 285;
 # 3: 1208, 278. 4 costs six times what 3 does.
 _EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 2, Effort.BEST: 3}
+
+_SAME_AS_NEXT: Final = frozenset(
+    (*range(4, 33, 2), 35, 37, 40, 42, 45, 47, 50, 52, *range(56, 97, 4))
+)
+"""Qualities whose file is that of the next: libheif gives aom one of 64 steps."""
+_MOST_BETWEEN_PX = 12_000_000  # at most 15 s an encode
 
 
 def _recognises(head: bytes) -> bool:
@@ -102,6 +109,24 @@ def _frame_options(encoding: Encoding) -> Mapping[str, SaveValue]:
     }
 
 
+def _lowest_alike(quality: int) -> int:
+    return quality - (quality - 1 in _SAME_AS_NEXT)
+
+
+def _between(encoding: Encoding, pixels: int) -> tuple[Encoding, ...]:
+    """Return more effort, which takes 3 to 6 % fewer bytes, and full chroma with it.
+
+    aom's steps are 2 to 4 points apart at scores of 40 to 60, and libheif takes none between. 28
+    photos at 45, 50, 55 and 60: 46, 71, 54 and 64 % in the band without these, 89, 100, 93 and 93
+    % with, in 3 to 6 % fewer bytes. libheif's other tunes take 8 to 50 % more at equal score; what
+    Pillow hands to aom (`deltaq-strength`) lies between its steps, but saves nothing.
+    """
+    if pixels > _MOST_BETWEEN_PX:
+        return ()
+    slower = replace(encoding, effort=encoding.effort.slower)
+    return slower, replace(slower, is_full_chroma=True, is_subsampled=False)
+
+
 SPEC: Final = CodecSpec(
     name="avif",
     title="AVIF",
@@ -155,11 +180,13 @@ SPEC: Final = CodecSpec(
     # Bytes at an equal score, full chroma over halved, 6 photos: 0.98 to 1.06 at 80, 0.94 to 1.00
     # at 85, which halved takes quality 71 to 79, 0.86 to 0.97 at 90.
     halved_until=75,
+    lowest_alike=_lowest_alike,
     scan=_scan,
     implied_profile=_implied_profile,
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    between=_between,
     replayed=replayed,
     tunables=(
         Tunable(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import jpg_gain_map as gain_maps
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.costs import FIXED_BYTES, streamed
 from pixmill.codecs.jpg_head import head_of
-from pixmill.codecs.jpg_tables import MSSIM
+from pixmill.codecs.jpg_tables import MSSIM, ROBIDOUX
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
 from pixmill.recipe import Effort
@@ -102,6 +103,18 @@ def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
     return options
 
 
+def _between(encoding: Encoding, _pixels: int) -> tuple[Encoding, ...]:
+    """Return the best effort, whose trellis scores lower in fewer bytes, and coarser tables.
+
+    28 photos at scores of 45, 50, 55, 80 and 90: 89, 96, 96, 89 and 96 % in the band without these,
+    96, 96, 100, 96 and 100 % with, the mean over all of them in 0.4 to 1.9 % fewer bytes.
+    """
+    others = replace(encoding, tables=ROBIDOUX.number)
+    if encoding.effort is not Effort.BALANCED:
+        return (others,)
+    return replace(encoding, effort=Effort.BEST), others
+
+
 SPEC: Final = CodecSpec(
     name="jpg",
     title="JPEG",
@@ -165,6 +178,7 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    between=_between,
     tunables=(
         Tunable(
             name="tables",

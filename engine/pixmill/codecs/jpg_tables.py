@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FAMILIES", "IJG", "MSSIM", "Family"]
+__all__ = ["FAMILIES", "IJG", "MSSIM", "ROBIDOUX", "Family"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,13 @@ IJG: Final = Family(0, _IJG_LUMA, _IJG_CHROMA)
 MSSIM: Final = Family(2, _MSSIM_LUMA, _MSSIM_CHROMA)
 """Tuned for MS-SSIM on the Kodak photographs: what pixmill writes."""
 
+ROBIDOUX: Final = Family(3, _ROBIDOUX_LUMA, _ROBIDOUX_LUMA)
+"""mozjpeg's own default: what pixmill writes where no quality of the others scores as wanted."""
+
 FAMILIES: Final = (
     IJG,
     MSSIM,
-    Family(3, _ROBIDOUX_LUMA, _ROBIDOUX_LUMA),
+    ROBIDOUX,
     Family(4, _HVS_LUMA, _HVS_CHROMA),
     Family(5, _KLEIN_LUMA, _KLEIN_LUMA),
 )

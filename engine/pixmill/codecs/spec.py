@@ -255,6 +255,8 @@ class CodecSpec:
             logarithm of what the whole lacks over what it lacks, a point that it lacks.
         halved_until: Highest quality at which halved chroma is worth it for a score: above it full
             chroma reaches as much in fewer bytes.
+        lowest_alike: Returns the lowest quality that makes the same file as one does; `None` where
+            every quality makes its own.
         near_lossless: Qualities of its nearly lossless coding, from the coarsest on.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
@@ -267,6 +269,9 @@ class CodecSpec:
             and a shrink-on-load factor.
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
+        between: Other ways to encode a still of so many pixels, the best first, whose scores fall
+            between those of an encoding's qualities, which may lie far apart. None where that
+            would take too long.
         tunables: Those of them that a user may set.
         pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
             effort and a number of pixels; the smallest result is taken. None where it would take
@@ -328,6 +333,7 @@ class CodecSpec:
     full_score_curve: tuple[float, ...] = ()
     sample_flattery: float = 0.0
     halved_until: int = 100
+    lowest_alike: Callable[[int], int] | None = None
     near_lossless: tuple[int, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
     implied_profile: Callable[[BinaryIO], bytes] | None = None
@@ -336,6 +342,7 @@ class CodecSpec:
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
+    between: Callable[[Encoding, int], tuple[Encoding, ...]] | None = None
     tunables: tuple[Tunable, ...] = ()
     pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
     pack_cost: Callable[[Effort, int], int] | None = None

@@ -35,6 +35,7 @@ _LOSSY_EFFORT: Final = {Effort.FAST: 2, Effort.BALANCED: 4, Effort.BEST: 6}
 # 4/100: 1058, 474; 6/100: 11398, 472.
 _LOSSLESS_EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 2, Effort.BEST: 4}
 _LOSSLESS_QUALITY: Final = {Effort.FAST: 50, Effort.BALANCED: 75, Effort.BEST: 100}
+_MOST_BETWEEN_PX = 30_000_000  # at most 14 s an encode
 
 
 def _recognises(head: bytes) -> bool:
@@ -150,6 +151,20 @@ def _amended(opening: bytes) -> bytes:
     return opening[:_FLAGS_AT] + bytes((flags | _ALPHA_FLAG,)) + opening[_FLAGS_AT + 1 :]
 
 
+def _between(encoding: Encoding, pixels: int) -> tuple[Encoding, ...]:
+    """Return more effort, which takes 4 to 6 % fewer bytes, and the sharper halving with it.
+
+    28 photos at scores of 40, 50, 60 and 70: 86, 89, 100 and 96 % in the band without these, 86,
+    100, 100 and 100 % with.
+    libwebp takes qualities between two, libvips does not; Pillow does, to the same bytes, but most
+    such files are a neighbour's, for a quality is about one step of libwebp's quantiser.
+    """
+    if pixels > _MOST_BETWEEN_PX:
+        return ()
+    slower = replace(encoding, effort=encoding.effort.slower)
+    return slower, replace(slower, is_full_chroma=True, is_subsampled=False)
+
+
 SPEC: Final = CodecSpec(
     name="webp",
     title="WebP",
@@ -193,6 +208,7 @@ SPEC: Final = CodecSpec(
     decode_cost=_decode_cost,
     encode_cost=_encode_cost,
     save_options=_save_options,
+    between=_between,
     tunables=(
         Tunable(
             name="effort",

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from pixmill.header import Header
 
-__all__ = ["BAND", "Aim", "Hints", "Reached", "expected_score", "is_good_enough", "lowest_reaching"]
+__all__ = [
+    "BAND",
+    "Aim",
+    "Hints",
+    "Reached",
+    "expected_score",
+    "is_good_enough",
+    "level_of",
+    "lowest_reaching",
+]
 
 BAND: Final = 1.5
 """How far above the target a score may be that ends the search."""
@@ -60,6 +69,8 @@ class Hints:
         curve: The codec's `score_curve`; empty for plain bisection.
         sample: Encodes a sample at a quality and returns its score, or `None`.
         reach: How many qualities away a sample's score still tells more than another there would.
+        level: How much closer the whole is known to come than the sample and the curve let expect,
+            on the scale of `closeness`: as it did in another manner.
         flattery: How much less than the whole a sample lacks, as the logarithm of their quotient,
             for each point that it lacks.
     """
@@ -67,6 +78,7 @@ class Hints:
     curve: tuple[float, ...] = ()
     sample: Callable[[int], float] | None = None
     reach: int = 0
+    level: float = 0.0
     flattery: float = 0.0
 
 
@@ -122,8 +134,8 @@ class _Search:
         """Return what the sample lets expect of the whole, which its seams make look better."""
         closeness = self.sampled.at(quality)
         if not self.sampled.measured:
-            return closeness
-        return closeness - self.hints.flattery * math.exp(-closeness)
+            return closeness + self.hints.level
+        return closeness + self.hints.level - self.hints.flattery * math.exp(-closeness)
 
     def _expected(self, below: int, above: int) -> int:
         wanted = _closeness(self.aim.target + _GUESS * self.aim.band)
@@ -184,6 +196,13 @@ def is_good_enough(header: Header, target: float) -> bool:
 def expected_score(curve: tuple[float, ...], quality: int) -> float:
     """Return the score that most images have at a quality."""
     return average(curve)(quality)
+
+
+def level_of(score: float, quality: int, hints: Hints) -> float:
+    """Return how much closer an image came at a quality than hints without a level let expect."""
+    search = _Search(lambda _: score, Aim(target=score, low=quality, high=quality), hints)
+    search.guess(quality - 1, quality + 1)
+    return _closeness(score) - search.whole.at(quality)
 
 
 def _closeness(score: float) -> float:
