@@ -167,7 +167,7 @@ SPEC: Final = CodecSpec(
         1.068,
         1.713,
     ),
-    size_jitter=0.015,
+    size_jitter=0.025,
     # bench/score_curves.py, likewise.
     score_curve=(
         *(8.8, 25.8, 40.8, 55.3, 67.2, 75.7, 81.9, 84.2, 86.4, 87.8),
