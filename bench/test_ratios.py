@@ -222,6 +222,15 @@ def test_dispatch_cpu() -> None:
     assert cost <= THRESHOLDS["cost"]["dispatch"]
 
 
+def test_dispatch_is_flat() -> None:
+    """A job costs the dispatcher about the same however many workers there are."""
+    few_s, many_s = least_s(
+        lambda: dispatch_all(4_000, slots=2), lambda: dispatch_all(4_000, slots=256), rounds=5
+    )
+    print(f"a job dispatched, 256 workers / 2 workers {many_s / few_s:.2f}")
+    assert many_s / few_s <= THRESHOLDS["ratio"]["dispatch"]
+
+
 def dispatch_all(jobs: int, slots: int) -> None:
     """Drive a dispatcher with workers that end each job at once."""
     rules = Rules(slots=slots, budget_bytes=1 << 34, base_bytes=1 << 20, timeout_s=60, retries=0)

@@ -42,7 +42,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
-from pixmill.slots import Retry, Slot, State
+from pixmill.slots import Deadlines, Retry, Slot, Slots, State
 from pixmill.verdicts import BREACH, Patience, failed
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class Dispatcher:
 
     rules: Rules
     rng: random.Random
-    _slots: list[Slot] = field(init=False)
+    _slots: Slots = field(init=False)
+    _deadlines: Deadlines = field(default_factory=Deadlines)
     _pending: deque[Job] = field(default_factory=deque)
     _suspects: deque[Job] = field(default_factory=deque)
     _waiting: deque[CostKnown] = field(default_factory=deque)
@@ -111,7 +112,7 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         """Make the slots, empty."""
-        self._slots = [Slot(number) for number in range(self.rules.slots)]
+        self._slots = Slots(self.rules.slots)
 
     @property
     def is_finished(self) -> bool:
@@ -121,7 +122,7 @@ class Dispatcher:
     @property
     def in_hand(self) -> int:
         """Jobs that workers hold."""
-        return sum(len(slot.jobs) for slot in self._slots)
+        return self._slots.held_jobs
 
     def jobs_of(self, slot: int) -> tuple[Job, ...]:
         """Return the jobs that a slot's worker holds."""
@@ -130,15 +131,13 @@ class Dispatcher:
     @property
     def leased_bytes(self) -> int:
         """Sum of the leases in force."""
-        return sum(slot.lease_bytes for slot in self._slots)
+        return self._slots.leased_bytes
 
     @property
     def next_due_s(self) -> float | None:
         """When the next deadline or retry falls due, on the clock of `now_s`."""
-        times = [slot.deadline_s for slot in self._slots if slot.deadline_s is not None]
-        if self._retries:
-            times.append(self._retries[0].due_s)
-        return min(times, default=None)
+        times = [self._deadlines.next_s, self._retries[0].due_s if self._retries else None]
+        return min((each for each in times if each is not None), default=None)
 
     def handle(self, event: Event, now_s: float) -> list[Command]:
         """Take in one event and return what is to be done, in order."""
@@ -176,13 +175,15 @@ class Dispatcher:
 
     def _ready(self, slot: Slot) -> None:
         if slot.state is State.STARTING:
-            slot.state, slot.deadline_s = State.IDLE, None
+            self._slots.enter(slot, State.IDLE)
+            self._deadlines.drop(slot.number)
 
     def _cost_known(self, event: CostKnown) -> None:
         slot = self._slots[event.slot]
         is_of_hand = bool(slot.jobs) and slot.jobs[0].number == event.number
         if is_of_hand and slot.overdue is None and not slot.has_asked:
-            slot.has_asked, slot.deadline_s = True, None
+            slot.has_asked = True
+            self._deadlines.drop(slot.number)
             self._waiting.append(event)
 
     def _job_ended(self, event: JobEnded) -> None:
@@ -190,15 +191,19 @@ class Dispatcher:
         if not slot.jobs or slot.jobs[0].number != event.number:
             return
         self._patience.losses = 0
-        job = slot.jobs.popleft()
-        slot.is_fresh = False
-        slot.is_bloated = event.resident_bytes > self.rules.resident_bytes
-        slot.lease_bytes = self.rules.base_bytes if slot.jobs else 0
-        slot.has_asked = False
-        if slot.overdue is None:
-            slot.deadline_s = self._now_s + self.rules.timeout_s if slot.jobs else None
-            slot.state = State.BUSY if slot.jobs else State.IDLE
+        job = self._slots.take(slot)
+        slot.is_fresh = slot.has_asked = False
+        self._slots.lease(slot, self.rules.base_bytes if slot.jobs else 0)
         self._settle(job, event.outcome)
+        if slot.overdue is not None:
+            return
+        if slot.jobs:
+            self._set_deadline(slot, self.rules.timeout_s)
+        elif event.resident_bytes > self.rules.resident_bytes and self._stop is None:
+            self._retire(slot)
+        else:
+            self._slots.enter(slot, State.IDLE)
+            self._deadlines.drop(slot.number)
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Record an outcome, or put a job that failed for a passing reason aside for a while."""
@@ -229,9 +234,10 @@ class Dispatcher:
 
     def _worker_lost(self, event: WorkerLost) -> None:
         slot = self._slots[event.slot]
-        self._slots[event.slot] = Slot(slot.number)
-        self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
         was_wanted = slot.state is not State.LEAVING
+        self._slots.vacate(slot)
+        self._deadlines.drop(slot.number)
+        self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
         self._patience.losses += was_wanted
         if reason := self._patience.despair(event.reason):
             self._give_up(reason)
@@ -270,22 +276,21 @@ class Dispatcher:
         self._out.append(Record(failed(job, kind, message)))
 
     def _kill_overdue(self) -> None:
-        for slot in self._slots:
-            if slot.deadline_s is not None and slot.deadline_s <= self._now_s:
-                slot.deadline_s = None
-                slot.overdue = slot.jobs[0].number if slot.jobs else None
-                # One that never got ready counts as lost now: leaving, its end no longer will.
-                self._patience.losses += slot.state is State.STARTING
-                slot.state = State.LEAVING if not slot.jobs else slot.state
-                self._out.append(KillWorker(slot.number, "it took too long"))
+        for number in self._deadlines.overdue(self._now_s):
+            slot = self._slots[number]
+            slot.overdue = slot.jobs[0].number if slot.jobs else None
+            # One that never got ready counts as lost now: leaving, its end no longer will.
+            self._patience.losses += slot.state is State.STARTING
+            if not slot.jobs:
+                self._slots.enter(slot, State.LEAVING)
+            self._out.append(KillWorker(number, "it took too long"))
 
     def _stop_asked(self, mode: StopMode) -> None:
         self._drop_unstarted()
         self._stop = mode
         if mode is StopMode.ABORT:
-            for slot in self._slots:
-                if slot.state is not State.EMPTY:
-                    self._out.append(KillWorker(slot.number, "the run was aborted"))
+            for slot in self._slots.manned():
+                self._out.append(KillWorker(slot.number, "the run was aborted"))
             self._finish()
 
     def _give_up(self, reason: str) -> None:
@@ -316,9 +321,8 @@ class Dispatcher:
             self._pull()
         has_work = self._pending or self._suspects or self._retries or self.in_hand
         if not has_work and (self._has_walk_ended or self._stop is not None):
-            for slot in self._slots:
-                if slot.state is not State.EMPTY:
-                    self._retire(slot)
+            for slot in self._slots.manned():
+                self._retire(slot)
             self._finish()
 
     def _finish(self) -> None:
@@ -334,8 +338,8 @@ class Dispatcher:
             if others_bytes + head.cost_bytes > self.rules.budget_bytes:
                 return
             self._waiting.popleft()
-            slot.lease_bytes = max(head.cost_bytes, self.rules.base_bytes)
-            slot.deadline_s = self._now_s + self.rules.timeout_s
+            self._slots.lease(slot, max(head.cost_bytes, self.rules.base_bytes))
+            self._set_deadline(slot, self.rules.timeout_s)
             self._out.append(Grant(head.slot, head.number))
 
     def _promote_retries(self) -> None:
@@ -343,39 +347,35 @@ class Dispatcher:
             self._pending.appendleft(heapq.heappop(self._retries).job)
 
     def _assign(self) -> None:
-        starting = sum(slot.state is State.STARTING for slot in self._slots)
-        for slot in self._slots:
-            work = len(self._pending) + len(self._suspects)
-            if work == 0:
-                return
-            if slot.state is State.IDLE and slot.is_bloated:
-                self._retire(slot)
-            elif slot.state is State.IDLE:
-                self._send(slot)
-            elif slot.state is State.EMPTY and work > starting:
-                starting += 1
-                slot.state = State.STARTING
-                slot.deadline_s = self._now_s + _START_TIMEOUT_S
-                self._out.append(StartWorker(slot.number))
+        while (slot := self._chosen()) is not None:
+            self._send(slot)
+        work = len(self._pending) + len(self._suspects)
+        while work > self._slots.starting and (empty := self._slots.first(State.EMPTY)) is not None:
+            self._slots.enter(empty, State.STARTING)
+            self._set_deadline(empty, _START_TIMEOUT_S)
+            self._out.append(StartWorker(empty.number))
+
+    def _chosen(self) -> Slot | None:
+        """Return the slot that is sent work next: a fresh one for a suspect, or the first idle."""
+        if self.leased_bytes + self.rules.base_bytes > self.rules.budget_bytes:
+            return None
+        fresh = self._slots.first_fresh() if self._suspects else None
+        if fresh is None and self._pending:
+            return self._slots.first(State.IDLE)
+        return fresh
 
     def _send(self, slot: Slot) -> None:
-        if self.leased_bytes + self.rules.base_bytes > self.rules.budget_bytes:
-            return
-        if self._suspects and slot.is_fresh:
-            jobs: tuple[Job, ...] = (self._suspects.popleft(),)
-        elif self._pending:
-            jobs = self._batch()
-        else:
-            return
-        slot.jobs.extend(jobs)
-        slot.state = State.BUSY
-        slot.lease_bytes = self.rules.base_bytes
-        slot.deadline_s = self._now_s + self.rules.timeout_s
+        is_for_suspect = self._suspects and slot.is_fresh
+        jobs = (self._suspects.popleft(),) if is_for_suspect else self._batch()
+        self._slots.give(slot, jobs)
+        self._slots.enter(slot, State.BUSY)
+        self._slots.lease(slot, self.rules.base_bytes)
+        self._set_deadline(slot, self.rules.timeout_s)
         self._out.append(Send(slot.number, jobs))
 
     def _batch(self) -> tuple[Job, ...]:
         """Take one large job, or small ones up to this worker's fair share of what waits."""
-        share = min(_BATCH_JOBS, 1 + len(self._pending) // (2 * len(self._slots)))
+        share = min(_BATCH_JOBS, 1 + len(self._pending) // (2 * self.rules.slots))
         jobs = [self._pending.popleft()]
         room_bytes = _BATCH_BYTES - jobs[0].source.size_bytes
         while len(jobs) < share and self._pending and jobs[0].source.size_bytes <= _SMALL_BYTES:
@@ -388,9 +388,12 @@ class Dispatcher:
 
     def _retire(self, slot: Slot) -> None:
         if slot.state is not State.LEAVING:
-            slot.state = State.LEAVING
-            slot.deadline_s = self._now_s + _LEAVE_TIMEOUT_S
+            self._slots.enter(slot, State.LEAVING)
+            self._set_deadline(slot, _LEAVE_TIMEOUT_S)
             self._out.append(RetireWorker(slot.number))
+
+    def _set_deadline(self, slot: Slot, ahead_s: float) -> None:
+        self._deadlines.put(slot.number, now_s=self._now_s, ahead_s=ahead_s)
 
     def _pull(self) -> None:
         expected = len(self._pending) + self._awaited
