@@ -207,16 +207,7 @@ class Dispatcher:
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Record an outcome, or put a job that failed for a passing reason aside for a while."""
-        outcome = replace(
-            outcome,
-            attempts=job.attempt,
-            path=job.source.path,  # what a worker is told, it cannot rename
-            codec=job.source.codec,
-            bytes_read=job.source.size_bytes,
-            mtime_ns=job.source.mtime_ns,
-            destination=None if outcome.destination is None else job.confirmed(outcome.destination),
-            backup=job.backup if outcome.backup else "",
-        )
+        outcome = job.vouched(outcome)
         failure = outcome.failure
         may_pass = failure is not None and failure.is_retryable and self._stop is None
         if may_pass and job.attempt <= self.rules.retries:

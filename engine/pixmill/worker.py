@@ -245,6 +245,8 @@ def _overheard(worker: Worker, job: Job, ear: Ear | None) -> Outcome:
         return worker.outcome(job)
     with ear.image() as complaints:
         outcome = worker.outcome(job)
+    if not complaints.notes:
+        return outcome
     return replace(outcome, notes=(*outcome.notes, *complaints.notes))
 
 
