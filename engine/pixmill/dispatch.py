@@ -5,6 +5,7 @@ Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it 
 
 - the leases in force never exceed the budget, and no job is ever in two hands;
 - grants go before new work, in order of arrival, so that a large job cannot starve;
+- of what waits, `lookahead` says what goes next: bytes never depend on it;
 - a lost worker costs at most the file in its hands: that one is tried once more, alone, in a
   fresh worker, and every other job it held goes back unblamed; one whose worker broke a rule of
   the sandbox is not tried again;
@@ -20,6 +21,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
+from pixmill.lookahead import Lookahead
 from pixmill.model import FailureKind, Job, Outcome
 from pixmill.protocol import (
     CostKnown,
@@ -42,6 +44,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
+from pixmill.settings import Order
 from pixmill.slots import Deadlines, Retry, Slot, Slots, State
 from pixmill.verdicts import BREACH, Patience, failed
 
@@ -53,9 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher", "Rules"]
 
-_SMALL_BYTES = 64 * 1024
-_BATCH_JOBS = 32
-_BATCH_BYTES = 1024 * 1024
 _START_TIMEOUT_S = 60.0
 _LEAVE_TIMEOUT_S = 10.0
 _BACKOFF_S = 0.25
@@ -74,6 +74,7 @@ class Rules:
         retries: Further attempts after a failure that may pass.
         pending_jobs: Most jobs waiting in the coordinator.
         resident_bytes: Resident memory above which a worker is replaced between files.
+        order: Whether large files may go before their turn.
     """
 
     slots: int
@@ -83,6 +84,7 @@ class Rules:
     retries: int
     pending_jobs: int = 256
     resident_bytes: int = 1 << 62
+    order: Order = Order.AUTO
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ class Dispatcher:
     rng: random.Random
     _slots: Slots = field(init=False)
     _deadlines: Deadlines = field(default_factory=Deadlines)
-    _pending: deque[Job] = field(default_factory=deque)
+    _pending: Lookahead = field(init=False)
     _suspects: deque[Job] = field(default_factory=deque)
     _waiting: deque[CostKnown] = field(default_factory=deque)
     _retries: list[Retry] = field(default_factory=list)
@@ -113,6 +115,7 @@ class Dispatcher:
     def __post_init__(self) -> None:
         """Make the slots, empty."""
         self._slots = Slots(self.rules.slots)
+        self._pending = Lookahead(self.rules.slots, self.rules.order)
 
     @property
     def is_finished(self) -> bool:
@@ -171,7 +174,7 @@ class Dispatcher:
         self._awaited = max(0, self._awaited - 1)
         self._patience.walk.count = 0
         if self._stop is None:
-            self._pending.append(event.job)
+            self._pending.add(event.job)
 
     def _ready(self, slot: Slot) -> None:
         if slot.state is State.STARTING:
@@ -209,6 +212,8 @@ class Dispatcher:
         """Record an outcome, or put a job that failed for a passing reason aside for a while."""
         outcome = job.vouched(outcome)
         failure = outcome.failure
+        if failure is None:  # no worker's word may weigh more than all that it can have taken
+            self._pending.learn(job, min(max(0.0, outcome.wall_s), self.rules.timeout_s))
         may_pass = failure is not None and failure.is_retryable and self._stop is None
         if may_pass and job.attempt <= self.rules.retries:
             delay_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** (job.attempt - 1))
@@ -252,7 +257,10 @@ class Dispatcher:
 
     def _return(self, job: Job) -> None:
         """Put a job that no worker had begun back to the front; a suspect stays one."""
-        (self._suspects if job.crashes else self._pending).appendleft(job)
+        if job.crashes:
+            self._suspects.appendleft(job)
+        else:
+            self._pending.add(job, is_next=True)
 
     def _crashed(self, job: Job, reason: str) -> None:
         self._patience.losses = 0
@@ -335,7 +343,7 @@ class Dispatcher:
 
     def _promote_retries(self) -> None:
         while self._retries and self._retries[0].due_s <= self._now_s:
-            self._pending.appendleft(heapq.heappop(self._retries).job)
+            self._pending.add(heapq.heappop(self._retries).job, is_next=True)
 
     def _assign(self) -> None:
         while (slot := self._chosen()) is not None:
@@ -357,25 +365,12 @@ class Dispatcher:
 
     def _send(self, slot: Slot) -> None:
         is_for_suspect = self._suspects and slot.is_fresh
-        jobs = (self._suspects.popleft(),) if is_for_suspect else self._batch()
+        jobs = (self._suspects.popleft(),) if is_for_suspect else self._pending.taken()
         self._slots.give(slot, jobs)
         self._slots.enter(slot, State.BUSY)
         self._slots.lease(slot, self.rules.base_bytes)
         self._set_deadline(slot, self.rules.timeout_s)
         self._out.append(Send(slot.number, jobs))
-
-    def _batch(self) -> tuple[Job, ...]:
-        """Take one large job, or small ones up to this worker's fair share of what waits."""
-        share = min(_BATCH_JOBS, 1 + len(self._pending) // (2 * self.rules.slots))
-        jobs = [self._pending.popleft()]
-        room_bytes = _BATCH_BYTES - jobs[0].source.size_bytes
-        while len(jobs) < share and self._pending and jobs[0].source.size_bytes <= _SMALL_BYTES:
-            size_bytes = self._pending[0].source.size_bytes
-            if size_bytes > min(_SMALL_BYTES, room_bytes):
-                break
-            jobs.append(self._pending.popleft())
-            room_bytes -= size_bytes
-        return tuple(jobs)
 
     def _retire(self, slot: Slot) -> None:
         if slot.state is not State.LEAVING:
