@@ -253,7 +253,14 @@ def dispatch_all(jobs: int, slots: int) -> None:
                 queue += dispatcher.handle(WorkerReady(slot), 0.0)
             case Send(slot, batch):
                 for job in batch:
-                    outcome = Outcome(path=job.source.path, status=Status.OPTIMIZED)
+                    source = job.source
+                    outcome = Outcome(
+                        path=source.path,
+                        status=Status.OPTIMIZED,
+                        codec=source.codec,
+                        bytes_read=source.size_bytes,
+                        wall_s=0.01,
+                    )
                     queue += dispatcher.handle(JobEnded(slot, job.number, outcome), 0.0)
             case Finish():
                 return

@@ -312,13 +312,15 @@ class Dispatcher:
     def _advance(self) -> None:
         if self._is_finished:
             return
-        self._grant()
+        if self._waiting:
+            self._grant()
         if self._stop is None:
-            self._promote_retries()
-            if not self._waiting:
+            if self._retries:
+                self._promote_retries()
+            if not (self._waiting or self._slots.are_all_taken):
                 self._assign()
             self._pull()
-        has_work = self._pending or self._suspects or self._retries or self.in_hand
+        has_work = self.in_hand or self._pending or self._suspects or self._retries
         if not has_work and (self._has_walk_ended or self._stop is not None):
             for slot in self._slots.manned():
                 self._retire(slot)

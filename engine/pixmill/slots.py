@@ -116,6 +116,11 @@ class Slots:
     def __getitem__(self, number: int) -> Slot:
         return self._all[number]
 
+    @property
+    def are_all_taken(self) -> bool:
+        """Whether no slot is empty or idle."""
+        return not (self._numbers[State.IDLE] or self._numbers[State.EMPTY])
+
     def first(self, state: State) -> Slot | None:
         """Return the slot with the lowest number that is empty, or idle."""
         numbers = self._numbers[state]

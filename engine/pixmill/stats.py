@@ -194,7 +194,7 @@ class Tally:
     def _keep_top(
         self, heap: list[tuple[float, int, Ranked]], weight: float, outcome: Outcome
     ) -> None:
-        if len(heap) == _RANKED and weight < heap[0][0]:  # as nearly all are
+        if len(heap) == _RANKED and weight <= heap[0][0]:  # as nearly all are
             return
         ranked = Ranked(outcome.path, outcome.wall_s, outcome.bytes_read)
         heapq.heappush(heap, (weight, self.walked, ranked))
