@@ -1,0 +1,174 @@
+"""One image's finished pixels and what encodes them: every encoding that is tried is made here.
+
+Must not decide which encodings are tried nor which becomes the result.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING
+
+from pixmill.content import classify
+from pixmill.imaging import compare, encode, load, metadata, pack, steps
+from pixmill.imaging.content import sampled
+from pixmill.imaging.errors import ImagingError
+from pixmill.imaging.gain_map import carried
+from pixmill.imaging.likeness import looks_alike
+from pixmill.imaging.notes import notes_of
+from pixmill.imaging.progress import watched
+from pixmill.imaging.resampling import resampled
+from pixmill.imaging.verify import meant
+from pixmill.model import FailureKind
+from pixmill.plan import Scale
+from pixmill.registry import codec
+from pixmill.strategies import palettes
+
+if TYPE_CHECKING:
+    import pyvips
+
+    from pixmill.codecs.spec import Encoding
+    from pixmill.content import ContentClass
+    from pixmill.geometry import Size
+    from pixmill.imaging.gain_map import CarriedMap
+    from pixmill.imaging.sources import Source
+    from pixmill.imaging.verify import Expected
+    from pixmill.plan import Plan
+    from pixmill.recipe import Recipe
+
+__all__ = ["Candidate", "Picture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An encoding that was made and may be published.
+
+    Attributes:
+        content: The file, or an unnamed one that holds it.
+        size_bytes: Its size.
+        quality: Its quality, `None` where none applies.
+        score: How near it comes to the image, where that was asked for.
+    """
+
+    content: bytes | IO[bytes]
+    size_bytes: int
+    quality: int | None
+    score: float | None = None
+
+
+@dataclass(slots=True)
+class Picture:
+    """One image on its way from source to result.
+
+    Attributes:
+        source: Path or encoded bytes.
+        recipe: What is wanted.
+        plan: How it is made.
+        spool_folder: Where results too large to hold are spooled.
+        encodes: Encodes so far.
+        notes: What the user should know.
+        expected: What the result must turn out to be, known once the pixels are.
+    """
+
+    source: Source
+    recipe: Recipe
+    plan: Plan
+    spool_folder: str | None
+    encodes: int = 0
+    notes: list[str] = field(default_factory=list)
+    expected: Expected | None = None
+    _seen: pyvips.Image | None = None
+    _pixels: pyvips.Image | None = None
+    _gain_map: CarriedMap | None = None
+
+    def image(self) -> pyvips.Image:
+        """Return the finished pixels: held in memory, or a fresh pipeline for every pass."""
+        if self._pixels is not None:
+            return self._pixels
+        image = steps.run_steps(load.opened(self.source, self.plan), self.plan)
+        most_bytes = codec(self.plan.target).max_xmp_bytes
+        image = metadata.with_metadata(image, self.recipe.keep, max_xmp_bytes=most_bytes)
+        self.notes += [note for note in notes_of(image) if note not in self.notes]
+        self._seen = image = watched(image)
+        if self.plan.is_pinned:
+            self._pixels = image = load.pinned(image)
+            self._seen = None  # a decoder tells what it complains of once it is closed
+        if self.expected is None:
+            self._gain_map = self._carried(image)
+            has_gain_map = self._gain_map is not None
+            self.expected = replace(meant(image, self.plan), has_gain_map=has_gain_map)
+        return image
+
+    def encoded(self, encoding: Encoding) -> Candidate:
+        """Encode, and count it."""
+        self.encodes += 1
+        if self.plan.is_pinned:
+            content_ = self.bundled(encode.encoded(self.image(), encoding))
+            return Candidate(content_, len(content_), encoding.quality)
+        spool = tempfile.TemporaryFile(dir=self.spool_folder)  # noqa: SIM115 - the product owns it
+        encode.encode_to_file(self.image(), encoding, spool.fileno())
+        if self._gain_map is not None:
+            with spool:
+                spool.seek(0)
+                content_ = self.bundled(spool.read())
+            return Candidate(content_, len(content_), encoding.quality)
+        return Candidate(spool, spool.seek(0, 2), encoding.quality)
+
+    def candidate(self, encoding: Encoding) -> Candidate | None:
+        """Encode, and judge where an encoding may turn out bad: a palette, or too few colours."""
+        made = self.encoded(encoding)
+        must_match = self.recipe.is_lossless and codec(self.plan.target).max_colours > 0
+        if not (encoding.is_palette or must_match) or not isinstance(made.content, bytes):
+            return made
+        reduced = load.reopened(made.content, encoding.codec)
+        if must_match:
+            return made if compare.is_identical(self.image(), reduced) else None
+        if looks_alike(self.image(), reduced):
+            return made
+        finer = palettes.finer(encoding)
+        return None if finer is None else self.candidate(finer)
+
+    def packed(self, made: Candidate) -> Candidate:
+        """Return the same picture in fewer bytes, where the plan has the memory for that."""
+        levels_of = codec(self.plan.target).pack_levels
+        pixels = self.plan.width_px * self.plan.height_px
+        if levels_of is None or not self.plan.is_packed or not isinstance(made.content, bytes):
+            return made
+        content = pack.packed(made.content, levels_of(self.recipe.effort, pixels))
+        return replace(made, content=content, size_bytes=len(content))
+
+    def bundled(self, content: bytes) -> bytes:
+        """Return an encoded picture with its gain map, where it has one."""
+        return self._gain_map.attached(content) if self._gain_map else content
+
+    def scale(self, whole: pyvips.Image, size: Size) -> None:
+        """Let the finished pixels be smaller than they were planned.
+
+        Args:
+            whole: What is scaled: the pixels as they were planned.
+            size: Their new size.
+        """
+        step = Scale(size.width_px, size.height_px, self.recipe.kernel, self.recipe.linear)
+        self._pixels = load.pinned(resampled(whole, step))
+
+    def settle_size(self, size: Size) -> None:
+        """Let a size that pixels were scaled to be the result's."""
+        self.plan = replace(self.plan, width_px=size.width_px, height_px=size.height_px)
+        if self.expected is not None:
+            self.expected = replace(self.expected, width_px=size.width_px, height_px=size.height_px)
+
+    def content_class(self) -> ContentClass:
+        """Return what the image shows, and tell so."""
+        shown = classify(sampled(self.image()))
+        self.notes.append(f"content: {shown}")
+        return shown
+
+    def _carried(self, image: pyvips.Image) -> CarriedMap | None:
+        """Return the gain map that goes along; a damaged one costs itself and not its picture."""
+        try:
+            return carried(self.source, self.plan, image, effort=self.recipe.effort)
+        except ImagingError as error:
+            if error.failure.kind is FailureKind.MEMORY:
+                raise
+            self.notes.append(f"the Ultra HDR gain map was dropped: {error.failure.message}")
+            return None
