@@ -8,6 +8,7 @@ been many; no number of them makes a slow engine meet it, as a mill that is slow
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import os
 import random
@@ -25,7 +26,7 @@ import pixmill
 from contest.contestants import FLOOR, PEERS, PIXMILL, Order
 from contest.jobs import Job, Place, Task
 from contest.measuring import Command, spent_on
-from done import write_done
+from done import write_done, write_small
 from mills import MEETING, MET, recipe_of
 from pixmill.dispatch import Dispatcher, Rules
 from pixmill.feeding import Feeder
@@ -285,6 +286,26 @@ def test_feeding_cpu(tmp_path: Path) -> None:
         assert sum(1 for _ in feeder.jobs()) == files
 
     assert yards(feed, what="a file fed", times=files) <= THRESHOLDS["cost"]["feed"]
+
+
+def test_run_cpu(tmp_path: Path) -> None:
+    """From the walk to the journal a file costs the coordinator little, whatever workers do."""
+    files = 3_000
+    source = write_small(tmp_path / "in", files)
+    numbers = itertools.count()
+
+    def run() -> None:
+        with pixmill.optimize(
+            source,
+            tmp_path / f"out-{next(numbers)}",
+            settings=Settings(parallel=2),
+            reporter=FanOut(),
+            mill="mills:idle",
+        ) as outcomes:
+            assert all(outcome.status is Status.SKIPPED for outcome in outcomes)
+
+    cost = yards(run, what="a file of a run whose workers do nothing", times=files)
+    assert cost <= THRESHOLDS["cost"]["run"]
 
 
 def test_done_cpu(tmp_path: Path) -> None:
