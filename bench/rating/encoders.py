@@ -1,7 +1,8 @@
 """Encoders by name: pixmill's efforts, Pillow, and peers where they are installed.
 
-Each is given pixels and a quality of its own scale, and gives back bytes and the CPU they took.
-Command lines read a PPM, jpegoptim a JPEG of quality 100; their start is part of their time.
+Each is given pixels and a quality of its own scale, and gives back bytes and the CPU they took, all
+on one thread. Command lines read a PPM or a PNG, jpegoptim a JPEG of quality 100; their start is
+part of their time.
 """
 
 from __future__ import annotations
@@ -130,8 +131,11 @@ def _webp_peers() -> Iterator[Encoder]:
 
 
 def _avif_peers() -> Iterator[Encoder]:
-    for speed in (6, 8):
-        options = f"-s {speed} -j 1 --min 0 --max 63 -a end-usage=q -a cq-level={{quantizer}}"
+    # The speeds of pixmill's efforts: libvips counts 9 - effort. Left alone, avifenc keeps chroma
+    # whole, where pixmill halves it for photographs.
+    for speed in (6, 7, 8):
+        quality = "--min 0 --max 63 -a end-usage=q -a cq-level={quantizer}"
+        options = f"-s {speed} -j 1 -d 8 -y {{chroma}} {quality}"
         yield _command(f"avifenc -s {speed}", f"avifenc {options} {{png}} {{output}}")
     yield Encoder("Pillow", _pillow("AVIF", max_threads=1))
     yield _sharp("sharp", "avif")
@@ -206,7 +210,12 @@ class _Inputs:
     def spelled(self, words: str, quality: int, output: Path) -> list[str]:
         """Return the command with its blanks filled."""
         quantizer = round((100 - quality) * _QUANTIZERS / 100)
-        made = {"quality": str(quality), "quantizer": str(quantizer), "output": str(output)}
+        made = {
+            "quality": str(quality),
+            "quantizer": str(quantizer),
+            "chroma": "444" if self.picture.is_drawn else "420",
+            "output": str(output),
+        }
         for kind, write in (("input", self._ppm), ("png", self._png), ("jpeg", self._jpeg)):
             if f"{{{kind}}}" in words:
                 made[kind] = str(write())

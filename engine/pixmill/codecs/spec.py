@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pixmill.header import MAX_METADATA_BYTES, Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import GainMap, Header, Patch
@@ -25,6 +25,7 @@ __all__ = [
     "Encoding",
     "Frame",
     "Library",
+    "Planes",
     "SaveValue",
     "Scan",
     "Tunable",
@@ -112,6 +113,21 @@ class Encoding:
     is_moving: bool = False
     tables: int | None = None
     tuned: tuple[CodecOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planes:
+    """How luma and chroma of an image are encoded apart, each as a grey image.
+
+    Attributes:
+        luma: Of luma.
+        chroma: Of either plane of chroma.
+        is_halved: Whether chroma has half the edges of luma, rounded up.
+    """
+
+    luma: Encoding
+    chroma: Encoding
+    is_halved: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +282,10 @@ class CodecSpec:
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
         tunables: Those of them that a user may set.
+        planes: How an opaque image in RGB is encoded plane by plane under an encoding; `None` where
+            its saver does better with the whole.
+        woven: Returns one file of luma and blue and red chroma as JFIF has them, each encoded
+            alone, with an ICC profile or an empty one.
         pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
             effort and a number of pixels; the smallest result is taken. None where it would take
             too long.
@@ -334,6 +354,8 @@ class CodecSpec:
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     tunables: tuple[Tunable, ...] = ()
+    planes: Callable[[Encoding], Planes | None] | None = None
+    woven: Callable[[Sequence[bytes], bytes], bytes] | None = None
     pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
     pack_cost: Callable[[Effort, int], int] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
