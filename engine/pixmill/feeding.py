@@ -217,12 +217,14 @@ class Feeder:
         if named.rival and self.settings.on_collision is OnCollision.FAIL:
             message = f"wants the name that {named.rival} has: rename it, or use suffix"
             return Failed(FailureKind.COLLISION, Stage.PLAN, message)
-        size = len(os.fsencode(named.destination.rpartition("/")[2]))
+        name = named.destination.rpartition("/")[2]
+        size = len(name) if name.isascii() else len(os.fsencode(name))
         if size > _MAX_NAME_BYTES:
             message = f"its new name has {size} bytes and {_MAX_NAME_BYTES} are allowed: shorten it"
             return Failed(FailureKind.REFUSED, Stage.PLAN, message)
-        protected = folded(self.protected) + "/"
-        if self.protected and folded(named.destination + "/").startswith(protected):
+        if self.protected and folded(f"{named.destination}/").startswith(
+            folded(f"{self.protected}/")
+        ):
             message = "its destination lies among the sources: choose another output folder"
             return Failed(FailureKind.REFUSED, Stage.PLAN, message)
         return None
