@@ -262,4 +262,4 @@ def test_what_nobody_sees_costs_nothing_unless_it_must_stay() -> None:
     """A lossless candidate of `adaptive` need not store hidden colours, and is smaller without."""
     noise = _image().bandjoin(0).copy_memory()
     exact = Encoding(codec="webp", quality=None, effort=Effort.FAST)
-    assert len(_saved(exact, noise)) < len(_saved(replace(exact, has_hidden=True), noise))
+    assert len(saved(exact, noise)) < len(saved(replace(exact, has_hidden=True), noise))
