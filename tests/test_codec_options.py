@@ -117,3 +117,23 @@ def test_options_are_declared_for_what_is_written() -> None:
         assert len(names) == len(set(names))
         assert not names or spec.name in writable_names()
         assert all(each.least < each.most for each in spec.tunables)
+
+
+def test_a_chosen_level_of_deflate_is_the_result_s() -> None:
+    """oxipng, whose levels are its own, does not pack what the user told how to be packed."""
+    pixels = pyvips.Image.new_from_file(str(LAKE)).thumbnail_image(64)
+    source = pixels.tiffsave_buffer()
+
+    def made(*options: CodecOption) -> int:
+        recipe = Recipe(
+            operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+            target_format="png",
+            codec_options=frozenset(options),
+            lossless=True,
+        )
+        return len(pixmill.optimize_bytes(source, recipe))
+
+    sizes = [made(CodecOption("png", "compression", level)) for level in (0, 1, 9)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > pixels.width * pixels.height * 3  # nothing was deflated
+    assert made() < sizes[-1]

@@ -121,7 +121,8 @@ def _converted(source: Path, folder: Path, target: str) -> list[dict[str, str]]:
     """Turn a folder's images into a lossless format, and return the events of what was made."""
     words = (
         *("--operations", "convert,compress", "--target-format", target, "--lossless"),
-        *("--strategy", "lossless", "--effort", "fast", "--if-larger", "write", "--parallel", "2"),
+        *("--strategy", "lossless", "--codec-option", "png.compression=1", "--parallel", "2"),
+        *("--if-larger", "write"),
         *("--memory", "1GB", "--durability", "none", "-q", "--events", str(folder / "events")),
     )
     command = [COMMAND, "optimize", str(source), str(folder / "out"), *words]

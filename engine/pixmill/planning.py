@@ -269,6 +269,15 @@ def _is_judged(context: Context) -> bool:
     return context.recipe.target_quality is not None and is_judged
 
 
+def _can_pack(context: Context) -> bool:
+    """Whether there is what packs the target format, and nothing that it would undo was chosen."""
+    chosen = {
+        each.name for each in context.recipe.codec_options if each.codec == context.target.name
+    }
+    is_final = any(each.is_final and each.name in chosen for each in context.target.tunables)
+    return context.target.pack_cost is not None and not is_final
+
+
 def _planned(context: Context, manner: _Manner) -> Plan:
     header, target = context.header, context.target
     result = context.placement.result
@@ -288,7 +297,7 @@ def _planned(context: Context, manner: _Manner) -> Plan:
         is_rewrap_demanded=bool(_unwanted(header, context.recipe)),
         is_pinned=manner.is_pinned,
         is_lean=manner.is_lean,
-        is_packed=manner.is_packed and load.pages == 1 and context.target.pack_cost is not None,
+        is_packed=manner.is_packed and load.pages == 1 and _can_pack(context),
         has_lossless=manner.has_lossless,
         is_thrifty=manner.is_thrifty,
         cost_bytes=0,

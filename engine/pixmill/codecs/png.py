@@ -229,10 +229,11 @@ SPEC: Final = CodecSpec(
     tunables=(
         Tunable(
             name="compression",
-            about="level of deflate",
+            about="level of deflate, in place of oxipng's search",
             saver_option="compression",
             least=0,
             most=9,
+            is_final=True,
         ),
         Tunable(
             name="effort",

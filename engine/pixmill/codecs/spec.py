@@ -147,6 +147,7 @@ class Tunable:
         saver_option: What its saver calls it.
         least: Lowest value.
         most: Highest value.
+        is_final: Whether a result is not packed again once it is set, which would undo it.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Tunable:
     saver_option: str
     least: int
     most: int
+    is_final: bool = False
 
 
 class RowFilter(StrEnum):
