@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RESULTS: Final = Path(__file__).parent / "results" / "search_scores.md"
 PHOTOS: Final = {"jpg": 99, "webp": 99, "avif": 14}
 TARGETS: Final = (50, 70, 80, 90)
-QUALITIES: Final = range(10, 101)
+QUALITIES: Final = range(5, 101)
 TITLES: Final = (
     "| codec | target | photos that reach it | encodes | most | within 1.5 above | lowest | none |",
     "|---|---|---|---|---|---|---|---|",
@@ -126,7 +126,7 @@ def _page(lines: list[str]) -> str:
     return (
         "# The search for a score\n\n"
         f"`make bench-search`, libvips {version}, `--effort balanced`, photos of 800 px (AVIF: "
-        "512 px) that nothing was tuned to;\nqualities 10 to 100. `encodes` are of the whole, "
+        "512 px) that nothing was tuned to;\nqualities 5 to 100. `encodes` are of the whole, "
         "beside those of an eighth of it.\n`lowest`: in the band above the "
         "target, or the next lower quality misses the target.\n\n" + "\n".join(lines) + "\n"
     )

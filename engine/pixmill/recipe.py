@@ -49,8 +49,8 @@ _MAX_SCORE = 100
 _TRANSPARENT_QUALITY = 92
 """At which a photograph shows no difference."""
 _LEAST_FOR_SIZE = 40
-_LEAST_FOR_SCORE = 10
-"""Below it blocks show, whatever a mean over the image says."""
+_LEAST_FOR_SCORE = 5
+"""Smooth pictures score 50 below 10; lower still blocks show, whatever a mean over them says."""
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -215,7 +215,7 @@ class Recipe:
         max_size_bytes: Cap on each file; the best quality that fits is searched.
         target_quality: What each result must score against its own pixels before encoding, on the
             scale of SSIMULACRA2, 1 to 100; the fewest bytes that do are searched.
-        min_quality: Lowest quality that a search may use. Default: 40 for a size, 10 for a score.
+        min_quality: Lowest quality that a search may use. Default: 40 for a size, 5 for a score.
         allow_downscale: Whether what does not fit at the lowest quality may be scaled down, to a
             quarter of its edges at most. Default: false.
         strategy: How encodings are chosen. Default: adaptive.

@@ -298,7 +298,7 @@ class Options:
         About(
             Group.ENCODING,
             "Lowest quality that the search for --max-size or --target-quality may use",
-            default_text="40 for a size, 10 for a score",
+            default_text="40 for a size, 5 for a score",
             metavar="N",
             minimum=1,
             maximum=100,
