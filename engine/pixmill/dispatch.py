@@ -211,6 +211,7 @@ class Dispatcher:
             mtime_ns=job.source.mtime_ns,
             destination=None if outcome.destination is None else job.confirmed(outcome.destination),
             backup=job.backup if outcome.backup else "",
+            outputs=job.christened(outcome.outputs),
         )
         failure = outcome.failure
         may_pass = failure is not None and failure.is_retryable and self._stop is None

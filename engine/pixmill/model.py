@@ -5,8 +5,12 @@ Must hold no pixels, no exception objects and no open resources: everything here
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixmill.series import Series
 
 __all__ = [
     "DEFAULT_CAPS",
@@ -15,6 +19,8 @@ __all__ = [
     "FailureKind",
     "Job",
     "Outcome",
+    "Output",
+    "Published",
     "SkipReason",
     "SourceRef",
     "Stage",
@@ -150,11 +156,40 @@ class Published:
         path: Relative to the destination root, `/`-separated.
         size_bytes: Its size.
         mtime_ns: Its modification time, nanoseconds since the epoch.
+        digest: Its SHA-256, hexadecimal, where that is known; else empty.
     """
 
     path: str
     size_bytes: int
     mtime_ns: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One of several files that were published of one source.
+
+    Attributes:
+        path: Relative to the destination root; empty from a worker, which cannot choose it.
+        suffix: The end of its name, with its dot.
+        target: Codec it was written with.
+        width_px: Its width.
+        height_px: Height of one page of it.
+        size_bytes: Its size; in a dry run, what it would have been.
+        quality: Quality it was encoded at; `None` where none applies.
+        score: What it scored, where a score was asked for.
+        digest: SHA-256 of it, hexadecimal, where it was asked for; else empty.
+    """
+
+    path: str = ""
+    suffix: str
+    target: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+    quality: int | None = None
+    score: float | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +200,8 @@ class Job:
         number: Position in the walk, from 0; names the job in every message.
         source: What to read.
         destination: Where to publish, relative to the run's destination root, `/`-separated; with
-            `.*` in place of a suffix where the result decides it.
+            `.*` in place of a suffix where the result decides it, and `*` in place of a width where
+            there are several.
         attempt: From 1.
         crashes: How many workers have died with it in their hands.
         can_replace: Whether what stands at its destination is pixmill's own.
@@ -174,8 +210,9 @@ class Job:
         notes: What was noticed before the job was sent, such as a wrong suffix.
         choices: The names of which the result gets the one that has its suffix; empty where the
             destination is its name.
-        former: What an earlier run has published of this source under one of these names, `None`
-            for nothing; it may be gone or changed since.
+        former: What an earlier run has published of this source under these names; it may be gone
+            or changed since.
+        series: The names of its outputs where it has several, `None` where it has one.
     """
 
     number: int
@@ -187,7 +224,8 @@ class Job:
     backup: str = ""
     notes: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
-    former: Published | None = None
+    former: tuple[Published, ...] = ()
+    series: Series | None = None
 
     def named(self, suffix: str) -> str:
         """Return where a result with this suffix is published."""
@@ -196,6 +234,17 @@ class Job:
     def confirmed(self, destination: str) -> str:
         """Return what a worker says to have published, if it may have, or else what was meant."""
         return destination if destination in self.choices else self.destination
+
+    def christened(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+        """Return the outputs that a worker says to have published, under the names they have."""
+        series = self.series
+        if series is None:
+            return ()
+        return tuple(
+            replace(each, path=series.name(each.width_px, each.suffix))
+            for each in outputs
+            if each.suffix in series.suffixes
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,12 +258,13 @@ class Outcome:
         bytes_read: Size of the source, 0 when it was never opened.
         mtime_ns: Modification time of the source, nanoseconds since the epoch, or 0.
         destination: What was published, relative to the destination root; `None` if nothing was.
+            Of several outputs the pattern of their names.
         bytes_written: Size of what was published; in a dry run, of what would have been.
         reason: Why it was skipped.
         failure: Why it failed.
-        target: Codec it was written with, or empty.
-        width_px: Width of what was published, or 0.
-        height_px: Height of one page of what was published, or 0.
+        target: Codec it was written with, or empty; the first of several.
+        width_px: Width of what was published, or 0; of the widest of several outputs.
+        height_px: Height of one page of what was published, or 0; likewise.
         quality: Quality it was encoded at; `None` where none applies.
         score: What it scored against its pixels before encoding, on the scale of SSIMULACRA2,
             where a score was asked for; `None` where it was not, or where the source's own pixels
@@ -228,6 +278,8 @@ class Outcome:
         written_digest: SHA-256 of what was published, likewise.
         backup: Where the original is now, relative to the backup root; empty if it was not moved.
         notes: What the user should know: dropped frames, a wrong suffix, the content class.
+        outputs: What was published where a source has several outputs, format by format, the
+            narrowest first; empty where it has one, which the other fields tell of.
     """
 
     path: str
@@ -253,6 +305,7 @@ class Outcome:
     written_digest: str = ""
     backup: str = ""
     notes: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
 
     @classmethod
     def failed(

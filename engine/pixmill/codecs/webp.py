@@ -154,6 +154,7 @@ SPEC: Final = CodecSpec(
     name="webp",
     title="WebP",
     suffixes=(".webp",),
+    media_type="image/webp",
     reader=Library.VIPS,
     writer=Library.VIPS,
     recognises=_recognises,
