@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from faults.dying import MOMENT
+from kernels import reference
 from pixmill import api
 from pixmill.errors import ImageError, OptionError, RunError
 from pixmill.events import file_event
 from pixmill.executors.hearing import _built, _flat
+from pixmill.imaging.load import opened as opened_by_plan
 from pixmill.imaging.probe import probe
+from pixmill.imaging.steps import run_steps
 from pixmill.manifest import Manifest
 from pixmill.milling import mill
 from pixmill.model import FailureKind, Job, Outcome, Output, SkipReason, SourceRef, Status
@@ -33,13 +36,15 @@ from pixmill.options import from_mapping, meant, merged
 from pixmill.options.fields import Options
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, IfLarger, Recipe
+from pixmill.recipe import Effort, IfLarger, Kernel, Recipe
 from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, parse_template
-from pixmill.series_planning import SeriesPlan, series_planned
+from pixmill.series_making import SeriesMaker
+from pixmill.series_planning import Member, SeriesPlan, series_planned
 from pixmill.settings import IfExists, Sandbox, Settings
 from runs import TWO_WORKERS, archive, by_path, digests, ran, temporary_files
 
 if TYPE_CHECKING:
+    from pixmill.picture import Origin
     from pixmill.reporting import Summary
 
 WIDE = Recipe(widths=(160, 40, 80), formats=("webp", "jpg"), effort=Effort.FAST)
@@ -340,6 +345,43 @@ def _read(product: Product) -> bytes:
     with product.content as spool:
         spool.seek(0)
         return spool.read()
+
+
+def _pixels_of(photo: Path, plan: SeriesPlan) -> dict[int, pyvips.Image]:
+    """Return what every output of a photograph is encoded from."""
+    found: dict[int, pyvips.Image] = {}
+
+    def make(member: Member, origin: Origin | None) -> Product:
+        assert origin is not None
+        found[member.width_px] = origin.pixels
+        return Product(status=Status.KEPT, target="png", width_px=1, height_px=1)
+
+    SeriesMaker(str(photo), plan, make).made()
+    return found
+
+
+def test_a_size_made_of_another_is_as_near_to_the_original() -> None:
+    """What shares a decode is no farther from a float64 reduction than what has its own."""
+    apart_db = []
+    for name in ("colosseum", "lake", "osprey"):
+        photo = TESTS / "sample" / "travel" / f"{name}.jpg"
+        recipe = Recipe(widths=(100, 200, 400, 500, 800), formats=("png",))
+        plan = series_planned(probe(str(photo), "jpg"), recipe, Limits(1 << 30))
+        assert isinstance(plan, SeriesPlan)
+        assert plan.is_held
+        whole = pyvips.Image.new_from_file(str(photo)).numpy().astype(np.float64)
+        pixels = _pixels_of(photo, plan)
+        for member in plan.members:
+            size = (member.plan.width_px, member.plan.height_px)
+            exact = reference(whole, size, Kernel.LANCZOS3).clip(0, 255)
+            alone = run_steps(opened_by_plan(str(photo), member.plan), member.plan)
+            errors = [
+                np.mean((image.numpy() - exact) ** 2) for image in (alone, pixels[member.width_px])
+            ]
+            alone_db, shared_db = 20 * np.log10(255) - 10 * np.log10(errors)
+            apart_db.append(alone_db - shared_db)
+            assert shared_db > 45
+    assert np.mean(apart_db) < 0.5
 
 
 def _large() -> bytes:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEAST_STEP",
+    "MOST_STEP",
     "Member",
     "SeriesPlan",
     "Treatment",
@@ -36,7 +37,15 @@ __all__ = [
 _BYTE_BITS: Final = 8
 
 LEAST_STEP: Final = 2.0
-"""How much wider an output is, at the least, of which a narrower one is made."""
+MOST_STEP: Final = 3.2
+"""How much wider an output is, at least and at most, of which a narrower one is made.
+
+PSNR against a float64 reference, of 6 photographs of 9 to 24 MP, beside each made of the source
+through the decoder's scaling: 2.0 to 3.2 times narrower 1.3 to 3.7 dB better on the mean (56 to
+58 dB; the worst image 2.0 dB worse), 1.3 to 1.7 times 1.4 to 2.1 dB worse, 4 and 6 times 1.6 and
+4.2 dB worse. 1920, 1280, 640 and 320 px of 5 of them, one of the other: as near as apart, 54.8 to
+59.0 dB on the mean, the worst 1.8 dB worse.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,8 @@ def has_roots(group: Iterable[Member]) -> bool:
 
 def parent_px(width_px: int, made_px: Iterable[int]) -> int | None:
     """Return which of the widths that are made a narrower one is made of, `None` for none."""
-    return min((each for each in made_px if each >= LEAST_STEP * width_px), default=None)
+    steps = range(round(LEAST_STEP * width_px), int(MOST_STEP * width_px) + 1)
+    return min((each for each in made_px if each in steps), default=None)
 
 
 def steps_ahead(plan: Plan) -> tuple[Step, ...]:
