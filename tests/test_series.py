@@ -390,6 +390,17 @@ def _large() -> bytes:
     return content
 
 
+def test_a_set_that_fails_is_listed_no_more(tmp_path: Path) -> None:
+    """A source that has become damaged is not told of as made, though its outputs stand."""
+    source, out = archive(tmp_path / "in", "a.jpg", size_px=50), tmp_path / "out"
+    ran(source, out, recipe=WIDE)
+    assert [*listed(out)] == ["a.jpg"]
+    (source / "a.jpg").write_bytes((source / "a.jpg").read_bytes()[:300])
+    assert ran(source, out, recipe=WIDE).outcomes[0].status is Status.FAILED
+    assert set(digests(out)) == names("a", 40, 50)
+    assert listed(out) == {}
+
+
 @pytest.mark.parametrize(
     ("typed", "option"),
     [
