@@ -10,6 +10,7 @@ import argparse
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from math import isnan, nan
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
@@ -21,7 +22,7 @@ from pixmill.imaging.confine import prepare_process
 from rating.encoders import encoders
 from rating.pictures import Kind, paths, picture
 from rating.plot import Curve, drawn
-from rating.rates import Point, more_bytes
+from rating.rates import Point, Standing, more_bytes, share_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 RESULTS: Final = Path(__file__).parent / "results"
 PAGE: Final = RESULTS / "quality.md"
 WORKERS: Final = 2
+OURS: Final = "pixmill"
 DRAWN: Final = (Kind.GRAPHICS, Kind.SCREENSHOTS)
 _HEAD: Final = f"""# Bytes at equal quality, encoder against encoder
 
@@ -36,7 +38,9 @@ _HEAD: Final = f"""# Bytes at equal quality, encoder against encoder
 pictures at a time. The figures are Bjontegaard differences: by how much more or fewer bytes an
 encoder says the same by SSIMULACRA2, over the scores from 40 to 95 that both reach, the mean of the
 pictures. Photographs are of the half that nothing was tuned to; drawings are those of adaptive. CPU
-is that of an encode; for programs with their start and the reading of a PPM or a PNG.
+is that of an encode on one thread; for programs with their start and the reading of a PPM or a PNG.
+`pixmill at its CPU` says by how much more or fewer bytes pixmill takes than an encoder for the CPU
+that this one takes, on the first set, interpolated between its efforts; none is as cheap as `-`.
 """
 
 
@@ -48,6 +52,7 @@ class Family:
         name: As `--only` takes it.
         title: As a person reads it.
         qualities: Of each encoder's own scale, 0 to 100; one where nothing is lost.
+        shown_quality: That of them at which pixmill's efforts are set side by side.
         edge_px: Longest edge of the pictures.
         kinds: Sets of pictures.
     """
@@ -55,6 +60,7 @@ class Family:
     name: str
     title: str
     qualities: tuple[int, ...]
+    shown_quality: int
     edge_px: int
     kinds: tuple[Kind, ...] = tuple(Kind)
 
@@ -65,14 +71,39 @@ class Family:
 
 
 FAMILIES: Final = (
-    Family(name="jpg", title="JPEG", qualities=(40, 55, 70, 80, 88, 94), edge_px=1200),
-    Family(name="webp", title="WebP", qualities=(40, 55, 70, 80, 88, 95), edge_px=1000),
-    Family(name="avif", title="AVIF", qualities=(30, 45, 60, 72, 85), edge_px=560),
-    Family(name="png", title="PNG without loss", qualities=(100,), edge_px=1000),
+    Family(
+        name="jpg",
+        title="JPEG",
+        qualities=(40, 55, 70, 80, 88, 94),
+        shown_quality=80,
+        edge_px=1200,
+    ),
+    Family(
+        name="webp",
+        title="WebP",
+        qualities=(40, 55, 70, 80, 88, 95),
+        shown_quality=80,
+        edge_px=1000,
+    ),
+    Family(
+        name="avif",
+        title="AVIF",
+        qualities=(30, 42, 55, 70, 85),
+        shown_quality=55,
+        edge_px=560,
+    ),
+    Family(
+        name="png",
+        title="PNG without loss",
+        qualities=(100,),
+        shown_quality=100,
+        edge_px=1000,
+    ),
     Family(
         name="palette",
         title="PNG with a palette",
         qualities=(20, 45, 65, 80, 95),
+        shown_quality=80,
         edge_px=560,
         kinds=DRAWN,
     ),
@@ -126,11 +157,17 @@ def section(family: Family, found: Sequence[Rated]) -> Iterator[str]:
     yield f"{what} against {base}; {counts}, edges of at most {family.edge_px} px."
     yield ""
     cpu = " | ".join(f"CPU {kind}, ms/MP" for kind in family.kinds)
-    yield f"| encoder | {' | '.join(family.kinds)} | {cpu} |"
-    yield f"|---|{'---|' * (2 * len(family.kinds))}"
-    for each in everyone:
-        if each.encode:
-            yield _row(family, found, each.name, base)
+    yield f"| encoder | {' | '.join(family.kinds)} | {cpu} | pixmill at its CPU |"
+    yield f"|---|{'---|' * (2 * len(family.kinds) + 1)}"
+    names = [each.name for each in everyone if each.encode]
+    rows = {
+        name: [_standing(family, _of(found, kind), name, base) for kind in family.kinds]
+        for name in names
+    }
+    ours = [rows[name][0] for name in names if name.startswith(OURS)]
+    for name, row in rows.items():
+        yield _row(name, row, "" if name.startswith(OURS) else _versus(row[0], ours))
+    yield from _efforts(family, _of(found, family.kinds[0]), names)
     if not family.is_exact:
         yield ""
         yield f"![Score over bits a pixel, {family.kinds[0]}]({_plot_path(family).name})"
@@ -141,16 +178,47 @@ def section(family: Family, found: Sequence[Rated]) -> Iterator[str]:
     yield ""
 
 
-def _row(family: Family, found: Sequence[Rated], name: str, base: str) -> str:
-    rates, costs = [], []
-    for kind in family.kinds:
-        pictures = [one for one in found if one.kind is kind]
-        share = (_exact if family.is_exact else _at_equal_score)(pictures, name, base)
-        rates.append("-" if share is None else f"{100 * share:+.1f} %")
-        cpu_s = sum(point.cpu_s for one in pictures for point in one.points[name])
-        encoded_mp = sum(one.megapixels * len(one.points[name]) for one in pictures)
-        costs.append(f"{1000 * cpu_s / encoded_mp:.3g}")
-    return f"| {name} | {' | '.join(rates)} | {' | '.join(costs)} |"
+def _of(found: Sequence[Rated], kind: Kind) -> list[Rated]:
+    return [one for one in found if one.kind is kind]
+
+
+def _standing(family: Family, pictures: Sequence[Rated], name: str, base: str) -> Standing:
+    share = (_exact if family.is_exact else _at_equal_score)(pictures, name, base)
+    cpu_s = sum(point.cpu_s for one in pictures for point in one.points[name])
+    encoded_mp = sum(one.megapixels * len(one.points[name]) for one in pictures)
+    return Standing(1000 * cpu_s / encoded_mp, nan if share is None else share)
+
+
+def _row(name: str, row: Sequence[Standing], versus: str) -> str:
+    cells = [*(_percent(each.share) for each in row), *(f"{each.cpu:.3g}" for each in row)]
+    return f"| {name} | {' | '.join(cells)} | {versus} |"
+
+
+def _versus(peer: Standing, ours: Sequence[Standing]) -> str:
+    share = share_at(ours, peer.cpu)
+    return "-" if share is None else _percent((1 + share) / (1 + peer.share) - 1)
+
+
+def _percent(share: float) -> str:
+    return "-" if isnan(share) else f"{100 * share:+.1f} %"
+
+
+def _efforts(family: Family, pictures: Sequence[Rated], names: Sequence[str]) -> Iterator[str]:
+    """Yield what pixmill's efforts come to at a quality near the default."""
+    at = family.qualities.index(family.shown_quality)
+    yield ""
+    at_quality = "" if family.is_exact else f" at quality {family.shown_quality}"
+    yield f"| pixmill{at_quality}, {family.kinds[0]} | kB/MP | score | CPU, ms/MP |"
+    yield "|---|---|---|---|"
+    megapixels = sum(one.megapixels for one in pictures)
+    for name in names:
+        if name.startswith(OURS):
+            points = [one.points[name][at] for one in pictures]
+            size_kb = sum(point.size_bytes for point in points) / megapixels / 1000
+            cpu_ms = 1000 * sum(point.cpu_s for point in points) / megapixels
+            score = fmean(point.score for point in points)
+            effort = name.removeprefix(OURS).strip()
+            yield f"| {effort} | {size_kb:.4g} | {score:.1f} | {cpu_ms:.3g} |"
 
 
 def _exact(pictures: Sequence[Rated], name: str, base: str) -> float | None:

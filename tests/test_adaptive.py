@@ -9,7 +9,10 @@ from dataclasses import replace
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
+from corpora import CORPORA, needs_corpora
+from pixmill.codecs.spec import Encoding
 from pixmill.header import Header
+from pixmill.imaging.encode import encoded
 from pixmill.imaging.judge import Judge
 from pixmill.imaging.load import reopened
 from pixmill.imaging.score import likeness
@@ -17,13 +20,15 @@ from pixmill.milling import mill
 from pixmill.model import Status
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, IfLarger, Recipe, StrategyName
+from pixmill.recipe import Effort, IfLarger, Operation, Recipe, StrategyName
 from pixmill.registry import codec
 from pixmill.strategies.enough import is_good_enough
+from pixmill.strategies.palettes import finer
 from pixmill.units import parse_savings
 
 FAST = Recipe(effort=Effort.FAST)
 EDGE_PX = 300
+CONVERTED = frozenset({Operation.CONVERT, Operation.COMPRESS})
 
 
 def saved(image: Image.Image) -> bytes:
@@ -83,6 +88,20 @@ def result(content: bytes) -> bytes:
     return made or content
 
 
+@pytest.mark.parametrize("effort", [Effort.BALANCED, Effort.BEST])
+def test_a_tiny_jpeg_is_not_progressive(effort: Effort) -> None:
+    """Scans of their own cost a small picture more than they save; a large one is progressive."""
+    whole = Image.open(io.BytesIO(photograph(95)))
+    for edge_px, expected in ((50, False), (400, True)):
+        recipe = replace(FAST, effort=effort, quality=80, operations=CONVERTED, target_format="jpg")
+        made = milled(saved(whole.resize((edge_px, edge_px))), recipe)
+        assert isinstance(made.content, bytes)
+        assert bool(Image.open(io.BytesIO(made.content)).info.get("progressive")) is expected
+    image = reopened(saved(whole.resize((50, 50))), "png")
+    plain = Encoding(codec="jpg", quality=80, effort=effort)
+    assert len(encoded(image, replace(plain, pixels=2500))) < len(encoded(image, plain))
+
+
 def photograph(quality: int, *, is_progressive: bool = False) -> bytes:
     """Return soft noise as JPEG."""
     coarse = Image.frombytes("RGB", (40, 40), random.Random(5).randbytes(4800))
@@ -114,6 +133,25 @@ def test_a_palette_that_shows_is_matched_more_closely() -> None:
     made = result(content)
     assert Image.open(io.BytesIO(made)).mode == "P"
     assert Judge(reopened(content, "png")).score(made, "png") >= 85
+
+
+@pytest.mark.corpora
+@needs_corpora
+def test_a_fast_palette_does_not_dither_flat_areas() -> None:
+    """Less effort costs some bytes of a screenshot, not several times as many."""
+    image = reopened((CORPORA / "graphics/18f_press-all-buttons.png").read_bytes(), "png")
+    palette = Encoding(codec="png", quality=80, effort=Effort.FAST, is_palette=True)
+    balanced = replace(palette, effort=Effort.BALANCED)
+    assert len(encoded(image, palette)) < 1.3 * len(encoded(image, balanced))
+
+
+def test_a_palette_that_shows_is_refined_in_steps() -> None:
+    """Between the quality asked for and the closest match there is one more try, and then none."""
+    palette = Encoding(codec="png", quality=50, effort=Effort.FAST, is_palette=True)
+    assert finer(palette) == replace(palette, quality=90)
+    assert finer(replace(palette, quality=90)) == replace(palette, quality=100)
+    assert finer(replace(palette, quality=100)) is None
+    assert finer(replace(palette, quality=None)) is None
 
 
 def test_a_likeness_is_the_score_of_the_same_pixels() -> None:

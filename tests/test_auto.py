@@ -69,6 +69,21 @@ def drawing() -> bytes:
     return saved(image, "PNG")
 
 
+def uneven(edge_px: int = 640) -> bytes:
+    """Return soft noise crossed by rough bars, which squares from all over it miss."""
+    soft = Image.open(io.BytesIO(photograph(edge_px=edge_px)))
+    coarse = random.Random(3).randbytes((edge_px // 2) ** 2 * 3)
+    rough = Image.frombytes("RGB", (edge_px // 2, edge_px // 2), coarse)
+    bars = Image.new("L", soft.size)
+    drawn = ImageDraw.Draw(bars)
+    for at_px in (190, 410):
+        drawn.rectangle((at_px, 0, at_px + 40, edge_px), fill=255)
+        drawn.rectangle((0, at_px, edge_px, at_px + 40), fill=255)
+    return saved(
+        Image.composite(rough.resize(soft.size, Image.Resampling.BICUBIC), soft, bars), "PNG"
+    )
+
+
 def moving() -> bytes:
     """Return an animation of three frames."""
     frames = [Image.new("RGB", (60, 40), colour) for colour in ("red", "lime", "blue")]
@@ -118,6 +133,18 @@ def test_a_candidate_looks_as_the_yardstick_does(quality: int, target: str) -> N
     assert isinstance(made.content, bytes)
     assert made.target == target
     assert wanted - 0.3 <= judge.score(made.content, target) <= wanted + 1.6
+
+
+@pytest.mark.parametrize("target", ["webp", "avif"])
+def test_what_a_sample_misjudges_is_mended(target: str) -> None:
+    """Where the whole scores otherwise than its sample, another quality brings it to the looks."""
+    content = uneven()
+    judge = Judge(reopened(content, "png"))
+    jpeg = milled(content, replace(AUTO, target_format="jpg", quality=80))
+    wanted = judge.score(_bytes(jpeg), "jpg")
+    made = milled(content, replace(AUTO, quality=80, candidates=(target, "bmp")))
+    assert made.target == target
+    assert wanted - 0.3 <= judge.score(_bytes(made), target) <= wanted + 1.6
 
 
 def test_a_score_that_is_asked_for_is_the_yardstick() -> None:
@@ -194,6 +221,17 @@ def test_a_source_that_no_candidate_beats_stands() -> None:
     modest = mill(coarse, "webp", recipe, Limits(1 << 30), lease=lambda _: None)
     assert isinstance(modest, Product)
     assert modest.status is Status.KEPT, "a result that saves little is no reason to change"
+
+
+def test_a_source_that_is_small_is_weighed_by_its_own_size() -> None:
+    """What a source takes as it is counts, not what it would take anew: nothing else is encoded."""
+    held = io.BytesIO()
+    Image.open(io.BytesIO(photograph(edge_px=600))).save(held, "WEBP", quality=5)
+    recipe = replace(AUTO, quality=90)
+    made = mill(held.getvalue(), "webp", recipe, Limits(1 << 30), lease=lambda _: None)
+    assert isinstance(made, Product)
+    assert made.status is Status.KEPT
+    assert reason(made).count("not tried: estimate") == 2
 
 
 def test_under_a_cap_another_format_is_the_last_step() -> None:

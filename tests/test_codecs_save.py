@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -216,3 +217,48 @@ def test_avif_never_takes_the_dear_effort() -> None:
     for effort in Effort:
         options = spec.save_options(Encoding(codec="avif", quality=50, effort=effort))
         assert int(options["effort"]) < 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in writable_names() if codec(name).is_exact and codec(name).supports_alpha],
+)
+def test_no_loss_keeps_what_transparency_hides(name: str) -> None:
+    """Under --lossless colours come back that nobody sees, since an editor may uncover them."""
+    shown = _image().bandjoin((_image()[0] > 128).ifthenelse(255, 0).cast("uchar"))
+    recipe = Recipe(
+        operations=frozenset({Operation.COMPRESS, Operation.CONVERT}),
+        target_format=name,
+        lossless=True,
+        effort=Effort.FAST,
+    )
+    made = pixmill.optimize_bytes(bytes(shown.pngsave_buffer()), recipe)
+    again = opened_whole(made, probe(made, name)).copy_memory()
+    assert (again - shown).abs().max() == 0
+
+
+@pytest.mark.parametrize("name", [name for name in writable_names() if codec(name).is_exact])
+def test_no_loss_is_no_loss_of_depth(name: str) -> None:
+    """Under --lossless 16 bits stay 16, or the format is refused that has fewer."""
+    deep = (_image().cast("ushort") * 257 + 3).cast("ushort").copy(interpretation="rgb16")
+    recipe = Recipe(
+        operations=frozenset({Operation.COMPRESS, Operation.CONVERT}),
+        target_format=name,
+        lossless=True,
+        effort=Effort.FAST,
+    )
+    content = bytes(deep.pngsave_buffer())
+    if codec(name).max_bits == 8:
+        with pytest.raises(ImageError, match="has 16 bits a band"):
+            pixmill.optimize_bytes(content, recipe)
+        return
+    made = pixmill.optimize_bytes(content, recipe)
+    again = opened_whole(made, probe(made, name)).copy_memory()
+    assert (again - deep).abs().max() == 0
+
+
+def test_what_nobody_sees_costs_nothing_unless_it_must_stay() -> None:
+    """A lossless candidate of `adaptive` need not store hidden colours, and is smaller without."""
+    noise = _image().bandjoin(0).copy_memory()
+    exact = Encoding(codec="webp", quality=None, effort=Effort.FAST)
+    assert len(_saved(exact, noise)) < len(_saved(replace(exact, has_hidden=True), noise))

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 import pyvips
 
@@ -27,6 +28,7 @@ from pixmill.model import Job, Outcome, SkipReason, SourceRef, Status
 from pixmill.recipe import Recipe
 from pixmill.reporting import RunFacts
 from pixmill.settings import Durability, IfExists, OnCollision, Redo, Settings
+from runs import left_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -321,7 +323,9 @@ def test_a_killed_run_is_resumed(archive: Path, seed: int) -> None:
     words_ = [sys.executable, "-m", "pixmill_cli", "optimize", str(archive), str(out), "-q"]
     with subprocess.Popen(words_, start_new_session=True, stderr=subprocess.DEVNULL) as process:
         wait_for_files(out, at_least=random.Random(seed).randrange(1, 25))
+        group = [psutil.Process(process.pid), *left_running(process.pid)]
         os.killpg(process.pid, signal.SIGKILL)
+    psutil.wait_procs(group, timeout=60)  # one still dying holds its draft, which nobody sweeps
     interrupted = len(list(out.iterdir()))
     again = made(archive)
     assert interrupted < 66

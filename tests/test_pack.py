@@ -11,6 +11,7 @@ import pyvips
 
 import pixmill
 from corpora import corpus_files, needs_corpora
+from pixmill.codecs.spec import Packing, RowFilter
 from pixmill.header import Header
 from pixmill.imaging.pack import packed
 from pixmill.plan import Plan
@@ -21,6 +22,12 @@ from pixmill.registry import codec
 SAMPLE = Path(__file__).parent / "sample"
 DRAWINGS = corpus_files("graphics", "*.png")[::9]
 PLENTY = Limits(10**12)
+EVERY = [
+    (Packing(2, (RowFilter.NONE, RowFilter.BIGRAMS), 10),),
+    (Packing(1),),
+    (Packing(2),),
+    (Packing(2), Packing(4)),
+]
 
 
 def _picture(kind: str) -> pyvips.Image:
@@ -49,12 +56,12 @@ def _difference(first: bytes, second: bytes) -> float:
     return float((alike[0] - alike[1]).abs().max())
 
 
-@pytest.mark.parametrize("levels", [(1,), (2,), (2, 4)])
+@pytest.mark.parametrize("packings", EVERY, ids=str)
 @pytest.mark.parametrize("kind", ["grey", "deep", "alpha", "colour"])
-def test_packing_changes_no_pixel(kind: str, levels: tuple[int, ...]) -> None:
+def test_packing_changes_no_pixel(kind: str, packings: tuple[Packing, ...]) -> None:
     """What is packed shows the same, hidden colours included, in no more bytes."""
     plain = _picture(kind).pngsave_buffer(compression=6)
-    made = packed(plain, levels)
+    made = packed(plain, packings)
     assert len(made) < len(plain)
     assert _difference(plain, made) == 0
 
@@ -62,13 +69,13 @@ def test_packing_changes_no_pixel(kind: str, levels: tuple[int, ...]) -> None:
 def test_packing_keeps_metadata() -> None:
     """A profile and texts that were to stay do stay."""
     image = _picture("colour").icc_transform("p3", input_profile="srgb")
-    made = packed(image.pngsave_buffer(keep="icc"), (2,))
+    made = packed(image.pngsave_buffer(keep="icc"), (Packing(2),))
     assert pyvips.Image.new_from_buffer(made, "").get_typeof("icc-profile-data")
 
 
 def test_what_cannot_be_packed_stays() -> None:
     """Bytes that the packer does not read come back as they are."""
-    assert packed(b"no png at all", (1, 2)) == b"no png at all"
+    assert packed(b"no png at all", (Packing(1), Packing(2))) == b"no png at all"
 
 
 def test_packing_takes_memory_that_is_counted() -> None:
@@ -88,10 +95,22 @@ def test_packing_takes_memory_that_is_counted() -> None:
 
 def test_what_would_take_too_long_is_not_packed() -> None:
     """Beyond forty megapixels, and in other formats, there are no levels."""
-    levels = codec("png").pack_levels
-    assert levels is not None
-    assert all(levels(effort, 40_000_000) and not levels(effort, 40_000_001) for effort in Effort)
-    assert codec("webp").pack_levels is None
+    packings = codec("png").packings
+    assert packings is not None
+    for effort in Effort:
+        assert packings(effort, 40_000_000, 10**6)
+        assert not packings(effort, 40_000_001, 10**6)
+    assert codec("webp").packings is None
+
+
+def test_little_effort_tries_a_photograph_with_filters_alone() -> None:
+    """Rows that are stored as they are win where areas are flat, so that they are tried there."""
+    packings = codec("png").packings
+    assert packings is not None
+    (flat,), (dense,) = packings(Effort.FAST, 1000, 900), packings(Effort.FAST, 1000, 1100)
+    assert RowFilter.NONE in flat.filters
+    assert dense == Packing(1)
+    assert packings(Effort.BALANCED, 1000, 900) == packings(Effort.BALANCED, 1000, 1100)
 
 
 @needs_corpora

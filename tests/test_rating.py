@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -15,7 +16,7 @@ from quality import FAMILIES, Family, Rated, section
 from rating.encoders import encoders
 from rating.pictures import Kind, Picture, picture
 from rating.plot import Curve, drawn
-from rating.rates import Point, more_bytes
+from rating.rates import Point, Standing, more_bytes, share_at
 
 TRAVEL = Path(__file__).parent / "sample" / "travel"
 QUALITIES = (40, 55, 70, 80, 88)
@@ -45,6 +46,36 @@ def test_a_higher_score_at_equal_bytes_is_worth_bytes() -> None:
 def test_curves_that_do_not_meet_are_not_compared() -> None:
     """Where two encoders share no scores there is no figure."""
     assert more_bytes(_changed(1.0, score=60.0), BASE) is None
+
+
+@pytest.mark.parametrize(
+    ("cpu", "share"), [(9.0, None), (10.0, 0.2), (20.0, 0.1), (40.0, 0.0), (400.0, 0.0)]
+)
+def test_efforts_are_held_to_the_cpu_that_a_peer_takes(cpu: float, share: float | None) -> None:
+    """Half way between two efforts lies half their gain; beyond them the dearest's, or none."""
+    efforts = [Standing(40.0, 0.0), Standing(10.0, 0.2)]
+    assert share_at(efforts, cpu) == (share if share is None else pytest.approx(share))
+
+
+@pytest.mark.skipif(shutil.which("avifenc") is None, reason="needs avifenc")
+def test_avifenc_is_given_pixmills_chroma_and_depth() -> None:
+    """A photograph is halved and a drawing is not, at eight bits, as pixmill does both."""
+    noise = pyvips.Image.gaussnoise(96, 64, seed=3, mean=120, sigma=20).gaussblur(2).cast("uchar")
+    shown = Picture("noise", noise.bandjoin([noise, noise]).copy(interpretation="srgb"))
+    encoder = next(each for each in encoders("avif") if each.name.startswith("avifenc"))
+    assert encoder.encode is not None
+    for is_drawn in (False, True):
+        shown.__dict__["is_drawn"] = is_drawn
+        encoding = Encoding(
+            codec="avif", quality=55, effort=Effort.FAST, is_full_chroma=shown.is_drawn
+        )
+        theirs, mine = encoder.encode(shown, 55).content, encoded(shown.image, encoding)
+        assert _av1_format(theirs) == _av1_format(mine)
+
+
+def _av1_format(content: bytes) -> int:
+    """Return what an AV1 configuration says of depth and chroma: AV1-ISOBMFF 2.3.3."""
+    return content[content.index(b"av1C") + 6] & 0b0111_1100
 
 
 def test_a_plot_is_a_picture_without_a_network() -> None:
@@ -101,7 +132,7 @@ def _by_pillow(shown: Picture, quality: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("effort", "saved"), [(Effort.FAST, 0.08), (Effort.BALANCED, 0.1), (Effort.BEST, 0.15)]
+    ("effort", "saved"), [(Effort.FAST, 0.08), (Effort.BALANCED, 0.1), (Effort.BEST, 0.18)]
 )
 def test_jpeg_is_smaller_than_pillows_at_equal_score(effort: Effort, saved: float) -> None:
     """Photographs take so much less than in Pillow's default encoder, and look no worse."""

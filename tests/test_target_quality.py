@@ -296,6 +296,21 @@ def test_palettes_are_judged_by_their_score() -> None:
     assert (gradient.quality, gradient.score) == (None, 100.0)
 
 
+def test_a_palette_takes_few_encodes() -> None:
+    """What drawings mostly score is known, so that a palette is not found by halving: 7 encodes."""
+    drawn = Image.new("RGB", (320, 320), "white")
+    for index in range(0, 320, 2):
+        drawn.paste((index * 5 % 256, index * 11 % 256, index % 256), (index, 40, index + 2, 320))
+        drawn.paste((index // 2, 128, 90), (0, index // 8, 320, index // 8 + 1))
+    held = io.BytesIO()
+    drawn.save(held, "PNG")
+    for target in (70, 80):
+        product = made(held.getvalue(), recipe("png", target, if_larger=IfLarger.WRITE))
+        assert product.score is not None
+        assert product.score >= target
+        assert product.encodes <= 5, (target, product)
+
+
 def test_a_gif_loses_colours_as_far_as_the_score_allows() -> None:
     """Fewer colours for a lower score; a score that 256 colours miss is unreachable."""
     source = travel("colosseum.jpg", 240)

@@ -1,7 +1,8 @@
 """Encoders by name: pixmill's efforts, Pillow, and peers where they are installed.
 
-Each is given pixels and a quality of its own scale, and gives back bytes and the CPU they took.
-Command lines read a PPM, jpegoptim a JPEG of quality 100; their start is part of their time.
+Each is given pixels and a quality of its own scale, and gives back bytes and the CPU they took, all
+on one thread. Command lines read a PPM or a PNG, jpegoptim a JPEG of quality 100; their start is
+part of their time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from pixmill.codecs.spec import Encoding
+from pixmill.codecs.spec import Encoding, Packing
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.pack import packed
 from pixmill.recipe import Effort
@@ -107,8 +108,8 @@ def _reducing(effort: Effort) -> Callable[[Picture, int], bytes]:
 
 
 def _repacked(picture: Picture, content: bytes, effort: Effort) -> bytes:
-    levels = codec("png").pack_levels
-    return packed(content, levels(effort, round(picture.megapixels * 1e6)) if levels else ())
+    packings, pixels = codec("png").packings, picture.image.width * picture.image.height
+    return packed(content, packings(effort, pixels, len(content)) if packings else ())
 
 
 def _jpg_peers() -> Iterator[Encoder]:
@@ -130,15 +131,20 @@ def _webp_peers() -> Iterator[Encoder]:
 
 
 def _avif_peers() -> Iterator[Encoder]:
-    for speed in (6, 8):
-        options = f"-s {speed} -j 1 --min 0 --max 63 -a end-usage=q -a cq-level={{quantizer}}"
+    # The speeds of pixmill's efforts: libvips counts 9 - effort. Left alone, avifenc keeps chroma
+    # whole, where pixmill halves it for photographs.
+    for speed in (6, 7, 8):
+        quality = "--min 0 --max 63 -a end-usage=q -a cq-level={quantizer}"
+        options = f"-s {speed} -j 1 -d 8 -y {{chroma}} {quality}"
         yield _command(f"avifenc -s {speed}", f"avifenc {options} {{png}} {{output}}")
     yield Encoder("Pillow", _pillow("AVIF", max_threads=1))
     yield _sharp("sharp", "avif")
 
 
 def _png_peers() -> Iterator[Encoder]:
-    yield Encoder("oxipng, its default", _timed(lambda picture, _: packed(_plain(picture), (2,))))
+    yield Encoder(
+        "oxipng, its default", _timed(lambda picture, _: packed(_plain(picture), (Packing(2),)))
+    )
     yield Encoder("Pillow optimize", _pillow("PNG", optimize=True))
     yield _sharp("sharp", "png")
 
@@ -206,7 +212,12 @@ class _Inputs:
     def spelled(self, words: str, quality: int, output: Path) -> list[str]:
         """Return the command with its blanks filled."""
         quantizer = round((100 - quality) * _QUANTIZERS / 100)
-        made = {"quality": str(quality), "quantizer": str(quantizer), "output": str(output)}
+        made = {
+            "quality": str(quality),
+            "quantizer": str(quantizer),
+            "chroma": "444" if self.picture.is_drawn else "420",
+            "output": str(output),
+        }
         for kind, write in (("input", self._ppm), ("png", self._png), ("jpeg", self._jpeg)):
             if f"{{{kind}}}" in words:
                 made[kind] = str(write())

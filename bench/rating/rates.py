@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Point", "more_bytes"]
+__all__ = ["Point", "Standing", "more_bytes", "share_at"]
 
 _LOWEST, _HIGHEST = 40.0, 95.0
 """Scores beyond which nobody publishes pictures."""
@@ -47,6 +48,35 @@ def more_bytes(candidate: Sequence[Point], base: Sequence[Point]) -> float | Non
     scores = [low + (high - low) * step / _STEPS for step in range(_STEPS + 1)]
     difference = sum(_log_size(candidate, at) - _log_size(base, at) for at in scores)
     return math.exp(difference / len(scores)) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an encoder stands beside a base.
+
+    Attributes:
+        cpu: What it takes, in any unit.
+        share: By what share it takes more bytes at equal score.
+    """
+
+    cpu: float
+    share: float
+
+
+def share_at(standings: Sequence[Standing], cpu: float) -> float | None:
+    """Return by what share an encoder of several efforts takes more bytes for so much CPU.
+
+    Between two efforts it is interpolated over the logarithm of CPU; beyond the dearest it stays
+    that one's, and below the cheapest there is none.
+    """
+    ordered = sorted(standings, key=lambda standing: standing.cpu)
+    if not ordered or cpu < ordered[0].cpu:
+        return None
+    for left, right in pairwise(ordered):
+        if cpu < right.cpu:
+            part = math.log(cpu / left.cpu) / math.log(right.cpu / left.cpu)
+            return left.share + (right.share - left.share) * part
+    return ordered[-1].share
 
 
 def _log_size(points: Sequence[Point], score: float) -> float:

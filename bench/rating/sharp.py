@@ -76,6 +76,7 @@ class Sharp:
                 "output": str(output),
                 "width": picture.image.width,
                 "height": picture.image.height,
+                "channels": picture.image.bands,
                 "format": form,
                 "options": dict(options),
             }

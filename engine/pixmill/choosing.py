@@ -306,11 +306,17 @@ class Chooser:
 
     def _offers(self, plan: Plan, shown: ContentClass) -> tuple[Encoding, ...]:
         """Return what the strategy would try of a format."""
-        is_moving = plan.pages > 1
         target = codec(plan.target).holding(plan.pages)
-        recipe = self.recipe.writing(plan.target)
-        brief = Brief(plan.header, recipe, target, shown, plan.is_lean, is_moving)
-        return strategy(recipe.strategy).candidates(brief)
+        brief = Brief(
+            plan.header,
+            self.recipe.writing(plan.target),
+            target,
+            shown,
+            is_lean=plan.is_lean,
+            is_moving=plan.pages > 1,
+            pixels=plan.width_px * plan.height_px,
+        )
+        return strategy(self.recipe.strategy).candidates(brief)
 
     def _lossy(self, plan: Plan, shown: ContentClass, quality: int) -> Encoding:
         offers = self._offers(plan, shown)

@@ -37,6 +37,7 @@ _FLOAT_BYTES = 4
 _HIGHEST_QUALITY = 100
 _FRAMES_JUDGED = 3
 _STRIPS_JUDGED_BYTES = 6_000_000
+_SAMPLE_EDGE_PX = 512
 _SAMPLE_BYTES = 6_000_000  # 64 squares of 64 px: 20 bytes a pixel
 
 
@@ -61,6 +62,7 @@ def cost_of(context: Context, plan: Plan) -> int:
         packing_bytes = context.target.pack_cost(context.recipe.effort, raster_bytes)
         encode_bytes = max(encode_bytes, packing_bytes)
     if plan.is_pinned:
+        encode_bytes = max(encode_bytes, _chroma_bytes(context, plan, encoding))
         result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context, plan)
         # The smaller image is held beside the whole one that it is made of.
@@ -100,6 +102,18 @@ def _judged_bytes(context: Context, plan: Plan, encode_bytes: int) -> int:
     judge_bytes = decode_bytes + shown_bytes
     results_bytes = raster_bytes * plan.pages  # two more at a time, at a quality of up to 100
     return kept_bytes + results_bytes + max(encode_bytes, judge_bytes)
+
+
+def _chroma_bytes(context: Context, plan: Plan, encoding: Encoding) -> int:
+    """Return the bytes of a sample that is encoded and scored to choose the chroma of a drawing."""
+    can_choose = context.recipe.strategy is StrategyName.ADAPTIVE and plan.pages == 1
+    if context.recipe.is_searched or not (can_choose and context.target.can_try_chroma):
+        return 0
+    edge_px = ACROSS * TILE_PX if is_worth_it(plan.width_px, plan.height_px) else _SAMPLE_EDGE_PX
+    pixels = min(edge_px**2, plan.width_px * plan.height_px)
+    judge_bytes = (1 + plan.has_alpha) * cost_bytes(edge_px, edge_px, is_cached=True)
+    encode = context.target.encode_cost
+    return judge_bytes + (encode(encoding, pixels, 3 + plan.has_alpha) if encode else 0)
 
 
 def _gain_map_bytes(context: Context, plan: Plan, raster_bytes: int) -> int:

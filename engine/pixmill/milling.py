@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from pixmill.aiming import Aiming
 from pixmill.choosing import Choices, Chooser, choices
+from pixmill.chroma import has_choice, with_best_chroma
 from pixmill.fitting import best_fitting, with_fewer_colours
 from pixmill.geometry import Size
 from pixmill.header import Metadata
@@ -141,22 +142,25 @@ def _carried_out(
 ) -> Product | Failed:
     """Make one image, in the format that is smallest for it, or every output of it."""
 
-    def start(plan: Plan, recipe: Recipe, origin: Origin | None = None) -> _Mill:
-        return _Mill(Picture(source, recipe, plan, spool_folder, origin))
+    def picture(plan: Plan, recipe: Recipe, origin: Origin | None = None) -> Picture:
+        return Picture(source, recipe, plan, spool_folder, origin)
+
+    def weighed(plan: Plan, recipe: Recipe) -> _Mill:
+        return _Mill(picture(plan, recipe), is_weighed=True)
 
     def make(member: Member, origin: Origin | None) -> Product | Failed:
         if not codec(member.plan.target).can_write:
             return _kept(member.plan.header, member.plan.target)
         try:
-            return start(member.plan, member.recipe, origin).made()
+            return _Mill(picture(member.plan, member.recipe, origin)).made()
         except ImagingError as error:
             return _left(error.failure, member.plan)
 
     match plan:
         case Plan():
-            return start(plan, recipe).made()
+            return _Mill(picture(plan, recipe)).made()
         case Choices():
-            return Chooser(plan, recipe, start).chosen()
+            return Chooser(plan, recipe, weighed).chosen()
         case SeriesPlan():
             return SeriesMaker(source, plan, make, spool_folder).made()
         case _:
@@ -187,7 +191,15 @@ def _left(failure: Failed, plan: Plan) -> Product | Failed:
 
 @dataclass(slots=True)
 class _Mill:
+    """The pipeline of one image.
+
+    Attributes:
+        picture: The image.
+        is_weighed: Whether the looks that are wanted are somebody else's to judge.
+    """
+
     picture: Picture
+    is_weighed: bool = False
 
     @property
     def _plan(self) -> Plan:
@@ -323,10 +335,25 @@ class _Mill:
         is_seen = chosen.NEEDS_CONTENT and self._plan.is_pinned
         shown = self.picture.content_class() if is_seen else None
         target = codec(self._plan.target).holding(self._plan.pages)
-        is_moving = self._plan.pages > 1
-        brief = Brief(self._plan.header, self._recipe, target, shown, self._plan.is_lean, is_moving)
+        brief = Brief(
+            self._plan.header,
+            self._recipe,
+            target,
+            shown,
+            is_lean=self._plan.is_lean,
+            is_moving=self._plan.pages > 1,
+            pixels=self._plan.width_px * self._plan.height_px,
+        )
         encodings = chosen.candidates(brief)
-        return encodings if self._plan.is_pinned else encodings[:1]
+        if not self._plan.is_pinned:
+            return encodings[:1]
+        is_settled = self.is_weighed or self._recipe.is_searched
+        return encodings if is_settled else tuple(map(self._with_chroma, encodings))
+
+    def _with_chroma(self, encoding: Encoding) -> Encoding:
+        if not has_choice(encoding):
+            return encoding
+        return with_best_chroma(self.picture.image(), encoding)
 
     def _smallest(self, encodings: tuple[Encoding, ...]) -> Candidate | None:
         """Return the smallest good candidate; `None` where none keeps a promise of no loss."""

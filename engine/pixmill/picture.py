@@ -150,11 +150,12 @@ class Picture:
 
     def packed(self, made: Candidate) -> Candidate:
         """Return the same picture in fewer bytes, where the plan has the memory for that."""
-        levels_of = codec(self.plan.target).pack_levels
+        packings_of = codec(self.plan.target).packings
         pixels = self.plan.width_px * self.plan.height_px
-        if levels_of is None or not self.plan.is_packed or not isinstance(made.content, bytes):
+        if packings_of is None or not self.plan.is_packed or not isinstance(made.content, bytes):
             return made
-        content = pack.packed(made.content, levels_of(self.recipe.effort, pixels))
+        packings = packings_of(self.recipe.effort, pixels, made.size_bytes)
+        content = pack.packed(made.content, packings)
         return replace(made, content=content, size_bytes=len(content))
 
     def bundled(self, content: bytes) -> bytes:

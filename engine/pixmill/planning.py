@@ -18,7 +18,7 @@ from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Crop, Load, Orient, Pad, Plan, Scale
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Colour, Keep, Kernel
-from pixmill.registry import codec
+from pixmill.registry import codec, writable_names
 from pixmill.sizing import memory_for
 from pixmill.units import format_size
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "metadata_kept", "own_quality", "planned", "target_of", "targets_of"]
 
 _MIN_SCALE_ON_LOAD_SHRINK = 4
+_DEEPEST_INTEGERS = 16
 _WHOLE_KINDS = {
     Keep.EXIF: Metadata.EXIF,
     Keep.XMP: Metadata.XMP,
@@ -111,6 +112,7 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         _refused_by_pages(context)
         or _refused_by_caps(context, limits.caps)
         or _refused_by_target(context, result)
+        or _refused_by_depth(context)
     ):
         return refusal
     for manner in _manners(context):
@@ -237,6 +239,20 @@ def _refused_by_target(context: Context, result: Size) -> Failed | None:
             f"try --target-format webp or gif",
         )
     return None
+
+
+def _refused_by_depth(context: Context) -> Failed | None:
+    """Refuse what a promise of no loss would cost its depth; floats have none that is stored."""
+    target, bits = context.target, min(context.header.bits, _DEEPEST_INTEGERS)
+    if not (context.recipe.is_lossless and target.supports_lossless) or bits <= target.max_bits:
+        return None
+    able = (name for name in writable_names() if codec(name).max_bits >= bits)
+    return Failed(
+        FailureKind.UNSUPPORTED,
+        Stage.PLAN,
+        f"has {bits} bits a band, and {target.title} is written with {target.max_bits}: use "
+        f"--target-format with one of {', '.join(able)}, or leave out --lossless",
+    )
 
 
 def _manners(context: Context) -> tuple[_Manner, ...]:

@@ -327,6 +327,11 @@ class Recipe:
         )
 
     @property
+    def is_searched(self) -> bool:
+        """Whether a size or a score is asked for, so that qualities are searched."""
+        return self.max_size_bytes is not None or self.target_quality is not None
+
+    @property
     def has_compression(self) -> bool:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations
@@ -418,9 +423,8 @@ class Recipe:
         for name, value in (("quality", self.quality), ("min_quality", self.min_quality)):
             if value is not None and not 1 <= value <= _MAX_QUALITY:
                 raise OptionError(f"expected {name} from 1 to 100, got {value}", option=name)
-        is_searched = self.max_size_bytes is not None or self.target_quality is not None
         floor = (self.min_quality or 1) if self.max_size_bytes is None else self.lowest_quality
-        if is_searched and self.quality is not None and floor > self.quality:
+        if self.is_searched and self.quality is not None and floor > self.quality:
             raise OptionError(
                 f"min_quality {floor} is above quality {self.quality}",
                 option="min_quality",

@@ -7,8 +7,8 @@ sharp.concurrency(1);
 sharp.cache(false);
 console.log(JSON.stringify({ version: sharp.versions.sharp }));
 for await (const line of createInterface({ input: process.stdin })) {
-  const { input, output, width, height, format, options } = JSON.parse(line);
-  const raw = { width, height, channels: 3 };
+  const { input, output, width, height, channels, format, options } = JSON.parse(line);
+  const raw = { width, height, channels };
   const pixels = readFileSync(input);
   const before = process.cpuUsage();
   const encoded = await sharp(pixels, { raw }).toFormat(format, options).toBuffer();

@@ -81,7 +81,7 @@ def head_of(file: BinaryIO) -> Head:
         raise ValueError("expected a frame header before the pixels, found none")
     width_px, height_px, fields = _frame(frame.body)
     used = [tables.get(table) for _, table in fields]
-    luma, chroma = used[0], used[1] if len(used) > 1 and used[1] != used[0] else None
+    luma, chroma = used[0], used[1] if len(used) > 1 else None
     made = origin(luma, chroma) if luma else None
     return Head(
         width_px=width_px,

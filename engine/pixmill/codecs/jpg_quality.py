@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pixmill.codecs.jpg_tables import FAMILIES, IJG, Family
+from pixmill.codecs.jpg_tables import FAMILIES, IJG, Family, lowered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +43,15 @@ def origin(luma: Sequence[int], chroma: Sequence[int] | None = None) -> Origin:
 
     Args:
         luma: The 64 steps of the first component, in any order.
-        chroma: The 64 steps of the second component, where it has a table of its own.
+        chroma: The 64 steps of the second component, where there is one.
     """
     given = [*sorted(luma), *sorted(chroma or ())]
     for family in FAMILIES:
         quality = _nearest(family, sum(given), is_colour=chroma is not None)
         if _steps(family, quality, is_colour=chroma is not None) == given:
             return Origin(quality, family.number)
+    if chroma is not None and list(chroma) == list(luma):
+        return origin(luma)  # one table for all, as cameras write it
     return Origin(_nearest(IJG, sum(given), is_colour=chroma is not None), None)
 
 
@@ -75,7 +77,9 @@ def _sums(family: Family, *, is_colour: bool) -> tuple[int, ...]:
 def _steps(family: Family, quality: int, *, is_colour: bool) -> list[int]:
     """Return the steps at a quality, each table in order of size."""
     luma = sorted(_scaled(family.luma, quality))
-    return [*luma, *sorted(_scaled(family.chroma, quality))] if is_colour else luma
+    if not is_colour:
+        return luma
+    return [*luma, *sorted(_scaled(family.chroma, lowered(quality, family.chroma_gap)))]
 
 
 def _scaled(table: Sequence[int], quality: int) -> list[int]:

@@ -18,18 +18,21 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 __all__ = [
+    "DHT",
     "DQT",
     "EOI",
     "SOF_MARKERS",
     "SOS",
     "Segment",
     "application_segment",
+    "coded_parts",
     "has_gain_map_claim",
     "has_image_end",
     "is_iso_gain_map",
     "is_leading",
     "is_multi_picture",
     "metadata_kind",
+    "profile_segments",
     "rewrapped",
     "segments",
     "spelled",
@@ -40,6 +43,7 @@ __all__ = [
 SOI: Final = 0xD8
 EOI: Final = 0xD9
 SOS: Final = 0xDA
+DHT: Final = 0xC4
 DQT: Final = 0xDB
 _APP0: Final = 0xE0
 _APP1: Final = 0xE1
@@ -58,6 +62,7 @@ _TAIL_BYTES = 65_536
 _BLOCK_BYTES = 1 << 20
 
 _DECODING_SEGMENTS: Final = frozenset({(_APP0, b"JFIF\0"), (_APP14, b"Adobe")})
+_ICC = b"ICC_PROFILE\0"
 _SIGNED_SEGMENTS: Final = (
     (Metadata.EXIF, _APP1, (b"Exif\0",)),
     (
@@ -65,11 +70,13 @@ _SIGNED_SEGMENTS: Final = (
         _APP1,
         (b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"),
     ),
-    (Metadata.ICC, _APP2, (b"ICC_PROFILE\0",)),
+    (Metadata.ICC, _APP2, (_ICC,)),
     (Metadata.IPTC, _APP13, (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")),
 )
 _MPF = b"MPF\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_MAX_PIECES = 255
+_PIECE_BYTES = 65_519  # a segment less its length, the name and two numbers
 _ISO = b"urn:iso:std:iso:ts:21496:-1\0"
 _GAIN_MAP_CLAIMS: Final = (
     b"http://ns.adobe.com/hdr-gain-map/1.0/",
@@ -200,6 +207,21 @@ def application_segment(body: bytes) -> bytes:
     return spelled(_APP2, body)
 
 
+def profile_segments(profile: bytes) -> bytes:
+    """Return the segments that hold an ICC profile, as its annex B.4 cuts it up.
+
+    Raises:
+        ValueError: The profile is too large to be numbered.
+    """
+    pieces = [profile[at : at + _PIECE_BYTES] for at in range(0, len(profile), _PIECE_BYTES)]
+    if len(pieces) > _MAX_PIECES:
+        raise ValueError(f"expected a profile of {_MAX_PIECES} segments, got {len(pieces)}")
+    return b"".join(
+        spelled(_APP2, _ICC + bytes((number, len(pieces))) + piece)
+        for number, piece in enumerate(pieces, start=1)
+    )
+
+
 def has_image_end(file: BinaryIO, size_bytes: int, start: int) -> bool:
     """Tell whether an EOI marker stands anywhere after `start`, where coded data begins.
 
@@ -246,18 +268,31 @@ def _retained(data: bytes, kinds: frozenset[Metadata]) -> Iterator[bytes]:
 
 
 def _retained_scans(data: bytes, start: int, kinds: frozenset[Metadata]) -> Iterator[bytes]:
-    """Yield coded data from `start`, and the tables and scans between, up to the first EOI.
+    """Yield coded data from `start`, and the tables and scans between, up to the first EOI."""
+    for coded, segment in coded_parts(data, start):
+        yield coded
+        if segment.marker == EOI:
+            yield b"\xff\xd9"
+        elif _is_retained(segment, kinds):
+            yield spelled(segment.marker, segment.body)
+
+
+def coded_parts(data: bytes, start: int) -> Iterator[tuple[bytes, Segment]]:
+    """Yield coded data from `start` with the segment behind it, up to and including the first EOI.
 
     A crafted megabyte can hold 250,000 segments of four bytes; a progressive JPEG has some twenty.
+
+    Raises:
+        ValueError: What stands between scans is cut off, or is none of that.
     """
     for _ in range(_MAX_SEGMENTS):
         match = _NEXT_MARKER.search(data, start)
         if match is None:
             break
-        yield data[start : match.start()]
+        coded = data[start : match.start()]
         marker = data[match.end() - 1]
         if marker == EOI:
-            yield b"\xff\xd9"
+            yield coded, Segment(marker, match.end(), b"")
             return
         if marker in _BARE_MARKERS:
             raise ValueError(f"expected no marker {marker:02x} between scans")
@@ -266,8 +301,7 @@ def _retained_scans(data: bytes, start: int, kinds: frozenset[Metadata]) -> Iter
         segment = Segment(marker, offset, data[offset : offset + length - 2])
         if length < 2 or len(segment.body) != length - 2:  # noqa: PLR2004 - counts itself
             raise ValueError(f"segment {marker:02x} between scans is cut off")
-        if _is_retained(segment, kinds):
-            yield spelled(segment.marker, segment.body)
+        yield coded, segment
         start = segment.end
     raise ValueError(f"expected an end of image within {_MAX_SEGMENTS} segments, found none")
 

@@ -1,7 +1,7 @@
 """The quantisation tables that the IJG's and mozjpeg's encoders scale by quality.
 
-A family's number is mozjpeg's and so libvips' `quant_table`. Its tables are those of jcparam.c in
-zigzag order, and stand for quality 50. Must not judge a file: `jpg_quality` does.
+A family's number is mozjpeg's and so libvips' `quant_table`, up to 8. Its tables are those of
+jcparam.c in zigzag order, and stand for quality 50. Must not judge a file: `jpg_quality` does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FAMILIES", "IJG", "MSSIM", "Family"]
+__all__ = ["FAMILIES", "IJG", "MSSIM", "WOVEN", "WOVEN_WHOLE", "Family", "lowered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,21 @@ class Family:
         number: As mozjpeg counts them.
         luma: The 64 steps of the first component.
         chroma: Those of the others, the same where the family has but one table.
+        chroma_gap: By how much the quality of chroma is lower than luma's; see `lowered`.
     """
 
     number: int
     luma: tuple[int, ...]
     chroma: tuple[int, ...]
+    chroma_gap: int = 0
 
+
+def lowered(quality: int, gap: int) -> int:
+    """Return a quality so much lower, less near the highest, where nothing is to be spared."""
+    return max(1, quality - min(gap, _HIGHEST_QUALITY - quality))
+
+
+_HIGHEST_QUALITY: Final = 100
 
 _IJG_LUMA: Final = (
     *(16, 11, 12, 14, 12, 10, 16, 14, 13, 14, 18, 17, 16, 19, 24, 40),
@@ -84,15 +93,27 @@ IJG: Final = Family(0, _IJG_LUMA, _IJG_CHROMA)
 """ITU-T T.81 annex K: libjpeg, libjpeg-turbo, Pillow."""
 
 MSSIM: Final = Family(2, _MSSIM_LUMA, _MSSIM_CHROMA)
-"""Tuned for MS-SSIM on the Kodak photographs: what pixmill writes."""
+"""Tuned for MS-SSIM on the Kodak photographs: what pixmill writes where chroma is not coded
+apart."""
+
+WOVEN: Final = Family(9, _MSSIM_LUMA, _MSSIM_LUMA)
+"""What pixmill writes where chroma is coded apart and halved: luma's table, coarser at chroma's low
+frequencies and finer at its middle ones."""
+
+WOVEN_WHOLE: Final = Family(10, _MSSIM_LUMA, _MSSIM_LUMA, chroma_gap=10)
+"""Likewise at full resolution, where chroma can be coarser."""
 
 FAMILIES: Final = (
     IJG,
     MSSIM,
+    WOVEN,
+    WOVEN_WHOLE,
     Family(3, _ROBIDOUX_LUMA, _ROBIDOUX_LUMA),
     Family(4, _HVS_LUMA, _HVS_CHROMA),
     Family(5, _KLEIN_LUMA, _KLEIN_LUMA),
 )
-"""Those whose qualities mean the same: by SSIMULACRA2 6 photos score 60 to 64 at 50, 72.5 to 73.7
-at 75 and 82.2 to 82.9 at 90. At the same numbers the flat family, 1, and the finer ones, 7 and 8,
-score 4 to 10 more, and 6 up to 6 more or 2 less: the sum of their steps tells more."""
+"""Those whose qualities mean the same, in the order in which files are held to them.
+
+By SSIMULACRA2 6 photos score 60 to 64 at 50, 72.5 to 73.7 at 75 and 82.2 to 82.9 at 90. At the same
+numbers the flat family, 1, and the finer ones, 7 and 8, score 4 to 10 more, and 6 up to 6 more or 2
+less: the sum of their steps tells more."""

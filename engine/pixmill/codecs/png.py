@@ -21,7 +21,17 @@ from pixmill.codecs.png_chunks import (
 )
 from pixmill.codecs.png_colour import implied_profile
 from pixmill.codecs.png_frames import joined
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable, oversized
+from pixmill.codecs.spec import (
+    CodecSpec,
+    Encoding,
+    Library,
+    Packing,
+    RowFilter,
+    SaveValue,
+    Scan,
+    Tunable,
+    oversized,
+)
 from pixmill.header import MAX_METADATA_BYTES, Header, Metadata
 from pixmill.recipe import Effort
 
@@ -41,16 +51,32 @@ _EXACT_EFFORT = 4
 # 3: 101 ms/MP 6.65 MB, 44 ms/MP 1.01 MB; 6: 120, 6.58, 52, 0.96; 9: 501, 6.46, 176, 0.95.
 # Without filters photos grow by 42 %, drawings shrink by 13 %.
 _COMPRESSION: Final = {Effort.FAST: 3, Effort.BALANCED: 6, Effort.BEST: 9}
-# libimagequant on the same: 1: 359 ms/MP 2.51 MB; 4: 532, 2.49; 7: 2154, 2.25; 10: 3930, 2.24.
+# libimagequant at Q80, 11 screenshots and drawings: 1: 36 ms/MP 718 kB, score 86.4; 4: 57, 701,
+# 88.5; 5: 63, 638, 88.4; 6: 86, 593, 88.4; 7: 94, 604, 89.2; beyond 8 it costs more and saves
+# nothing. Below 4 flat areas are dithered too, which made one screenshot four times as large.
+# Photographs take ten times as long and seldom look as they should: they are not given one.
 # By how much colours are mixed: 0.5 for 1.0 saves 3 to 14 % of four screenshots at Q80 and scores
 # 0 to 2.4 better; 0 saves 9 to 18 % more, and bands show.
 _DITHER: Final = 0.5
-_PALETTE_EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 4, Effort.BEST: 7}
-# oxipng on the same pixels, 16 drawings of 19 MP, 8 screenshots of 12 MP, 4 photographs of 1.6 MP:
-# libvips at 6: 4.69 MB, 1.94, 3.20 in 12 ms/MP (photographs 77); level 0: 3.71, 1.71, 3.11 in 60;
-# 1: 3.73, 1.55, 2.99 in 195; 2, its default: 3.63, 1.38, 2.99 in 430; 4: 3.53 (against 3.55), 1.39
-# in 2300.
-_PACK_LEVELS: Final = {Effort.FAST: (1,), Effort.BALANCED: (2,), Effort.BEST: (2, 4)}
+_PALETTE_EFFORT: Final = {Effort.FAST: 4, Effort.BALANCED: 7, Effort.BEST: 8}
+# oxipng: bytes of 8 drawings, 3 screenshots and 4 photographs cut to 0.6 MP, and CPU (ms/MP):
+#   libvips at 6:                    1691 kB (15)  586 (28)  2520 (77)
+#   level 0: Bigrams, deflate 5:     1526 (67)     552 (73)  2507 (111)
+#   level 1: Bigrams, deflate 10:    1435 (212)    487 (329) 2430 (270)
+#   level 2: four filters, 11:       1348 (481)    445 (769) 2428 (586)
+#   None or Bigrams, deflate 9:      1481 (127)    490 (177) 2501 (236)
+#   None or Bigrams, deflate 10:     1357 (250)    454 (377) 2430 (346)
+# Level 4 saves 2 % more of drawings, nothing of screenshots, in 2300 ms/MP. What takes more than a
+# byte a pixel is photographic, and never better off without a filter. Any cheaper fast would put
+# balanced at more than twice its CPU; any cheaper balanced would be behind oxipng's default: one
+# or two filters take 1 to 3 % more of photographs of 0.06 MP.
+_DENSE_BYTES_PER_PX: Final = 1.0
+_DENSE_PACKINGS: Final = (Packing(1),)
+_PACKINGS: Final = {
+    Effort.FAST: (Packing(2, (RowFilter.NONE, RowFilter.BIGRAMS), 10),),
+    Effort.BALANCED: (Packing(2),),
+    Effort.BEST: (Packing(2), Packing(4)),
+}
 _MOST_PACKED_PX = 40_000_000
 """Beyond it packing could take a good part of the time that one file has."""
 
@@ -139,14 +165,17 @@ def _encode_cost(encoding: Encoding, pixels: int, bands: int) -> int:
     return FIXED_BYTES + (_PALETTE_BYTES_PER_PX * pixels if encoding.is_palette else 0)
 
 
-def _pack_levels(effort: Effort, pixels: int) -> tuple[int, ...]:
-    return _PACK_LEVELS[effort] if pixels <= _MOST_PACKED_PX else ()
+def _packings(effort: Effort, pixels: int, size_bytes: int) -> tuple[Packing, ...]:
+    if pixels > _MOST_PACKED_PX:
+        return ()
+    is_dense = size_bytes > _DENSE_BYTES_PER_PX * pixels
+    return _DENSE_PACKINGS if is_dense and effort is Effort.FAST else _PACKINGS[effort]
 
 
-def _pack_cost(effort: Effort, raster_bytes: int) -> int:
-    # Measured on 4 MP, what is asked for in bytes a byte of the pixels: level 1: 3.7; level 2: 7.7,
-    # with alpha 7.3, of 16 bits 5.6.
-    return FIXED_BYTES + raster_bytes * (4 if effort is Effort.FAST else 8)
+def _pack_cost(_effort: Effort, raster_bytes: int) -> int:
+    # Measured on 4 MP, what is asked for in bytes a byte of the pixels: level 2: 7.7, with alpha
+    # 7.3, of 16 bits 5.6; two filters hold 5.3 where level 2 holds 5.5.
+    return FIXED_BYTES + raster_bytes * 8
 
 
 def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
@@ -185,6 +214,11 @@ SPEC: Final = CodecSpec(
     supports_palette=True,
     has_lossy_palette=True,
     supports_metadata=frozenset({Metadata.EXIF, Metadata.XMP, Metadata.ICC, Metadata.COMMENT}),
+    # 8 drawings of up to 1.5 MP, effort 7.
+    palette_score_curve=(
+        *(70.8, 75.2, 77.9, 79.8, 81.8, 82.5, 84.8, 85.8, 86.4, 87.1),
+        *(89.0, 89.4, 90.4, 91.1, 92.0, 92.9, 93.3),
+    ),
     max_bits=16,
     max_edge_px=1_000_000,  # PNG_USER_WIDTH_MAX of libpng
     scan=_scan,
@@ -209,7 +243,7 @@ SPEC: Final = CodecSpec(
             most=10,
         ),
     ),
-    pack_levels=_pack_levels,
+    packings=_packings,
     pack_cost=_pack_cost,
     rewrapped=rewrapped,
     joined=joined,

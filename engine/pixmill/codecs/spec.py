@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pixmill.header import MAX_METADATA_BYTES, Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import GainMap, Header, Patch
@@ -25,6 +25,9 @@ __all__ = [
     "Encoding",
     "Frame",
     "Library",
+    "Packing",
+    "Planes",
+    "RowFilter",
     "SaveValue",
     "Scan",
     "Tunable",
@@ -88,13 +91,16 @@ class Encoding:
         quality: 1 to 100, or `None` for a lossless encoding.
         effort: CPU spent on smaller files.
         is_palette: Whether colours are reduced to a palette (PNG), which is lossy above 256.
-        is_flat: Whether large areas repeat, so that row filters (PNG) would do harm.
+        is_flat: Whether large areas repeat, as in what is drawn, so that row filters (PNG) would do
+            harm, and trellis (JPEG) is worth its time.
         is_full_chroma: Whether chroma keeps full resolution (4:4:4).
         is_subsampled: Whether chroma must be halved; both false leaves it to the codec.
         is_near_lossless: Whether the quality is one of the record's `near_lossless`: pixels are
             rounded to what a lossless coding stores in fewer bytes.
+        has_hidden: Whether colours stay that full transparency hides, which costs bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
         is_moving: Whether there are frames, or pages, to be stored.
+        pixels: How many are to be stored; 0 where nobody has counted.
         tables: Family of quantisation tables that the source was made with, where its own pixels
             are stored again at its own quality; `None` for the codec's choice.
         tuned: What the user set on this codec's own scales.
@@ -108,10 +114,27 @@ class Encoding:
     is_full_chroma: bool = False
     is_subsampled: bool = False
     is_near_lossless: bool = False
+    has_hidden: bool = False
     is_lean: bool = False
     is_moving: bool = False
+    pixels: int = 0
     tables: int | None = None
     tuned: tuple[CodecOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planes:
+    """How luma and chroma of an image are encoded apart, each as a grey image.
+
+    Attributes:
+        luma: Of luma.
+        chroma: Of either plane of chroma.
+        is_halved: Whether chroma has half the edges of luma, rounded up.
+    """
+
+    luma: Encoding
+    chroma: Encoding
+    is_halved: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +154,28 @@ class Tunable:
     saver_option: str
     least: int
     most: int
+
+
+class RowFilter(StrEnum):
+    """How oxipng foretells the rows of a PNG, by its own names; the last chooses row by row."""
+
+    NONE = "NoOp"
+    BIGRAMS = "Bigrams"
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """One try of oxipng.
+
+    Attributes:
+        level: Its own, from 0 to 6, which stands for all that follows where that is left out.
+        filters: Those that are tried, to keep the one that is best.
+        deflate: Level of libdeflate, from 1 to 12.
+    """
+
+    level: int
+    filters: tuple[RowFilter, ...] = ()
+    deflate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +295,12 @@ class CodecSpec:
         score_curve: Mean score of photographs at the qualities of `strategies.curve`, with chroma
             halved where there is a choice; seeds the search for a score. Empty for none.
         full_score_curve: Likewise, with chroma at full resolution.
+        palette_score_curve: Likewise, of drawings with fewer colours.
         sample_flattery: How much better a mosaic of squares of 64 px looks than the whole: the
             logarithm of what the whole lacks over what it lacks, a point that it lacks.
         halved_until: Highest quality at which halved chroma is worth it for a score: above it full
             chroma reaches as much in fewer bytes.
+        can_try_chroma: Whether its encodes are cheap enough to choose a drawing's chroma by trying.
         near_lossless: Qualities of its nearly lossless coding, from the coarsest on.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
@@ -267,9 +314,13 @@ class CodecSpec:
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
         tunables: Those of them that a user may set.
-        pack_levels: Levels at which oxipng packs a still again without touching a pixel, for an
-            effort and a number of pixels; the smallest result is taken. None where it would take
-            too long.
+        planes: How an opaque image in RGB is encoded plane by plane under an encoding; `None` where
+            its saver does better with the whole.
+        woven: Returns one file of luma and blue and red chroma as JFIF has them, each encoded
+            alone, with an ICC profile or an empty one.
+        packings: Tries of oxipng to pack a still again without touching a pixel, for an effort, a
+            number of pixels and the bytes that they take; the smallest result is taken. None where
+            it would take too long.
         pack_cost: Bytes that packing holds, for an effort and the bytes of the pixels.
         rewrapped: Returns the file with no metadata but the given kinds, its coded pixels
             untouched; `None` where that cannot be done.
@@ -325,8 +376,10 @@ class CodecSpec:
     size_jitter: float = 0.0
     score_curve: tuple[float, ...] = ()
     full_score_curve: tuple[float, ...] = ()
+    palette_score_curve: tuple[float, ...] = ()
     sample_flattery: float = 0.0
     halved_until: int = 100
+    can_try_chroma: bool = False
     near_lossless: tuple[int, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
     implied_profile: Callable[[BinaryIO], bytes] | None = None
@@ -336,7 +389,9 @@ class CodecSpec:
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     tunables: tuple[Tunable, ...] = ()
-    pack_levels: Callable[[Effort, int], tuple[int, ...]] | None = None
+    planes: Callable[[Encoding], Planes | None] | None = None
+    woven: Callable[[Sequence[bytes], bytes], bytes] | None = None
+    packings: Callable[[Effort, int, int], tuple[Packing, ...]] | None = None
     pack_cost: Callable[[Effort, int], int] | None = None
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None

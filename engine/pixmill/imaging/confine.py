@@ -133,7 +133,9 @@ def _hold_fewer_lines() -> None:
 def _tune_allocator() -> None:
     """Keep one arena and map large blocks, so that freed images leave the process.
 
-    Measured over an eight-format soak: 196 to 249 MB and growing by default, 31 to 33 MB so.
+    Measured over an eight-format soak: 196 to 249 MB and growing by default, 31 to 33 MB so. Huge
+    pages (`glibc.malloc.hugetlb=1`) nearly halve the page faults of a run to 1920 px, and yet it
+    took 6 % more CPU, and 12 MB more.
     """
     if not _is_glibc():
         return

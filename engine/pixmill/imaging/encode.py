@@ -20,6 +20,7 @@ from pixmill.imaging.jxl import encoded_jxl
 from pixmill.imaging.metadata import keep_flags
 from pixmill.imaging.pages import page_count
 from pixmill.imaging.pillow_write import rolled_by_pillow, save_by_pillow
+from pixmill.imaging.planes import encoded_by_planes
 from pixmill.imaging.support import check_installed
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
@@ -43,7 +44,7 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
     """Return the image encoded.
 
     Args:
-        image: From `with_metadata`; pinned where it will be encoded again.
+        image: From `with_metadata`; pinned, since planes are read one by one.
         encoding: How.
 
     Raises:
@@ -61,6 +62,8 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
             return held.getvalue()
         if _is_joined(image, spec):
             return b"".join(_joined(image, spec, encoding))
+        if by_planes := encoded_by_planes(image, spec, encoding):
+            return by_planes
         data = bytes(pyvips.Operation.call(spec.saver, image, **_options(spec, image, encoding)))
         opening = _amended_opening(data[:OPENING_BYTES], image, spec)
         return data if data.startswith(opening) else opening + data[len(opening) :]

@@ -28,7 +28,9 @@ __all__ = [
     "kinds_left",
     "orientation_of",
     "profile_of",
+    "valid_profile",
     "with_metadata",
+    "without_profile",
     "written_exif",
 ]
 
@@ -191,9 +193,22 @@ def profile_of(image: pyvips.Image) -> str:
     Empty where that is sRGB: for one that says so, for none, and for one of another colour space,
     which every reader ignores.
     """
+    profile = valid_profile(image)
+    return "" if not profile or icc.is_srgb(profile) else icc.description(profile)
+
+
+def valid_profile(image: pyvips.Image) -> bytes:
+    """Return the profile of an image that is for its colour space, or nothing."""
     profile = bytes(image.get(_ICC)) if image.get_typeof(_ICC) else b""
     is_ignored = icc.colour_space(profile) != _PROFILE_SPACES.get(image.interpretation)
-    return "" if is_ignored or icc.is_srgb(profile) else icc.description(profile)
+    return b"" if is_ignored else profile
+
+
+def without_profile(image: pyvips.Image) -> pyvips.Image:
+    """Return an image that carries no profile."""
+    bare = image.copy()
+    bare.remove(_ICC)
+    return bare
 
 
 def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:

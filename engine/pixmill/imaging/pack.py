@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pixmill.codecs.spec import Packing
 
 __all__ = ["can_pack", "packed"]
 
@@ -20,8 +22,8 @@ def can_pack() -> bool:
     return importlib.util.find_spec("oxipng") is not None
 
 
-def packed(content: bytes, levels: Sequence[int]) -> bytes:
-    """Return the smallest of a PNG and of what the packer makes of it at each level.
+def packed(content: bytes, packings: Sequence[Packing]) -> bytes:
+    """Return the smallest of a PNG and of what the packer makes of it at each try.
 
     Colours and their depth may be stored in fewer bits, row filters change, metadata stays.
 
@@ -29,17 +31,22 @@ def packed(content: bytes, levels: Sequence[int]) -> bytes:
 
     Args:
         content: A still that pixmill encoded.
-        levels: The packer's own, from 0 to 6.
+        packings: How it is tried.
     """
-    if not levels or not can_pack():
+    if not packings or not can_pack():
         return content
     os.environ.setdefault("RAYON_NUM_THREADS", "1")  # read once, when its pool of threads starts
     import oxipng  # noqa: PLC0415 - after the environment, and only where it is installed
 
     tries = [content]
-    for level in levels:
+    for packing in packings:
+        options: dict[str, Any] = {"level": packing.level}
+        if packing.filters:
+            options["filter"] = [getattr(oxipng.RowFilter, name) for name in packing.filters]
+        if packing.deflate is not None:
+            options["deflate"] = oxipng.Deflaters.libdeflater(packing.deflate)
         try:
-            tries.append(oxipng.optimize_from_memory(content, level=level))
+            tries.append(oxipng.optimize_from_memory(content, **options))
         except oxipng.PngError:
             return content  # what it cannot read is no worse for that
     return min(tries, key=len)

@@ -23,15 +23,15 @@ def candidates(brief: Brief) -> tuple[Encoding, ...]:
     - A lossless recipe leaves no choice.
     - Photographs and unknown content: lossy where the target can, never at a higher quality than
       a source of the same codec was stored at, since that only adds bytes.
-    - Graphics and text: chroma at full resolution; beside it, where nothing was lost yet, the
-      lossless encoding, and a palette where the target has one.
+    - Graphics and text: chroma at full resolution, unless the source's is halved; beside it, where
+      nothing was lost yet, the lossless encoding, and a palette where the target has one.
     """
     if brief.recipe.is_lossless:
         return lossless.candidates(brief)
     if not brief.target.supports_lossy:
         return _palettes(brief)
     is_drawn = brief.content in {ContentClass.GRAPHIC, ContentClass.TEXT}
-    lossy = _lossy(brief, is_full_chroma=is_drawn)
+    lossy = _lossy(brief, is_drawn=is_drawn)
     if is_drawn and brief.target.supports_lossless and brief.header.is_lossless:
         return (brief.lossless(), lossy)
     return (lossy,)
@@ -54,7 +54,7 @@ def _palettes(brief: Brief) -> tuple[Encoding, ...]:
     return (exact,)
 
 
-def _lossy(brief: Brief, *, is_full_chroma: bool) -> Encoding:
+def _lossy(brief: Brief, *, is_drawn: bool) -> Encoding:
     """Return the lossy encoding: at most at the source's own quality, and then with its tables.
 
     Other steps than the source's round anew what was rounded already: 8 photos stored again at
@@ -62,10 +62,12 @@ def _lossy(brief: Brief, *, is_full_chroma: bool) -> Encoding:
     bytes, but 84 and 88 with pixmill's, at 10 and 8 %.
     """
     own = brief.header.quality if brief.header.codec == brief.target.name else None
+    is_halved = brief.header.is_subsampled and brief.recipe.resize is None
+    lossy = brief.lossy(brief.quality, is_full_chroma=is_drawn and not is_halved)
+    lossy = replace(lossy, is_flat=is_drawn, is_subsampled=is_drawn and is_halved)
     if own is None or own > brief.quality:
-        return brief.lossy(brief.quality, is_full_chroma=is_full_chroma)
-    lossy = brief.lossy(own, is_full_chroma=is_full_chroma)
+        return lossy
+    lossy = replace(lossy, quality=own)
     # A search moves the quality away from the source's, where its tables are good for nothing.
-    is_searched = brief.recipe.max_size_bytes or brief.recipe.target_quality
-    is_same = brief.recipe.resize is None and not is_searched
+    is_same = brief.recipe.resize is None and not brief.recipe.is_searched
     return replace(lossy, tables=brief.header.tables) if is_same else lossy

@@ -27,6 +27,7 @@ class Brief:
         content: What the pixels show, or `None` where nobody looked.
         is_lean: Whether the encoder must stream.
         is_moving: Whether the result has frames or pages.
+        pixels: Of the result; 0 where nobody has counted.
     """
 
     header: Header
@@ -35,6 +36,7 @@ class Brief:
     content: ContentClass | None
     is_lean: bool
     is_moving: bool = False
+    pixels: int = 0
 
     @property
     def quality(self) -> int:
@@ -61,6 +63,7 @@ class Brief:
             is_full_chroma=is_full_chroma,
             is_lean=self.is_lean,
             is_moving=self.is_moving,
+            pixels=self.pixels,
             tuned=self._tuned,
         )
 
@@ -71,8 +74,10 @@ class Brief:
             quality=None,
             effort=self.recipe.effort,
             is_flat=is_flat,
+            has_hidden=self.recipe.is_lossless,
             is_lean=self.is_lean,
             is_moving=self.is_moving,
+            pixels=self.pixels,
             tuned=self._tuned,
         )
 

@@ -10,14 +10,16 @@ if TYPE_CHECKING:
 
 __all__ = ["finer"]
 
-_FINEST: Final = 100
+_FINER: Final = (90, 100)
 
 
 def finer(encoding: Encoding) -> Encoding | None:
-    """Return the palette that is matched as closely as 256 colours can be; `None` for no finer one.
+    """Return the palette that matches colours more closely; `None` for no finer one.
 
-    A screenshot of 370 kB with photographs in it scores 73 at 80 and 93 at 100, in 176 kB.
+    A screenshot with photographs in it scores 70 at 80, 85 at 90 in 14 % more bytes; another 77, 82
+    and 97 at 80, 90 and 100, in 251, 283 and 594 kB.
     """
-    if encoding.quality is None or encoding.quality >= _FINEST:
+    quality = encoding.quality
+    if quality is None:
         return None
-    return replace(encoding, quality=_FINEST)
+    return next((replace(encoding, quality=each) for each in _FINER if each > quality), None)

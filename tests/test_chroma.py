@@ -1,0 +1,109 @@
+"""The chroma of drawings is chosen by what it costs and what it shows, not by their class alone."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from PIL import Image, ImageDraw
+
+from pixmill.chroma import has_choice, with_best_chroma
+from pixmill.codecs.spec import Encoding
+from pixmill.imaging.encode import encoded
+from pixmill.imaging.load import reopened
+from pixmill.imaging.score import likeness
+from pixmill.milling import mill
+from pixmill.perception.kernels import has_kernel
+from pixmill.planning import Limits
+from pixmill.product import Product
+from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.registry import codec
+
+pytestmark = pytest.mark.skipif(not has_kernel(), reason="nothing here can score")
+
+JPEG = Encoding(codec="jpg", quality=80, effort=Effort.FAST, is_full_chroma=True)
+RECIPE = Recipe(
+    operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+    target_format="jpg",
+    effort=Effort.FAST,
+    quality=80,
+)
+
+
+def lines(ink: str, paper: str) -> Image.Image:
+    """Return thin lines and boxes of one colour on another."""
+    image = Image.new("RGB", (360, 260), paper)
+    drawn = ImageDraw.Draw(image)
+    for step in range(60):
+        drawn.line((step * 6, 0, step * 6, 120), fill=ink)
+        drawn.rectangle((step * 6, 130 + step * 2, step * 6 + 2, 132 + step * 2), fill=ink)
+    return image
+
+
+GREY = lines("#303030", "#f4f4f4")
+GAUDY = lines("#ff0000", "#0000ff")
+
+
+def saved(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    """Return an image encoded by Pillow."""
+    held = io.BytesIO()
+    image.save(held, form, **options)
+    return held.getvalue()
+
+
+def chosen(image: Image.Image, encoding: Encoding = JPEG) -> Encoding:
+    """Return what is chosen for an image."""
+    return with_best_chroma(reopened(saved(image), "png"), encoding)
+
+
+def is_subsampled(content: bytes, codec_name: str = "png") -> bool:
+    """Return whether what becomes of a file as JPEG at quality 80 has its chroma halved."""
+    made = mill(content, codec_name, RECIPE, Limits(1 << 30), lease=lambda _: None)
+    assert isinstance(made, Product)
+    assert isinstance(made.content, bytes)
+    scan = codec("jpg").scan
+    assert scan is not None
+    return scan(io.BytesIO(made.content), len(made.content)).is_subsampled is True
+
+
+def test_chroma_that_hardly_shows_is_halved() -> None:
+    """A drawing in grey loses nothing by half of its chroma, and a gaudy one would be ruined."""
+    assert chosen(GREY) == replace(JPEG, is_full_chroma=False, is_subsampled=True)
+    assert chosen(GAUDY).is_full_chroma
+    assert is_subsampled(saved(GREY))
+    assert not is_subsampled(saved(GAUDY))
+
+
+def test_whole_chroma_costs_no_looks() -> None:
+    """Chosen at a lower quality, it still scores what halved chroma does, or 70 if that is more."""
+    image = reopened(saved(GAUDY), "png")
+    halved = replace(JPEG, is_full_chroma=False, is_subsampled=True)
+    best = chosen(GAUDY)
+    looks = [
+        likeness(image, reopened(encoded(image, each), "jpg")) for each in (halved, best, JPEG)
+    ]
+    assert looks[1] >= min(max(looks[0], 70.0), looks[2]) - 1
+    assert len(encoded(image, best)) <= len(encoded(image, JPEG))
+
+
+def test_what_a_source_has_lost_is_not_stored_whole() -> None:
+    """A drawing whose chroma is halved already stays so, and one that is whole is not inflated."""
+    for subsampling in (0, 2):
+        content = saved(GAUDY, "JPEG", quality=95, subsampling=subsampling)
+        assert is_subsampled(content, "jpg") is (subsampling == 2)
+
+
+def test_only_drawings_that_are_not_searched_have_the_choice() -> None:
+    """Photographs, lossless forms, frames, own tables and codecs without it stay as they are."""
+    assert has_choice(JPEG)
+    assert not has_choice(replace(JPEG, is_full_chroma=False))
+    assert not has_choice(replace(JPEG, quality=None))
+    assert not has_choice(replace(JPEG, is_moving=True))
+    assert not has_choice(replace(JPEG, tables=3))
+    assert not has_choice(replace(JPEG, codec="webp"))
+
+
+def test_what_is_too_narrow_for_a_sample_is_not_judged() -> None:
+    """An image of 8 px by 65,000 is stored as it is asked for."""
+    assert chosen(GREY.resize((8, 65_000))) == JPEG
