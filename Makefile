@@ -75,8 +75,10 @@ bench: setup ## pixmill and its peers on the same files, into bench/results; ARG
 bench-peers: ## install the peers that are missing: from Debian as root, and sharp and OpenCV into .peers
 	@PYTHON=$(PYTHON) .ci/peers
 
-bench-scaling: setup ## measure how many cores one coordinator can feed
+bench-scaling: setup ## measure how many cores one coordinator can feed, the end of a run, and every start
 	$(BIN)/python bench/scaling.py $(ARGS)
+	$(BIN)/python bench/tail.py
+	$(BIN)/python bench/startup.py
 
 bench-memory: setup ## measure what sizing.py is built on, and images larger than memory (5 GB of disc)
 	$(BIN)/python bench/memory.py

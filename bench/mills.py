@@ -2,7 +2,8 @@
 
 `python bench/mills.py IN OUT EDGE` makes smaller JPEGs of a folder without shrink-on-load, which
 the checks must notice. `meet` holds each job until as many workers as are wanted have one. `idle`
-does nothing, so that a run costs what the engine around the codecs does.
+does nothing, so that a run costs what the engine around the codecs does; `dozing` sleeps, for
+longer over a large file, so that a run lasts as its order of files has it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pixmill.plan import Plan
     from pixmill.planning import Limits
 
-__all__ = ["MEETING", "MET", "blind", "idle", "meet", "recipe_of"]
+__all__ = ["MEETING", "MET", "blind", "dozing", "idle", "meet", "recipe_of"]
 
 MEETING: Final = "meeting.json"
 """Beside the sources: how many `workers` are waited for, and `limit_s`, for how long since
@@ -36,6 +37,9 @@ MET: Final = "met"
 """Beside them, once they have met."""
 
 _LOOK_S: Final = 0.01
+_LARGE_BYTES: Final = 10_000_000
+_LARGE_S: Final = 1.2
+_SMALL_S: Final = 0.05
 
 
 def recipe_of(edge_px: int) -> Recipe:
@@ -82,6 +86,13 @@ def meet(source: str, *arguments: Any, **named: Any) -> Any:
 
 def idle(_source: str, codec_name: str, *_arguments: Any, **_named: Any) -> milling.Product:
     """Make nothing of one image."""
+    return milling.Product(status=Status.SKIPPED, target=codec_name, width_px=1, height_px=1)
+
+
+def dozing(source: str, codec_name: str, *_arguments: Any, **_named: Any) -> milling.Product:
+    """Sleep over one image."""
+    is_large = Path(source).stat().st_size > _LARGE_BYTES
+    time.sleep(_LARGE_S if is_large else _SMALL_S)
     return milling.Product(status=Status.SKIPPED, target=codec_name, width_px=1, height_px=1)
 
 

@@ -51,6 +51,7 @@ def cases(codec_name: str, table: Table, path: Path, *, is_like: bool) -> list[C
     clues = Clues(
         curve=codec(codec_name).size_curve,
         jitter=codec(codec_name).size_jitter,
+        reach=codec(codec_name).sample_reach,
         sample=sample,
         like_quality=table.source_quality if is_like else table.original_quality or 0,
         like_bytes=table.source_bytes if is_like else _scaled_bytes(table),

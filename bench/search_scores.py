@@ -58,6 +58,7 @@ class Photo:
         source = source_of(codec_name, path)
         image = pyvips.Image.new_from_buffer(source, "").copy_memory()
         judge = Judge(image)
+        self.pixels = image.width * image.height
         self.has_sample, self.seams = judge.has_sample, judge.seams
         self.encoded = cache(partial(encoded, image))
         self.score = cache(judge.score)
@@ -73,7 +74,8 @@ def searched(photo: Photo, codec_name: str, target: float) -> Case | None:
         tried.append(encoding)
         return photo.encoded(encoding)
 
-    found = Aiming(codec(codec_name), target, QUALITIES, counted, photo).smallest((lossy,))
+    aiming = Aiming(codec(codec_name), target, QUALITIES, counted, photo, photo.pixels)
+    found = aiming.smallest((lossy,))
     highest = photo.encoded(replace(lossy, is_full_chroma=True))
     if found is None and photo.score(highest, codec_name) < target:
         return None

@@ -8,6 +8,7 @@ been many; no number of them makes a slow engine meet it, as a mill that is slow
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import os
 import random
@@ -25,7 +26,7 @@ import pixmill
 from contest.contestants import FLOOR, PEERS, PIXMILL, Order
 from contest.jobs import Job, Place, Task
 from contest.measuring import Command, spent_on
-from done import write_done
+from done import write_done, write_small
 from mills import MEETING, MET, recipe_of
 from pixmill.dispatch import Dispatcher, Rules
 from pixmill.feeding import Feeder
@@ -222,6 +223,15 @@ def test_dispatch_cpu() -> None:
     assert cost <= THRESHOLDS["cost"]["dispatch"]
 
 
+def test_dispatch_is_flat() -> None:
+    """A job costs the dispatcher about the same however many workers there are."""
+    few_s, many_s = least_s(
+        lambda: dispatch_all(4_000, slots=2), lambda: dispatch_all(4_000, slots=256), rounds=5
+    )
+    print(f"a job dispatched, 256 workers / 2 workers {many_s / few_s:.2f}")
+    assert many_s / few_s <= THRESHOLDS["ratio"]["dispatch"]
+
+
 def dispatch_all(jobs: int, slots: int) -> None:
     """Drive a dispatcher with workers that end each job at once."""
     rules = Rules(slots=slots, budget_bytes=1 << 34, base_bytes=1 << 20, timeout_s=60, retries=0)
@@ -244,7 +254,14 @@ def dispatch_all(jobs: int, slots: int) -> None:
                 queue += dispatcher.handle(WorkerReady(slot), 0.0)
             case Send(slot, batch):
                 for job in batch:
-                    outcome = Outcome(path=job.source.path, status=Status.OPTIMIZED)
+                    source = job.source
+                    outcome = Outcome(
+                        path=source.path,
+                        status=Status.OPTIMIZED,
+                        codec=source.codec,
+                        bytes_read=source.size_bytes,
+                        wall_s=0.01,
+                    )
                     queue += dispatcher.handle(JobEnded(slot, job.number, outcome), 0.0)
             case Finish():
                 return
@@ -269,6 +286,26 @@ def test_feeding_cpu(tmp_path: Path) -> None:
         assert sum(1 for _ in feeder.jobs()) == files
 
     assert yards(feed, what="a file fed", times=files) <= THRESHOLDS["cost"]["feed"]
+
+
+def test_run_cpu(tmp_path: Path) -> None:
+    """From the walk to the journal a file costs the coordinator little, whatever workers do."""
+    files = 3_000
+    source = write_small(tmp_path / "in", files)
+    numbers = itertools.count()
+
+    def run() -> None:
+        with pixmill.optimize(
+            source,
+            tmp_path / f"out-{next(numbers)}",
+            settings=Settings(parallel=2),
+            reporter=FanOut(),
+            mill="mills:idle",
+        ) as outcomes:
+            assert all(outcome.status is Status.SKIPPED for outcome in outcomes)
+
+    cost = yards(run, what="a file of a run whose workers do nothing", times=files)
+    assert cost <= THRESHOLDS["cost"]["run"]
 
 
 def test_done_cpu(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def _image(bands: int = 3) -> pyvips.Image:
     return planes[0].bandjoin(planes[1:bands]).copy(interpretation="srgb").copy_memory()
 
 
-def _saved(encoding: Encoding, image: pyvips.Image | None = None) -> bytes:
+def saved(encoding: Encoding, image: pyvips.Image | None = None) -> bytes:
+    """Return an image encoded; a small one of blurred noise where none is given."""
     return encoded(_image() if image is None else image, encoding)
 
 
@@ -57,7 +58,7 @@ def _encodings() -> list[Encoding]:
 @pytest.mark.parametrize("encoding", _encodings(), ids=str)
 def test_options_are_accepted(encoding: Encoding) -> None:
     """Every encoding a record can be asked for is written as that format, without metadata."""
-    data = _saved(encoding)
+    data = saved(encoding)
     assert recognised(data[:4096]) == encoding.codec
     scan = codec(encoding.codec).scan
     assert scan is not None
@@ -72,7 +73,7 @@ def test_options_are_accepted(encoding: Encoding) -> None:
 def test_lossless_is_exact(name: str, effort: Effort, bands: int) -> None:
     """A lossless encoding gives back every pixel."""
     image = _image(bands)
-    data = _saved(Encoding(codec=name, quality=None, effort=effort), image)
+    data = saved(Encoding(codec=name, quality=None, effort=effort), image)
     again = pyvips.Image.new_from_buffer(data, "")
     assert (again.width, again.height, again.bands) == (image.width, image.height, image.bands)
     visible = (image[3] > 0).bandjoin([image[3] > 0, image[3] > 0]) if bands == 4 else 255
@@ -88,7 +89,7 @@ def test_a_jpeg_tells_the_quality_it_was_given(
 ) -> None:
     """The estimate of a JPEG of pixmill's own is the quality it was written at, in any tables."""
     encoding = Encoding(codec="jpg", quality=quality, effort=effort, tables=tables)
-    data = _saved(encoding)
+    data = saved(encoding)
     scan = codec("jpg").scan
     assert scan is not None
     assert scan(io.BytesIO(data), len(data)).quality == quality
@@ -160,7 +161,7 @@ def test_deep_pixels_stay_deep() -> None:
     """A lossless PNG and a TIFF of 16 bits come back with 16 bits."""
     image = (_image().cast("ushort") * 257).cast("ushort").copy(interpretation="rgb16")
     for name in ("png", "tiff"):
-        data = _saved(Encoding(codec=name, quality=None, effort=Effort.BALANCED), image)
+        data = saved(Encoding(codec=name, quality=None, effort=Effort.BALANCED), image)
         again = pyvips.Image.new_from_buffer(data, "")
         assert again.format == "ushort"
         assert (again - image).abs().max() == 0
@@ -174,7 +175,7 @@ def test_a_palette_of_few_colours_is_exact(count: int, effort: Effort) -> None:
     colours = [rng.randbytes(3) for _ in range(count)]
     pixels = b"".join(rng.choice(colours) for _ in range(96 * 64))
     image = pyvips.Image.new_from_memory(pixels, 96, 64, 3, "uchar").copy(interpretation="srgb")
-    data = _saved(Encoding(codec="png", quality=None, effort=effort, is_palette=True), image)
+    data = saved(Encoding(codec="png", quality=None, effort=effort, is_palette=True), image)
     again = pyvips.Image.new_from_buffer(data, "")
     assert again.get("palette") == 1
     assert (again - image).abs().max() == 0
@@ -190,7 +191,7 @@ def test_chroma_is_kept_or_halved_as_asked() -> None:
             is_full_chroma=is_full,
             is_subsampled=not is_full,
         )
-        data = _saved(encoding)
+        data = saved(encoding)
         scan = codec("jpg").scan
         assert scan is not None
         assert scan(io.BytesIO(data), len(data)).is_subsampled is not is_full
@@ -261,4 +262,4 @@ def test_what_nobody_sees_costs_nothing_unless_it_must_stay() -> None:
     """A lossless candidate of `adaptive` need not store hidden colours, and is smaller without."""
     noise = _image().bandjoin(0).copy_memory()
     exact = Encoding(codec="webp", quality=None, effort=Effort.FAST)
-    assert len(_saved(exact, noise)) < len(_saved(replace(exact, has_hidden=True), noise))
+    assert len(saved(exact, noise)) < len(saved(replace(exact, has_hidden=True), noise))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from dataclasses import replace
+from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +18,7 @@ from pixmill.errors import RunError
 from pixmill.executors.hatchery import Hatchery, NurseryHatchery, SpawnHatchery
 from pixmill.executors.hearing import heard
 from pixmill.executors.inline import InlineExecutor
+from pixmill.executors.listening import Listener, PollListener, WaitListener
 from pixmill.executors.local import LocalExecutor
 from pixmill.feeding import Feeder
 from pixmill.model import FailureKind, Job, SourceRef, Status
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pixmill.executors.hatchery import Hatchling
     from pixmill.model import Outcome
 
+LISTENERS = [PollListener, WaitListener] if hasattr(select, "poll") else [WaitListener]
 NAMES = ("a.jpg", "b.png", "deep/c.webp", "deep/d.jpg")
 RESIDENT_BYTES = 1
 
@@ -105,6 +109,24 @@ def test_a_worker_makes_a_job_and_retires(hatchery: Hatchery, photos: Path, tmp_
     assert has_hung_up(worker)
     assert worker.note.in_hand is None
     assert worker.reason() == "exit status 0"
+
+
+@pytest.mark.parametrize("kind", LISTENERS)
+def test_a_listener_names_who_speaks_and_who_has_gone(kind: Callable[[], Listener]) -> None:
+    """A slot is ready while its pipe holds a word or has ended, and never once it is dropped."""
+    listener, pipes = kind(), [Pipe() for _ in range(3)]
+    for slot, (ours, _) in enumerate(pipes):
+        listener.add(slot, ours)
+    assert listener.ready(0.001) == []
+    pipes[2][1].send("a word")
+    assert listener.ready(1.0) == [2]
+    assert listener.ready(0.0) == [2]
+    pipes[2][0].recv()
+    pipes[0][1].close()
+    assert listener.ready(1.0) == [0]
+    listener.drop(0)
+    pipes[0][0].close()
+    assert listener.ready(0.0) == []
 
 
 def test_a_killed_worker_tells_what_it_had_in_hand(

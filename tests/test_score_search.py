@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from pixmill.registry import codec, codecs
 from pixmill.strategies.curve import CURVE_QUALITIES
-from pixmill.strategies.score_search import BAND, Aim, Hints, expected_score, lowest_reaching
+from pixmill.strategies.score_search import (
+    BAND,
+    Aim,
+    Hints,
+    expected_score,
+    level_of,
+    lowest_reaching,
+)
 
 CURVES = [(), *(spec.score_curve for spec in codecs() if spec.score_curve)]
 CURVED = [spec.name for spec in codecs() if spec.score_curve]
@@ -96,6 +103,36 @@ def test_images_off_the_curve_take_few_encodes(name: str, target: float) -> None
         )
         taken.append(found.encodes)
     assert statistics.mean(taken) <= 3.0
+
+
+def test_a_sample_that_errs_more_than_a_step_is_asked_less_often() -> None:
+    """Where a sample's score strays from one quality to the next, few take fewer encodes."""
+    curve = codec("webp").score_curve
+    encodes: dict[int, list[int]] = {0: [], 12: []}
+    for seed in range(100):
+        rng = random.Random(seed)
+        moved = rng.uniform(-0.25, 0.25)
+        scores = [100 - (100 - expected_score(curve, q)) * math.exp(moved) for q in range(101)]
+        told = [score + rng.uniform(-2, 2) for score in scores]
+        for reach, taken in encodes.items():
+            hints = Hints(curve=curve, sample=told.__getitem__, reach=reach)
+            found = lowest_reaching(scores.__getitem__, Aim(target=50, low=10, high=100), hints)
+            assert not reach or found.samples <= 6
+            taken.append(found.encodes)
+    assert statistics.mean(encodes[12]) < statistics.mean(encodes[0])
+
+
+def test_a_level_that_is_known_takes_one_encode() -> None:
+    """How far an image lies from its sample in one way of encoding tells of another way."""
+    curve = codec("webp").score_curve
+    told = [expected_score(curve, quality) for quality in range(101)]
+    scores = [100 - (100 - score) * 1.5 for score in told]
+    hints = Hints(curve=curve, sample=told.__getitem__, flattery=0.002)
+    aim = Aim(target=50, low=10, high=100)
+    level = level_of(scores[75], 75, hints)
+    other = Hints(curve=curve, sample=told.__getitem__, flattery=0.002, level=level)
+    assert lowest_reaching(scores.__getitem__, aim, hints).encodes > 1
+    assert lowest_reaching(scores.__getitem__, aim, other).encodes == 1
 
 
 @pytest.mark.parametrize("name", CURVED)

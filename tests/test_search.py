@@ -123,6 +123,35 @@ def test_a_small_dip_is_stepped_over(name: str) -> None:
     assert found.quality == 62
 
 
+def test_a_sample_that_errs_more_than_a_step_is_asked_less_often() -> None:
+    """Where a sample tells of a level and not of steps, few take fewer encodes than many."""
+    curve = codec("webp").size_curve
+    encodes: dict[int, list[int]] = {0: [], 12: []}
+    for seed in range(200):
+        rng = random.Random(seed)
+        sizes = _noisy_sizes(curve, rng)
+        told = [round(size * rng.uniform(0.98, 1.02)) for size in sizes]
+        target_bytes = rng.randint(sizes[40], sizes[75])
+        for reach, taken in encodes.items():
+            clues = Clues(curve=curve, jitter=0.02, reach=reach, sample=told.__getitem__)
+            bracket = Bracket(target_bytes=target_bytes, low=40, high=90)
+            found = highest_fitting(sizes.__getitem__, bracket, clues)
+            assert not reach or found.samples <= 4
+            taken.append(found.encodes)
+    assert statistics.mean(encodes[12]) < statistics.mean(encodes[0]) - 0.2
+
+
+def test_a_dip_below_a_hair_is_found_whatever_the_sample_says() -> None:
+    """A sample that cannot tell of single steps cannot rule out that the next one is a dip."""
+    sizes = [quality * 1000 for quality in QUALITIES]
+    sizes[61], sizes[62] = 61_020, 60_990
+    told = [round(size * 1.02**quality) for quality, size in enumerate(sizes)]
+    clues = Clues(curve=codec("webp").size_curve, reach=12, sample=told.__getitem__)
+    bracket = Bracket(target_bytes=61_000, low=40, high=90)
+    found = highest_fitting(sizes.__getitem__, bracket, clues)
+    assert found.quality == 62
+
+
 @pytest.mark.parametrize("name", CURVED)
 def test_images_like_the_curve_take_few_encodes(name: str) -> None:
     """On images that stray from the codec's curve as real ones do, the mean is below 4.5."""

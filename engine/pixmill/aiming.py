@@ -6,12 +6,20 @@ Must not encode, decode nor decide what is published: it is given what encodes a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pixmill.strategies.score_search import BAND, Aim, Hints, expected_score, lowest_reaching
+from pixmill.strategies.score_search import (
+    BAND,
+    Aim,
+    Hints,
+    expected_score,
+    level_of,
+    lowest_reaching,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pixmill.codecs.spec import CodecSpec, Encoding
 
@@ -21,6 +29,8 @@ _EXACT: Final = 100.0
 _SURE: Final = 2.0
 """How far below the target the sample must stay for the whole not to be tried: it scores within
 1.0 of the whole from quality 80 on, standard deviation, and above it before (28 photos)."""
+_NEAR: Final = 6
+"""How many qualities away another way to encode may score what the usual one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,7 @@ class Aiming:
         qualities: Those that may be used, from the lowest to the highest.
         encode: Encodes the image.
         judge: Scores what was encoded.
+        pixels: Of the image.
         best: What came nearest to the image so far.
     """
 
@@ -74,6 +85,7 @@ class Aiming:
     qualities: range
     encode: Callable[[Encoding], bytes]
     judge: Scorer
+    pixels: int
     best: Scored | None = None
 
     def smallest(self, encodings: tuple[Encoding, ...]) -> Scored | None:
@@ -101,16 +113,11 @@ class Aiming:
         if encoding.quality is None:
             scored = self._made(encoding)
             return scored if scored.score >= self.target else None
-        best: Scored | None = None
         for mode in self._modes(encoding):
-            found = self._searched(mode)
-            if found and (best is None or len(found.content) < len(best.content)):
-                best = found
-            # Qualities may lie further apart than the band: the other mode has others, smaller for
-            # two of six such photos.
-            if found and found.score <= self.target + BAND:
-                break
-        return best
+            found = self._searched(mode, self._qualities(mode))
+            if found is not None:
+                return found if found.score <= self.target + BAND else self._closer(found)
+        return None
 
     def _modes(self, encoding: Encoding) -> Iterator[Encoding]:
         """Yield an encoding with chroma halved and whole, as far as each is of use.
@@ -146,33 +153,70 @@ class Aiming:
         is_full = encoding.is_full_chroma and bool(self.spec.full_score_curve)
         return self.spec.full_score_curve if is_full else self.spec.score_curve
 
-    def _searched(self, encoding: Encoding) -> Scored | None:
+    def _closer(self, found: Scored) -> Scored:
+        """Return the smallest that lies between what was found and the next lower quality."""
+        quality, best = found.encoding.quality or 0, found
+        if quality <= self.qualities[0]:
+            return found
+        level = level_of(found.score, quality, self._hints(found.encoding))
+        for other in self._between(found.encoding):
+            near = range(quality - _NEAR, quality + _NEAR + 1)
+            qualities = [each for each in self._qualities(other) if each in near]
+            made = self._searched(other, qualities, level=level)
+            if made and len(made.content) < len(best.content):
+                best = made
+            if best.score <= self.target + BAND:
+                break
+        return best
+
+    def _between(self, encoding: Encoding) -> tuple[Encoding, ...]:
+        """Return other ways to encode a still; none where the user chose how."""
+        if self.spec.between is None or encoding.is_moving or encoding.tuned:
+            return ()
+        every = dict.fromkeys(self.spec.between(encoding, self.pixels))
+        return tuple(each for each in every if each != encoding)
+
+    def _searched(
+        self, encoding: Encoding, qualities: Sequence[int], *, level: float = 0.0
+    ) -> Scored | None:
         """Return the encoding at the lowest quality that reaches the target."""
-        made: dict[int, Scored] = {}
+        scores: dict[int, float] = {}
+        best: list[Scored] = []
 
         def score_of(quality: int) -> float:
-            scored = self._made(replace(encoding, quality=quality))
-            if scored.score >= self.target:
-                made.clear()
-                made[quality] = scored
-            return scored.score
+            lowest = max(qualities[0], self._lowest_alike(quality))
+            if lowest not in scores:
+                scored = self._made(replace(encoding, quality=lowest))
+                scores[lowest] = scored.score
+                best[:] = [scored] if scored.score >= self.target else best
+            return scores[lowest]
 
-        def sample_of(quality: int) -> float:
-            return self.judge.sample_score(replace(encoding, quality=quality))
-
-        curve, qualities = self._curve(encoding), self._qualities(encoding)
-        # a part of an image has fewer colours, and looks better for it: up to 12 points at 80
-        is_sampled = self.judge.has_sample and bool(curve) and not encoding.is_palette
         found = lowest_reaching(
             score_of,
             Aim(target=self.target, low=qualities[0], high=qualities[-1]),
-            Hints(
-                curve=curve,
-                sample=sample_of if is_sampled else None,
-                flattery=self.spec.sample_flattery * self.judge.seams,
-            ),
+            replace(self._hints(encoding), level=level),
         )
-        return None if found.quality is None else made[found.quality]
+        return best[0] if best and found.quality is not None else None
+
+    def _hints(self, encoding: Encoding) -> Hints:
+        """Return what the record and a sample tell of an encoding's scores."""
+
+        @cache
+        def sample_score(quality: int) -> float:
+            return self.judge.sample_score(replace(encoding, quality=quality))
+
+        curve = self._curve(encoding)
+        # a part of an image has fewer colours, and looks better for it: up to 12 points at 80
+        is_sampled = self.judge.has_sample and bool(curve) and not encoding.is_palette
+        return Hints(
+            curve=curve,
+            sample=(lambda each: sample_score(self._lowest_alike(each))) if is_sampled else None,
+            reach=self.spec.sample_reach,
+            flattery=self.spec.sample_flattery * self.judge.seams,
+        )
+
+    def _lowest_alike(self, quality: int) -> int:
+        return self.spec.lowest_alike(quality) if self.spec.lowest_alike else quality
 
     def _made(self, encoding: Encoding) -> Scored:
         content = self.encode(encoding)

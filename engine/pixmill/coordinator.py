@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Coordinator"]
 
-_PULL_SLICE = 32
+_PULL_FILES = 128
+_PULL_S = 0.02
 _WAIT_S = 0.2
 
 
@@ -160,11 +161,16 @@ class Coordinator:
         return _WAIT_S if due_s is None else min(_WAIT_S, max(0.0, due_s - time.monotonic()))
 
     def _pull(self) -> None:
-        """Take a slice of the walk, so that workers are heard in between."""
+        """Take a slice of the walk, so that workers are heard in between.
+
+        Half of what may be pending where that is quick: the journal notes each slice for good, and
+        with 32 files a slice that took 5 us of CPU more a file, and four times the flushes.
+        """
         jobs: list[Job] = []
         has_ended = False
-        for _ in range(_PULL_SLICE):
-            if len(jobs) >= self._wanted or has_ended:
+        until_s = time.monotonic() + _PULL_S
+        for _ in range(_PULL_FILES):
+            if len(jobs) >= self._wanted or has_ended or time.monotonic() > until_s:
                 break
             found = next(self.found, None)
             if found is None:
@@ -186,8 +192,10 @@ class Coordinator:
 
     def _handle(self, event: Event) -> None:
         for command in self._dispatcher.handle(event, time.monotonic()):
-            with self._giving_up():
+            try:
                 self._obey(command)
+            except RunError as error:
+                self._drain(error)
 
     @contextmanager
     def _giving_up(self) -> Iterator[None]:
@@ -195,8 +203,11 @@ class Coordinator:
         try:
             yield
         except RunError as error:
-            self._give_up(str(error))
-            self._stop = self._stop or StopMode.DRAIN
+            self._drain(error)
+
+    def _drain(self, error: RunError) -> None:
+        self._give_up(str(error))
+        self._stop = self._stop or StopMode.DRAIN
 
     def _give_up(self, reason: str) -> None:
         self._wanted = 0

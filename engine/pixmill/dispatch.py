@@ -5,6 +5,7 @@ Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it 
 
 - the leases in force never exceed the budget, and no job is ever in two hands;
 - grants go before new work, in order of arrival, so that a large job cannot starve;
+- of what waits, `lookahead` says what goes next: bytes never depend on it;
 - a lost worker costs at most the file in its hands: that one is tried once more, alone, in a
   fresh worker, and every other job it held goes back unblamed; one whose worker broke a rule of
   the sandbox is not tried again;
@@ -20,6 +21,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
+from pixmill.lookahead import Lookahead
 from pixmill.model import FailureKind, Job, Outcome
 from pixmill.protocol import (
     CostKnown,
@@ -42,7 +44,8 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
-from pixmill.slots import Retry, Slot, State
+from pixmill.settings import Order
+from pixmill.slots import Deadlines, Retry, Slot, Slots, State
 from pixmill.verdicts import BREACH, Patience, failed
 
 if TYPE_CHECKING:
@@ -53,9 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher", "Rules"]
 
-_SMALL_BYTES = 64 * 1024
-_BATCH_JOBS = 32
-_BATCH_BYTES = 1024 * 1024
 _START_TIMEOUT_S = 60.0
 _LEAVE_TIMEOUT_S = 10.0
 _BACKOFF_S = 0.25
@@ -74,6 +74,7 @@ class Rules:
         retries: Further attempts after a failure that may pass.
         pending_jobs: Most jobs waiting in the coordinator.
         resident_bytes: Resident memory above which a worker is replaced between files.
+        order: Whether large files may go before their turn.
     """
 
     slots: int
@@ -83,6 +84,7 @@ class Rules:
     retries: int
     pending_jobs: int = 256
     resident_bytes: int = 1 << 62
+    order: Order = Order.AUTO
 
 
 @dataclass(slots=True)
@@ -96,8 +98,9 @@ class Dispatcher:
 
     rules: Rules
     rng: random.Random
-    _slots: list[Slot] = field(init=False)
-    _pending: deque[Job] = field(default_factory=deque)
+    _slots: Slots = field(init=False)
+    _deadlines: Deadlines = field(default_factory=Deadlines)
+    _pending: Lookahead = field(init=False)
     _suspects: deque[Job] = field(default_factory=deque)
     _waiting: deque[CostKnown] = field(default_factory=deque)
     _retries: list[Retry] = field(default_factory=list)
@@ -111,7 +114,8 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         """Make the slots, empty."""
-        self._slots = [Slot(number) for number in range(self.rules.slots)]
+        self._slots = Slots(self.rules.slots)
+        self._pending = Lookahead(self.rules.slots, self.rules.order)
 
     @property
     def is_finished(self) -> bool:
@@ -121,7 +125,7 @@ class Dispatcher:
     @property
     def in_hand(self) -> int:
         """Jobs that workers hold."""
-        return sum(len(slot.jobs) for slot in self._slots)
+        return self._slots.held_jobs
 
     def jobs_of(self, slot: int) -> tuple[Job, ...]:
         """Return the jobs that a slot's worker holds."""
@@ -130,15 +134,13 @@ class Dispatcher:
     @property
     def leased_bytes(self) -> int:
         """Sum of the leases in force."""
-        return sum(slot.lease_bytes for slot in self._slots)
+        return self._slots.leased_bytes
 
     @property
     def next_due_s(self) -> float | None:
         """When the next deadline or retry falls due, on the clock of `now_s`."""
-        times = [slot.deadline_s for slot in self._slots if slot.deadline_s is not None]
-        if self._retries:
-            times.append(self._retries[0].due_s)
-        return min(times, default=None)
+        times = [self._deadlines.next_s, self._retries[0].due_s if self._retries else None]
+        return min((each for each in times if each is not None), default=None)
 
     def handle(self, event: Event, now_s: float) -> list[Command]:
         """Take in one event and return what is to be done, in order."""
@@ -172,17 +174,19 @@ class Dispatcher:
         self._awaited = max(0, self._awaited - 1)
         self._patience.walk.count = 0
         if self._stop is None:
-            self._pending.append(event.job)
+            self._pending.add(event.job)
 
     def _ready(self, slot: Slot) -> None:
         if slot.state is State.STARTING:
-            slot.state, slot.deadline_s = State.IDLE, None
+            self._slots.enter(slot, State.IDLE)
+            self._deadlines.drop(slot.number)
 
     def _cost_known(self, event: CostKnown) -> None:
         slot = self._slots[event.slot]
         is_of_hand = bool(slot.jobs) and slot.jobs[0].number == event.number
         if is_of_hand and slot.overdue is None and not slot.has_asked:
-            slot.has_asked, slot.deadline_s = True, None
+            slot.has_asked = True
+            self._deadlines.drop(slot.number)
             self._waiting.append(event)
 
     def _job_ended(self, event: JobEnded) -> None:
@@ -190,30 +194,26 @@ class Dispatcher:
         if not slot.jobs or slot.jobs[0].number != event.number:
             return
         self._patience.losses = 0
-        job = slot.jobs.popleft()
-        slot.is_fresh = False
-        slot.is_bloated = event.resident_bytes > self.rules.resident_bytes
-        slot.lease_bytes = self.rules.base_bytes if slot.jobs else 0
-        slot.has_asked = False
-        if slot.overdue is None:
-            slot.deadline_s = self._now_s + self.rules.timeout_s if slot.jobs else None
-            slot.state = State.BUSY if slot.jobs else State.IDLE
+        job = self._slots.take(slot)
+        slot.is_fresh = slot.has_asked = False
+        self._slots.lease(slot, self.rules.base_bytes if slot.jobs else 0)
         self._settle(job, event.outcome)
+        if slot.overdue is not None:
+            return
+        if slot.jobs:
+            self._set_deadline(slot, self.rules.timeout_s)
+        elif event.resident_bytes > self.rules.resident_bytes and self._stop is None:
+            self._retire(slot)
+        else:
+            self._slots.enter(slot, State.IDLE)
+            self._deadlines.drop(slot.number)
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
         """Record an outcome, or put a job that failed for a passing reason aside for a while."""
-        outcome = replace(
-            outcome,
-            attempts=job.attempt,
-            path=job.source.path,  # what a worker is told, it cannot rename
-            codec=job.source.codec,
-            bytes_read=job.source.size_bytes,
-            mtime_ns=job.source.mtime_ns,
-            destination=None if outcome.destination is None else job.confirmed(outcome.destination),
-            backup=job.backup if outcome.backup else "",
-            outputs=job.christened(outcome.outputs),
-        )
+        outcome = job.vouched(outcome)
         failure = outcome.failure
+        if failure is None:  # no worker's word may weigh more than all that it can have taken
+            self._pending.learn(job, min(max(0.0, outcome.wall_s), self.rules.timeout_s))
         may_pass = failure is not None and failure.is_retryable and self._stop is None
         if may_pass and job.attempt <= self.rules.retries:
             delay_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** (job.attempt - 1))
@@ -230,9 +230,10 @@ class Dispatcher:
 
     def _worker_lost(self, event: WorkerLost) -> None:
         slot = self._slots[event.slot]
-        self._slots[event.slot] = Slot(slot.number)
-        self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
         was_wanted = slot.state is not State.LEAVING
+        self._slots.vacate(slot)
+        self._deadlines.drop(slot.number)
+        self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
         self._patience.losses += was_wanted
         if reason := self._patience.despair(event.reason):
             self._give_up(reason)
@@ -256,7 +257,10 @@ class Dispatcher:
 
     def _return(self, job: Job) -> None:
         """Put a job that no worker had begun back to the front; a suspect stays one."""
-        (self._suspects if job.crashes else self._pending).appendleft(job)
+        if job.crashes:
+            self._suspects.appendleft(job)
+        else:
+            self._pending.add(job, is_next=True)
 
     def _crashed(self, job: Job, reason: str) -> None:
         self._patience.losses = 0
@@ -271,22 +275,21 @@ class Dispatcher:
         self._out.append(Record(failed(job, kind, message)))
 
     def _kill_overdue(self) -> None:
-        for slot in self._slots:
-            if slot.deadline_s is not None and slot.deadline_s <= self._now_s:
-                slot.deadline_s = None
-                slot.overdue = slot.jobs[0].number if slot.jobs else None
-                # One that never got ready counts as lost now: leaving, its end no longer will.
-                self._patience.losses += slot.state is State.STARTING
-                slot.state = State.LEAVING if not slot.jobs else slot.state
-                self._out.append(KillWorker(slot.number, "it took too long"))
+        for number in self._deadlines.overdue(self._now_s):
+            slot = self._slots[number]
+            slot.overdue = slot.jobs[0].number if slot.jobs else None
+            # One that never got ready counts as lost now: leaving, its end no longer will.
+            self._patience.losses += slot.state is State.STARTING
+            if not slot.jobs:
+                self._slots.enter(slot, State.LEAVING)
+            self._out.append(KillWorker(number, "it took too long"))
 
     def _stop_asked(self, mode: StopMode) -> None:
         self._drop_unstarted()
         self._stop = mode
         if mode is StopMode.ABORT:
-            for slot in self._slots:
-                if slot.state is not State.EMPTY:
-                    self._out.append(KillWorker(slot.number, "the run was aborted"))
+            for slot in self._slots.manned():
+                self._out.append(KillWorker(slot.number, "the run was aborted"))
             self._finish()
 
     def _give_up(self, reason: str) -> None:
@@ -309,17 +312,18 @@ class Dispatcher:
     def _advance(self) -> None:
         if self._is_finished:
             return
-        self._grant()
+        if self._waiting:
+            self._grant()
         if self._stop is None:
-            self._promote_retries()
-            if not self._waiting:
+            if self._retries:
+                self._promote_retries()
+            if not (self._waiting or self._slots.are_all_taken):
                 self._assign()
             self._pull()
-        has_work = self._pending or self._suspects or self._retries or self.in_hand
+        has_work = self.in_hand or self._pending or self._suspects or self._retries
         if not has_work and (self._has_walk_ended or self._stop is not None):
-            for slot in self._slots:
-                if slot.state is not State.EMPTY:
-                    self._retire(slot)
+            for slot in self._slots.manned():
+                self._retire(slot)
             self._finish()
 
     def _finish(self) -> None:
@@ -335,63 +339,49 @@ class Dispatcher:
             if others_bytes + head.cost_bytes > self.rules.budget_bytes:
                 return
             self._waiting.popleft()
-            slot.lease_bytes = max(head.cost_bytes, self.rules.base_bytes)
-            slot.deadline_s = self._now_s + self.rules.timeout_s
+            self._slots.lease(slot, max(head.cost_bytes, self.rules.base_bytes))
+            self._set_deadline(slot, self.rules.timeout_s)
             self._out.append(Grant(head.slot, head.number))
 
     def _promote_retries(self) -> None:
         while self._retries and self._retries[0].due_s <= self._now_s:
-            self._pending.appendleft(heapq.heappop(self._retries).job)
+            self._pending.add(heapq.heappop(self._retries).job, is_next=True)
 
     def _assign(self) -> None:
-        starting = sum(slot.state is State.STARTING for slot in self._slots)
-        for slot in self._slots:
-            work = len(self._pending) + len(self._suspects)
-            if work == 0:
-                return
-            if slot.state is State.IDLE and slot.is_bloated:
-                self._retire(slot)
-            elif slot.state is State.IDLE:
-                self._send(slot)
-            elif slot.state is State.EMPTY and work > starting:
-                starting += 1
-                slot.state = State.STARTING
-                slot.deadline_s = self._now_s + _START_TIMEOUT_S
-                self._out.append(StartWorker(slot.number))
+        while (slot := self._chosen()) is not None:
+            self._send(slot)
+        work = len(self._pending) + len(self._suspects)
+        while work > self._slots.starting and (empty := self._slots.first(State.EMPTY)) is not None:
+            self._slots.enter(empty, State.STARTING)
+            self._set_deadline(empty, _START_TIMEOUT_S)
+            self._out.append(StartWorker(empty.number))
+
+    def _chosen(self) -> Slot | None:
+        """Return the slot that is sent work next: a fresh one for a suspect, or the first idle."""
+        if self.leased_bytes + self.rules.base_bytes > self.rules.budget_bytes:
+            return None
+        fresh = self._slots.first_fresh() if self._suspects else None
+        if fresh is None and self._pending:
+            return self._slots.first(State.IDLE)
+        return fresh
 
     def _send(self, slot: Slot) -> None:
-        if self.leased_bytes + self.rules.base_bytes > self.rules.budget_bytes:
-            return
-        if self._suspects and slot.is_fresh:
-            jobs: tuple[Job, ...] = (self._suspects.popleft(),)
-        elif self._pending:
-            jobs = self._batch()
-        else:
-            return
-        slot.jobs.extend(jobs)
-        slot.state = State.BUSY
-        slot.lease_bytes = self.rules.base_bytes
-        slot.deadline_s = self._now_s + self.rules.timeout_s
+        is_for_suspect = self._suspects and slot.is_fresh
+        jobs = (self._suspects.popleft(),) if is_for_suspect else self._pending.taken()
+        self._slots.give(slot, jobs)
+        self._slots.enter(slot, State.BUSY)
+        self._slots.lease(slot, self.rules.base_bytes)
+        self._set_deadline(slot, self.rules.timeout_s)
         self._out.append(Send(slot.number, jobs))
-
-    def _batch(self) -> tuple[Job, ...]:
-        """Take one large job, or small ones up to this worker's fair share of what waits."""
-        share = min(_BATCH_JOBS, 1 + len(self._pending) // (2 * len(self._slots)))
-        jobs = [self._pending.popleft()]
-        room_bytes = _BATCH_BYTES - jobs[0].source.size_bytes
-        while len(jobs) < share and self._pending and jobs[0].source.size_bytes <= _SMALL_BYTES:
-            size_bytes = self._pending[0].source.size_bytes
-            if size_bytes > min(_SMALL_BYTES, room_bytes):
-                break
-            jobs.append(self._pending.popleft())
-            room_bytes -= size_bytes
-        return tuple(jobs)
 
     def _retire(self, slot: Slot) -> None:
         if slot.state is not State.LEAVING:
-            slot.state = State.LEAVING
-            slot.deadline_s = self._now_s + _LEAVE_TIMEOUT_S
+            self._slots.enter(slot, State.LEAVING)
+            self._set_deadline(slot, _LEAVE_TIMEOUT_S)
             self._out.append(RetireWorker(slot.number))
+
+    def _set_deadline(self, slot: Slot, ahead_s: float) -> None:
+        self._deadlines.put(slot.number, now_s=self._now_s, ahead_s=ahead_s)
 
     def _pull(self) -> None:
         expected = len(self._pending) + self._awaited

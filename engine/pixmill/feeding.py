@@ -244,12 +244,14 @@ class Feeder:
         if self._is_like_output(named):
             message = "its name is one that an output of another source may have: rename it"
             return Failed(FailureKind.COLLISION, Stage.PLAN, message)
-        size = len(os.fsencode(self._longest(named).rpartition("/")[2]))
+        name = self._longest(named).rpartition("/")[2]
+        size = len(name) if name.isascii() else len(os.fsencode(name))
         if size > _MAX_NAME_BYTES:
             message = f"its new name has {size} bytes and {_MAX_NAME_BYTES} are allowed: shorten it"
             return Failed(FailureKind.REFUSED, Stage.PLAN, message)
-        protected = folded(self.protected) + "/"
-        if self.protected and folded(named.destination + "/").startswith(protected):
+        if self.protected and folded(f"{named.destination}/").startswith(
+            folded(f"{self.protected}/")
+        ):
             message = "its destination lies among the sources: choose another output folder"
             return Failed(FailureKind.REFUSED, Stage.PLAN, message)
         return None

@@ -130,6 +130,7 @@ def _clues(picture: Picture, encoding: Encoding) -> Clues:
     return Clues(
         curve=target.size_curve,
         jitter=target.size_jitter,
+        reach=target.sample_reach,
         sample=sample if sampled else None,
         like_quality=header.quality or target.default_quality,
         like_bytes=round(header.file_bytes * share) if is_known else 0,

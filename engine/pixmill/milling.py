@@ -416,6 +416,7 @@ class _Mill:
             qualities=self._recipe.scored_qualities(own_quality(self._plan)),
             encode=encoded,
             judge=Judge(self.picture.image(), is_thrifty=self._plan.is_thrifty),
+            pixels=self._plan.width_px * self._plan.height_px,
         )
 
     def _beyond(self, aiming: Aiming, encoding: Encoding) -> Scored | Failed:

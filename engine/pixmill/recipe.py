@@ -109,6 +109,12 @@ class Effort(StrEnum):
     BALANCED = "balanced"
     BEST = "best"
 
+    @property
+    def slower(self) -> Effort:
+        """The next that costs more; the dearest itself."""
+        every = list(Effort)
+        return every[min(every.index(self) + 1, len(every) - 1)]
+
 
 class StrategyName(StrEnum):
     """How encodings are chosen: by content, as told, or without any loss."""

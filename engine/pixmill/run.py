@@ -385,4 +385,5 @@ def _rules(settings: Settings, sizing: Sizing) -> Rules:
         timeout_s=settings.timeout_s,
         retries=settings.retries,
         resident_bytes=sizing.resident_bytes,
+        order=settings.order,
     )

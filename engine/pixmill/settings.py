@@ -21,6 +21,7 @@ __all__ = [
     "Durability",
     "IfExists",
     "OnCollision",
+    "Order",
     "Redo",
     "Sandbox",
     "Settings",
@@ -53,6 +54,13 @@ class IfExists(StrEnum):
     SKIP = "skip"
     OVERWRITE = "overwrite"
     FAIL = "fail"
+
+
+class Order(StrEnum):
+    """In which order files are made: by path, or long ones before their turn."""
+
+    AUTO = "auto"
+    PATH = "path"
 
 
 class Sandbox(StrEnum):
@@ -95,6 +103,7 @@ class Settings:
         parallel: Worker processes, `None` for as many as this process may use CPUs.
         memory_bytes: Cap on the memory of the whole process tree, `None` for half of what is
             available.
+        order: Whether a file may go before its turn by path. Default: one that would end last.
         timeout_s: Seconds a file may take. Default: 300.
         retries: Further attempts after a failure that may pass. Default: 2.
         dry_run: Whether everything is done except publishing. Default: false.
@@ -131,6 +140,7 @@ class Settings:
     on_collision: OnCollision = OnCollision.SUFFIX
     parallel: int | None = None
     memory_bytes: int | None = None
+    order: Order = Order.AUTO
     timeout_s: float = 300.0
     retries: int = 2
     dry_run: bool = False

@@ -189,9 +189,18 @@ class Tally:
         if outcome.wall_s > 0:
             spent.worker_s += outcome.wall_s
             spent.made_bytes += outcome.bytes_read
-            ranked = Ranked(outcome.path, outcome.wall_s, outcome.bytes_read)
-            _keep_top(self._slowest, (outcome.wall_s, self.walked, ranked))
-            _keep_top(self._largest, (outcome.bytes_read, self.walked, ranked))
+            self._keep_top(self._slowest, outcome.wall_s, outcome)
+            self._keep_top(self._largest, outcome.bytes_read, outcome)
+
+    def _keep_top(
+        self, heap: list[tuple[float, int, Ranked]], weight: float, outcome: Outcome
+    ) -> None:
+        if len(heap) == _RANKED and weight <= heap[0][0]:  # as nearly all are
+            return
+        ranked = Ranked(outcome.path, outcome.wall_s, outcome.bytes_read)
+        heapq.heappush(heap, (weight, self.walked, ranked))
+        if len(heap) > _RANKED:
+            heapq.heappop(heap)
 
     def _rates(self, now_s: float) -> tuple[float, float]:
         """Return files and bytes a second over the last seconds."""
@@ -231,10 +240,3 @@ class Tally:
 
 def _claimed(path: str) -> str:
     return suffix_owner(posixpath.splitext(path)[1])
-
-
-def _keep_top(heap: list[tuple[float, int, Ranked]], entry: tuple[float, int, Ranked]) -> None:
-    if len(heap) < _RANKED:
-        heapq.heappush(heap, entry)
-    else:
-        heapq.heappushpop(heap, entry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FAMILIES", "IJG", "MSSIM", "WOVEN", "WOVEN_WHOLE", "Family", "lowered"]
+__all__ = ["FAMILIES", "IJG", "MSSIM", "ROBIDOUX", "WOVEN", "WOVEN_WHOLE", "Family", "lowered"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,15 @@ frequencies and finer at its middle ones."""
 WOVEN_WHOLE: Final = Family(10, _MSSIM_LUMA, _MSSIM_LUMA, chroma_gap=10)
 """Likewise at full resolution, where chroma can be coarser."""
 
+ROBIDOUX: Final = Family(3, _ROBIDOUX_LUMA, _ROBIDOUX_LUMA)
+"""mozjpeg's own default: what pixmill writes where no quality of the others scores as wanted."""
+
 FAMILIES: Final = (
     IJG,
     MSSIM,
     WOVEN,
     WOVEN_WHOLE,
-    Family(3, _ROBIDOUX_LUMA, _ROBIDOUX_LUMA),
+    ROBIDOUX,
     Family(4, _HVS_LUMA, _HVS_CHROMA),
     Family(5, _KLEIN_LUMA, _KLEIN_LUMA),
 )

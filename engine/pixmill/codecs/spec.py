@@ -292,6 +292,8 @@ class CodecSpec:
             qualities of `strategies.curve`; seeds the search for a size.
         size_jitter: By how much a step in that logarithm may differ from a sample's, beyond what
             is in proportion to the step.
+        sample_reach: How many qualities away what a sample tells still says more than another
+            sample there would: a step of one quality is smaller than what samples err.
         score_curve: Mean score of photographs at the qualities of `strategies.curve`, with chroma
             halved where there is a choice; seeds the search for a score. Empty for none.
         full_score_curve: Likewise, with chroma at full resolution.
@@ -301,6 +303,8 @@ class CodecSpec:
         halved_until: Highest quality at which halved chroma is worth it for a score: above it full
             chroma reaches as much in fewer bytes.
         can_try_chroma: Whether its encodes are cheap enough to choose a drawing's chroma by trying.
+        lowest_alike: Returns the lowest quality that makes the same file as one does; `None` where
+            every quality makes its own.
         near_lossless: Qualities of its nearly lossless coding, from the coarsest on.
         scan: Reads an open binary file of a given size from its start and returns a `Scan`;
             raises `ValueError` with a message when the structure cannot be what it claims.
@@ -313,6 +317,9 @@ class CodecSpec:
             and a shrink-on-load factor.
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
+        between: Other ways to encode a still of so many pixels, the best first, whose scores fall
+            between those of an encoding's qualities, which may lie far apart. None where that
+            would take too long.
         tunables: Those of them that a user may set.
         planes: How an opaque image in RGB is encoded plane by plane under an encoding; `None` where
             its saver does better with the whole.
@@ -374,12 +381,14 @@ class CodecSpec:
     has_scale_on_load: bool = False
     size_curve: tuple[float, ...] = ()
     size_jitter: float = 0.0
+    sample_reach: int = 0
     score_curve: tuple[float, ...] = ()
     full_score_curve: tuple[float, ...] = ()
     palette_score_curve: tuple[float, ...] = ()
     sample_flattery: float = 0.0
     halved_until: int = 100
     can_try_chroma: bool = False
+    lowest_alike: Callable[[int], int] | None = None
     near_lossless: tuple[int, ...] = ()
     scan: Callable[[BinaryIO, int], Scan] | None = None
     implied_profile: Callable[[BinaryIO], bytes] | None = None
@@ -388,6 +397,7 @@ class CodecSpec:
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
+    between: Callable[[Encoding, int], tuple[Encoding, ...]] | None = None
     tunables: tuple[Tunable, ...] = ()
     planes: Callable[[Encoding], Planes | None] | None = None
     woven: Callable[[Sequence[bytes], bytes], bytes] | None = None

@@ -11,6 +11,7 @@ import json
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
@@ -88,7 +89,7 @@ def heard(connection: Connection[Any, Any], slot: int) -> Report:
 
 
 def _flat(value: object) -> list[object]:
-    return [_flattened(getattr(value, name)) for name in _READERS[type(value)]]
+    return [_flattened(each) for each in _FIELDS[type(value)](value)]
 
 
 def _flattened(value: object) -> object:
@@ -176,3 +177,4 @@ _READERS: Final[dict[type[Any], dict[str, Callable[[object], object]]]] = {
     for kind in _KINDS
 }
 """By report and field, in the order in which they are sent."""
+_FIELDS: Final = {kind: attrgetter(*readers) for kind, readers in _READERS.items()}

@@ -10,11 +10,11 @@ import contextlib
 import os
 import signal
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING
 
 from pixmill.executors.hatchery import Hatchery, default_hatchery
 from pixmill.executors.hearing import UntrustedError, heard
+from pixmill.executors.listening import Listener, default_listener
 from pixmill.protocol import (
     Advanced,
     CostKnown,
@@ -52,11 +52,13 @@ class LocalExecutor:
         setup: What every worker must know; its slot is set when one is started.
         hatchery: Where processes come from. Default: the best that this system allows.
         hands: Where workers note what they hold, so that it outlives the run. Default: nowhere.
+        listener: Knows who has something to say. Default: the best that this system allows.
     """
 
     setup: Setup
     hatchery: Hatchery = field(default_factory=default_hatchery)
     hands: Hands | None = None
+    listener: Listener = field(default_factory=default_listener)
     _workers: dict[int, Hatchling] = field(default_factory=dict)
 
     def deliver(self, command: Delivery) -> None:
@@ -64,6 +66,7 @@ class LocalExecutor:
         if isinstance(command, StartWorker):
             worker = self._hatched(command.slot)
             self._workers[command.slot] = worker
+            self.listener.add(command.slot, worker.connection)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 worker.connection.send(replace(self.setup, slot=command.slot))
             return
@@ -95,12 +98,13 @@ class LocalExecutor:
 
     def wait(self, timeout_s: float) -> list[Report]:
         """Return what workers said; a worker's end comes after its last words."""
-        slots = {worker.connection: slot for slot, worker in self._workers.items()}
-        ready = wait_for(list(slots), timeout_s)
         reports: list[Report] = []
-        for connection in ready:
-            slot = slots[connection]  # type: ignore[index]  # only our connections were waited for
-            reports += self._heard(slot)
+        for _ in range(_MOST_REPORTS):
+            slots = self.listener.ready(timeout_s)
+            reports += (report for slot in slots if (report := self._heard(slot)) is not None)
+            if not slots:
+                break
+            timeout_s = 0.0
         return reports
 
     def processes(self) -> list[int]:
@@ -109,10 +113,9 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End every process at once."""
-        for worker in self._workers.values():
-            worker.kill()
-            worker.connection.close()
-        self._workers.clear()
+        for slot in list(self._workers):
+            self._workers[slot].kill()
+            self._dropped(slot)
         self.hatchery.close()
 
     def _allowed(self, report: Report) -> Report:
@@ -126,25 +129,24 @@ class LocalExecutor:
             raise UntrustedError("it tells of more than all of a job")
         return report
 
-    def _heard(self, slot: int) -> list[Report]:
-        reports: list[Report] = []
+    def _heard(self, slot: int) -> Report | None:
         worker = self._workers.get(slot)
         if worker is None:  # closed meanwhile, by a signal handler
-            return reports
+            return None
         try:
-            while len(reports) < _MOST_REPORTS and worker.connection.poll():
-                reports.append(self._allowed(heard(worker.connection, slot)))
+            return self._allowed(heard(worker.connection, slot))
         except UntrustedError as error:
             worker.kill()
-            del self._workers[slot]
-            worker.connection.close()
+            self._dropped(slot)
             reason = f"a message that no worker sends: {error}"
-            reports.append(WorkerLost(slot, worker.note.in_hand, reason, is_breach=True))
+            return WorkerLost(slot, worker.note.in_hand, reason, is_breach=True)
         except (EOFError, OSError):
-            del self._workers[slot]
-            worker.connection.close()
-            reports.append(_lost(worker, slot))
-        return reports
+            self._dropped(slot)
+            return _lost(worker, slot)
+
+    def _dropped(self, slot: int) -> None:
+        self.listener.drop(slot)
+        self._workers.pop(slot).connection.close()
 
 
 def _lost(worker: Hatchling, slot: int) -> WorkerLost:

@@ -24,7 +24,7 @@ from pixmill.recipe import (
     Recipe,
     StrategyName,
 )
-from pixmill.settings import Durability, IfExists, OnCollision, Sandbox, Settings, Symlinks
+from pixmill.settings import Durability, IfExists, OnCollision, Order, Sandbox, Settings, Symlinks
 
 __all__ = [
     "ALIASES",
@@ -638,6 +638,15 @@ class Options:
             default_text="auto: half of what is available",
             metavar="SIZE|auto",
             is_number_too=True,
+        ),
+    ] = None
+    order: Annotated[
+        Order | None,
+        About(
+            Group.MACHINE,
+            "In which order files are made: by path, or auto, by path but for those that would "
+            "keep one worker busy when all others have nothing left to do",
+            default=str(_SETTINGS.order),
         ),
     ] = None
     timeout: Annotated[

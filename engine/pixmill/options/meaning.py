@@ -140,6 +140,7 @@ def _settings(options: Options) -> Settings:
         journal=options.journal,
         redo=_redo(options),
         durability=_or(options.durability, _SETTINGS.durability),
+        order=_or(options.order, _SETTINGS.order),
         checksum=_or(options.checksum, _SETTINGS.checksum),
         verify=_or(options.verify, _SETTINGS.verify),
         in_place=_or(options.in_place, _SETTINGS.in_place),

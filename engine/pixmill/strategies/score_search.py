@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
     from pixmill.header import Header
 
-__all__ = ["BAND", "Aim", "Hints", "Reached", "expected_score", "is_good_enough", "lowest_reaching"]
+__all__ = [
+    "BAND",
+    "Aim",
+    "Hints",
+    "Reached",
+    "expected_score",
+    "is_good_enough",
+    "level_of",
+    "lowest_reaching",
+]
 
 BAND: Final = 1.5
 """How far above the target a score may be that ends the search."""
@@ -59,12 +68,17 @@ class Hints:
     Attributes:
         curve: The codec's `score_curve`; empty for plain bisection.
         sample: Encodes a sample at a quality and returns its score, or `None`.
+        reach: How many qualities away a sample's score still tells more than another there would.
+        level: How much closer the whole is known to come than the sample and the curve let expect,
+            on the scale of `closeness`: as it did in another manner.
         flattery: How much less than the whole a sample lacks, as the logarithm of their quotient,
             for each point that it lacks.
     """
 
     curve: tuple[float, ...] = ()
     sample: Callable[[int], float] | None = None
+    reach: int = 0
+    level: float = 0.0
     flattery: float = 0.0
 
 
@@ -120,8 +134,8 @@ class _Search:
         """Return what the sample lets expect of the whole, which its seams make look better."""
         closeness = self.sampled.at(quality)
         if not self.sampled.measured:
-            return closeness
-        return closeness - self.hints.flattery * math.exp(-closeness)
+            return closeness + self.hints.level
+        return closeness + self.hints.level - self.hints.flattery * math.exp(-closeness)
 
     def _expected(self, below: int, above: int) -> int:
         wanted = _closeness(self.aim.target + _GUESS * self.aim.band)
@@ -129,8 +143,9 @@ class _Search:
         return next(reaching, above - 1)
 
     def _is_sampled(self, quality: int) -> bool:
-        """Encode the sample unless it was, and return whether it had been."""
-        sample, known = self.hints.sample, quality in self.sampled.measured
+        """Encode the sample unless it was nearby, and return whether it had been."""
+        sample = self.hints.sample
+        known = any(abs(quality - one) <= self.hints.reach for one in self.sampled.measured)
         if sample is not None and not known:
             self.sampled.measured[quality] = _closeness(sample(quality))
         return sample is None or known
@@ -181,6 +196,13 @@ def is_good_enough(header: Header, target: float) -> bool:
 def expected_score(curve: tuple[float, ...], quality: int) -> float:
     """Return the score that most images have at a quality."""
     return average(curve)(quality)
+
+
+def level_of(score: float, quality: int, hints: Hints) -> float:
+    """Return how much closer an image came at a quality than hints without a level let expect."""
+    search = _Search(lambda _: score, Aim(target=score, low=quality, high=quality), hints)
+    search.guess(quality - 1, quality + 1)
+    return _closeness(score) - search.whole.at(quality)
 
 
 def _closeness(score: float) -> float:

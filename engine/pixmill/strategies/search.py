@@ -23,6 +23,8 @@ __all__ = ["Bracket", "Clues", "Found", "highest_fitting"]
 # The deepest dip measured: 1.3% (WebP), 0.07% (JPEG) over 5,000 steps each
 # (research/metrics-and-models.md, section 4).
 _MAX_DIP = 1.015
+_HAIR = 1.0005
+"""A miss that is no larger is tried past where the sample does not tell of single steps."""
 _MOST_GUESSES = 6
 """Encodes after which the curve is no longer believed, and what is left is halved."""
 _FIRST_SAMPLED = 75
@@ -54,6 +56,7 @@ class Clues:
     Attributes:
         curve: The codec's `size_curve`; empty for plain bisection.
         jitter: The codec's `size_jitter`.
+        reach: The codec's `sample_reach`.
         sample: Encodes a sample at a quality and returns what size that makes of the whole.
         like_quality: Quality at which a size is known or guessed already.
         like_bytes: That size, or 0.
@@ -61,6 +64,7 @@ class Clues:
 
     curve: tuple[float, ...] = ()
     jitter: float = 0.0
+    reach: int = 0
     sample: Callable[[int], int] | None = None
     like_quality: int = _FIRST_SAMPLED
     like_bytes: int = 0
@@ -109,8 +113,9 @@ class _Search:
         return self.sizes[quality] <= self.bracket.target_bytes
 
     def is_sampled(self, quality: int) -> bool:
-        """Encode the sample unless it was, and return whether it had been."""
-        sample, known = self.clues.sample, quality in self.sampled.measured
+        """Encode the sample unless it was nearby, and return whether it had been."""
+        sample = self.clues.sample
+        known = any(abs(quality - one) <= self.clues.reach for one in self.sampled.measured)
         if sample is not None and not known:
             self.sampled.measured[quality] = _log(sample(quality))
         return sample is None or known
@@ -199,6 +204,8 @@ def _may_dip(search: _Search, above: int) -> bool:
         return False
     if size_bytes > search.bracket.target_bytes * _MAX_DIP:
         return False
+    if search.clues.reach and size_bytes <= search.bracket.target_bytes * _HAIR:
+        return True
     return search.clues.sample is None or search.is_expected(above + 1)
 
 
