@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from contest.chart import drawn
 from contest.contestants import FLOOR, PEERS, PIXMILL
 from contest.heats import held
-from contest.jobs import JOBS, LEFT_OUT
+from contest.jobs import JOBS
 from contest.page import facts, page, record, table
 from memory import CORPORA
 
@@ -48,20 +48,18 @@ def main() -> int:
     print(f"{told.line}\n" + "\n".join(f"{title}: {found}" for title, found in versions.items()))
     if load > _BUSY:
         print(f"this machine is busy (load {load:.1f}): figures will be too low and uneven")
-    omitted = [f"({key}) {reason}" for key, reason in LEFT_OUT.items() if key in args.jobs]
-    print("\n".join(f"left out: {each}" for each in omitted), flush=True)
     heats = []
     for job in jobs:
         heats.append(_held(job.quickened() if args.quick else job, contestants, args.rounds))
         print("\n" + table(heats[-1]), flush=True)
     if args.results is not None:
-        _keep(args.results, told, heats, omitted)
+        _keep(args.results, told, heats)
     return 0 if all(heat.ours.has_figures for heat in heats) else 1
 
 
 def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    known = [*(job.key for job in JOBS), *LEFT_OUT]
+    known = [job.key for job in JOBS]
     parser.add_argument("--jobs", help="letters, as a,b; default: all")
     parser.add_argument("--rounds", type=int, help="timed rounds; default: 5, and 1 with --quick")
     parser.add_argument("--quick", action="store_true")
@@ -93,9 +91,9 @@ def _held(job: Job, contestants: Sequence[Contestant], rounds: int) -> Heat:
         return held(job, taking_part, Path(folder), rounds=rounds)
 
 
-def _keep(folder: Path, told: Facts, heats: Sequence[Heat], omitted: Sequence[str]) -> None:
+def _keep(folder: Path, told: Facts, heats: Sequence[Heat]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "peers.md").write_text(page(told, heats, omitted), encoding="utf-8")
+    (folder / "peers.md").write_text(page(told, heats), encoding="utf-8")
     (folder / "peers.json").write_text(record(told, heats), encoding="utf-8")
     (folder / "peers.svg").write_text(drawn(heats, told.line), encoding="utf-8")
     print(f"kept in {folder}/peers.md, .json and .svg")

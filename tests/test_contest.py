@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -37,7 +38,7 @@ def photographs(folder: Path, files: int) -> Place:
 
 def job_of(files: int, **task: int | None) -> Job:
     """Return a small job."""
-    asked = Task(".jpg", **task)
+    asked = Task(".jpg", **task)  # type: ignore[arg-type]  # widths are no number
     return Job(key="x", title="x", task=asked, files=files, quick_files=files, prepare=photographs)
 
 
@@ -128,6 +129,23 @@ def test_large_results_are_a_fault(tmp_path: Path) -> None:
     assert not fault_of(order, is_capped=False)
 
 
+def test_every_width_is_a_result(tmp_path: Path) -> None:
+    """Pixmill makes every width of every file; one that is another or is missing is a fault."""
+    job = replace(job_of(2), task=Task(".jpg", widths=(40, 90), quality=80))
+    order = order_of(tmp_path, job)
+    order.place.destination.rmdir()
+    assert not spent_on(PIXMILL.command(order)).complaint
+    assert not fault_of(order, is_capped=True)
+    last = max(order.place.destination.iterdir())
+    content = last.read_bytes()
+    Image.new("RGB", (91, 60)).save(last)
+    assert "where" in fault_of(order, is_capped=True)
+    last.unlink()
+    assert fault_of(order, is_capped=True) == "3 results of 2 files"
+    (order.place.destination / "other-90.jpg").write_bytes(content)
+    assert "was expected" in fault_of(order, is_capped=True)
+
+
 def test_a_heat_is_held(tmp_path: Path) -> None:
     """Pixmill, the floor and a Pillow pool do the same job; who cannot is told with its words."""
     broken = Contestant("broken", "broken", lambda: "1", lambda _order: python("exit('no')"))
@@ -182,9 +200,8 @@ def test_medians_are_told() -> None:
 def test_results_are_kept() -> None:
     """The page names the machine and the missing, the picture is XML and fetches nothing."""
     told = facts({"pixmill": "1", "sharp": "missing"}, rounds=5, load=0.25)
-    text = page(told, [made_up_heat()], ["(c) not yet"])
+    text = page(told, [made_up_heat()])
     assert "- sharp: missing" in text
-    assert "Left out: (c) not yet." in text
     assert "load 0.2" in text
     assert '"wall_s": [' in record(told, [made_up_heat()])
     picture = drawn([made_up_heat()], told.line)

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from pixmill.model import Job, Outcome, Published, SourceRef, Status
+from pixmill.series import Series
 
 JOB = Job(
     7,
@@ -19,7 +20,8 @@ JOB = Job(
     backup="a/b.png",
     notes=("a note",),
     choices=("a/b.png", "a/b.webp"),
-    former=Published("a/b.png", 60, 5),
+    former=(Published("a/b.png", 60, 5),),
+    series=Series("a/b-", "", (".png",)),
 )
 TRUE = Outcome(
     path="a/b.png",

@@ -117,6 +117,7 @@ def _by_pixmill(order: Order) -> Command:
     words += ["--effort", str(order.job.effort), "--strategy", str(STRATEGY)]
     words += ["--lossless"] if order.job.is_lossless else []
     words += ["--resize", f"{task.edge_px}x{task.edge_px}"] if task.edge_px else []
+    words += ["--widths", ",".join(map(str, task.widths))] if task.widths else []
     words += ["--target-format", task.suffix[1:]] if task.suffix else []
     words += ["--quality", str(task.quality)] if task.quality else []
     # the others' bisection may go down to quality 1
@@ -141,6 +142,13 @@ def _sharp_version() -> str | None:
 def _by_sharp(order: Order) -> Command:
     environment = _sharp_environment(order.processes)
     return Command(["node", str(_HERE / "sharp.mjs"), order.note("sharp")], environment)
+
+
+def _by_sharp_clone(order: Order) -> Command:
+    """Return what makes the outputs of a file of one `sharp()`, by its `clone()`."""
+    environment = _sharp_environment(order.processes)
+    note = order.note("sharp-clone", is_cloned=True)
+    return Command(["node", str(_HERE / "sharp.mjs"), note], environment)
 
 
 def _by_xargs(order: Order, words: list[str], environment: dict[str, str]) -> Command:
@@ -217,6 +225,7 @@ PIXMILL: Final = Contestant("pixmill", "pixmill", lambda: version("pixmill"), _b
 FLOOR: Final = Contestant("floor", "codec floor", lambda: "bare libvips loop", _by_floor)
 PEERS: Final = (
     Contestant("sharp", "sharp", _sharp_version, _by_sharp),
+    Contestant("sharp-clone", "sharp, clone()", _sharp_version, _by_sharp_clone),
     Contestant(
         "vipsthumbnail",
         "vipsthumbnail, xargs -P",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from contest.sizes import shown_px
@@ -33,8 +34,11 @@ def fault_of(order: Order, *, is_capped: bool) -> str:
         skips = json.loads(order.report.read_text())["skips"]
         return "" if skips == {"done": len(order.files)} else f"not all done: {skips}"
     results = sorted(order.place.destination.iterdir())
-    if len(results) != len(order.files):
+    wanted = _wanted(order)
+    if len(results) != len(wanted):
         return f"{len(results)} results of {len(order.files)} files"
+    if order.job.task.widths:
+        return next(filter(None, map(_fault_of_width, wanted, results)), "")
     for file, result in zip(sorted(order.files), results, strict=True):
         if fault := _fault_of_one(order.job.task, file, result):
             return fault
@@ -48,12 +52,48 @@ def written_bytes(order: Order) -> int:
     return sum(result.stat().st_size for result in order.place.destination.rglob("*.*"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One result.
+
+    Attributes:
+        stem: Name it has without a suffix.
+        size_px: Its width and height; `None` where they are judged elsewhere.
+    """
+
+    stem: str
+    size_px: tuple[int, int] | None = None
+
+
+def _wanted(order: Order) -> list[_Wanted]:
+    """Return the results that a job has, by name."""
+    if not order.job.task.widths:
+        return [_Wanted(file.stem) for file in order.files]
+    found = []
+    for file in order.files:
+        width_px, height_px = shown_px(file)
+        for wanted_px in order.job.task.widths:
+            size_px = (wanted_px, round(height_px * wanted_px / width_px))
+            found.append(_Wanted(f"{file.stem}-{wanted_px}", size_px))
+    return sorted(found, key=lambda each: each.stem + ".")
+
+
+def _fault_of_width(wanted: _Wanted, result: Path) -> str:
+    if result.stem != wanted.stem:
+        return f"{result.name} where {wanted.stem} was expected"
+    return _fault_of_size(result, wanted.size_px or (0, 0))
+
+
 def _fault_of_one(task: Task, file: Path, result: Path) -> str:
     if result.stem != file.stem:
         return f"{result.name} where {file.stem} was expected"
     if task.edge_px is None:
         return ""
-    wanted, got = _scaled(shown_px(file), task.edge_px), shown_px(result)
+    return _fault_of_size(result, _scaled(shown_px(file), task.edge_px))
+
+
+def _fault_of_size(result: Path, wanted: tuple[int, int]) -> str:
+    got = shown_px(result)
     is_off = any(abs(one - other) > _ROUNDING_PX for one, other in zip(wanted, got, strict=True))
     return f"{result.name} has {got} px where {wanted} were expected" if is_off else ""
 

@@ -107,7 +107,7 @@ def table(heat: Heat) -> str:
     return "\n".join([*lines, *(line for each in failed for line in ("", each)), ""])
 
 
-def page(facts: Facts, heats: Sequence[Heat], omitted: Sequence[str]) -> str:
+def page(facts: Facts, heats: Sequence[Heat]) -> str:
     """Return everything, as it stands in `bench/results`."""
     versions = "\n".join(f"- {title}: {found}" for title, found in facts.versions.items())
     parts = [
@@ -116,7 +116,6 @@ def page(facts: Facts, heats: Sequence[Heat], omitted: Sequence[str]) -> str:
         _HOW,
         "![images a second, job by job](peers.svg)",
         versions,
-        *(f"Left out: {each}." for each in omitted),
         *(table(heat).rstrip() for heat in heats),
     ]
     return "\n\n".join(parts) + "\n"

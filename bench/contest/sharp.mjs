@@ -5,7 +5,7 @@
 // Run as `node sharp.mjs ORDER.json`, with UV_THREADPOOL_SIZE set. Prints its versions when there is
 // no order.
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, extname, join } from "node:path";
 
@@ -43,10 +43,25 @@ async function fitting(file, task, suffix) {
   return best;
 }
 
+// every width of a file: a pipeline each that opens it anew, or clones of one that holds its bytes
+async function manyMade(file, order, suffix) {
+  const { task, destination, is_cloned } = order;
+  const stem = basename(file, extname(file));
+  const held = is_cloned ? sharp(await readFile(file)).autoOrient() : null;
+  const one = (width) => {
+    const image = held ? held.clone() : sharp(file).autoOrient();
+    const result = join(destination, `${stem}-${width}${suffix}`);
+    const sized = image.resize({ width, withoutEnlargement: true });
+    return encoded(sized, suffix, task.quality).toFile(result);
+  };
+  return Promise.all(task.widths.map(one));
+}
+
 async function made(file, order) {
   const { task, destination } = order;
   const suffix = task.suffix || extname(file);
   const result = join(destination, basename(file, extname(file)) + suffix);
+  if (task.widths.length) return manyMade(file, order, suffix);
   if (task.max_bytes) return writeFile(result, await fitting(file, task, suffix));
   return encoded(pipeline(file, task), suffix, task.quality).toFile(result);
 }

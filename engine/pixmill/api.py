@@ -351,6 +351,9 @@ def _milled(content: bytes, recipe: Recipe) -> Product:
     from pixmill.planning import Limits  # noqa: PLC0415 - beside the mill it is for
 
     check_codec_options(recipe.codec_options)
+    if recipe.is_series:
+        message = "several outputs go to a folder, by optimize: leave it out"
+        raise OptionError(message, option="widths" if recipe.widths else "formats")
     name = _recognised(content[:HEAD_BYTES])
     limits = Limits(available_memory_bytes(), is_enforced=False)
     product = mill(content, name, recipe, limits, lease=lambda _cost_bytes: None)

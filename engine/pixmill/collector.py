@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pixmill.journal.store import Journal
+    from pixmill.manifest import Manifest
     from pixmill.model import Outcome
     from pixmill.reporting import Reporter, RunFacts, Summary, UnderWay
     from pixmill.stats import Ahead
@@ -46,6 +47,7 @@ class Collector:
         journal: Where outcomes are kept for the next run, or `None`.
         corrected: Returns how a file really ended, given how it seems to have. Default: as it
             seems.
+        manifest: Where outputs are listed where sources have several, or `None`.
         clock: Monotonic seconds.
     """
 
@@ -55,6 +57,7 @@ class Collector:
     processes: Callable[[], Iterable[int]]
     journal: Journal | None = None
     corrected: Callable[[Outcome], Outcome] = _as_it_seems
+    manifest: Manifest | None = None
     clock: Callable[[], float] = time.monotonic
     tally: Tally = field(init=False)
     _memory_bytes: int = 0
@@ -98,13 +101,16 @@ class Collector:
             self.reporter.progressed(replace(progress, under_way=under_way))
 
     def settle(self) -> None:
-        """Have the journal keep all that it was told.
+        """Have the journal keep all that it was told, and the manifest say so.
 
         Raises:
-            RunError: It cannot.
+            RunError: One of them cannot.
         """
-        if self.journal is not None:
-            self.journal.settle()
+        if self.journal is None:
+            return
+        self.journal.settle()
+        if self.manifest is not None:
+            self.manifest.write(self.journal.outputs())
 
     def summary(self, *, is_interrupted: bool, fatal: str) -> Summary:
         """Close the books and tell reporters; every worker has ended, so CPU time is complete."""

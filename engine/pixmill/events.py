@@ -9,8 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from pixmill.registry import codec
+
 if TYPE_CHECKING:
-    from pixmill.model import Failed, Outcome
+    from pixmill.model import Failed, Outcome, Output
     from pixmill.reporting import Progress, RunFacts, Summary
 
 __all__ = [
@@ -68,6 +70,7 @@ def file_event(outcome: Outcome) -> dict[str, Json]:
         "sha256": outcome.digest or None,
         "backup": outcome.backup or None,
         "notes": list(outcome.notes),
+        "outputs": [_output(each) for each in outcome.outputs],
     }
 
 
@@ -188,6 +191,19 @@ def _facts(facts: RunFacts) -> dict[str, Json]:
         "warnings": list(facts.warnings),
         "in_place": facts.is_in_place,
         "backup": facts.backup or None,
+    }
+
+
+def _output(output: Output) -> dict[str, Json]:
+    return {
+        "path": output.path,
+        "width": output.width_px,
+        "height": output.height_px,
+        "type": codec(output.target).media_type,
+        "bytes": output.size_bytes,
+        "quality": output.quality,
+        "score": output.score,
+        "sha256": output.digest or None,
     }
 
 

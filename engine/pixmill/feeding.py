@@ -6,7 +6,9 @@ Reads the first bytes of every file to tell its format by content; chooses desti
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import posixpath
+from dataclasses import dataclass, field
+from os.path import splitext
 from typing import TYPE_CHECKING
 
 from pixmill.failures import RETRYABLE_ERRNOS, os_failure
@@ -14,22 +16,26 @@ from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceR
 from pixmill.naming import Named, Namer, folded, wrong_suffix
 from pixmill.planning import target_of
 from pixmill.registry import codec, recognised, suffix_owner
-from pixmill.settings import IfExists, OnCollision
+from pixmill.settings import IfExists, OnCollision, template_for
 from pixmill.storage.local import read_head
+from pixmill.storage.standing import Standing
 from pixmill.units import format_size
 from pixmill.walking import Met, Sort, Trouble, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pixmill.model import Published
     from pixmill.recall import Recall
     from pixmill.recipe import Recipe
+    from pixmill.series import NameTemplate
     from pixmill.settings import Settings
     from pixmill.storage.local import Destination, Head
     from pixmill.storage.originals import Backups
 
 __all__ = ["Feeder"]
 
+_WIDEST_PX = 9_999_999
 _MAX_NAME_BYTES = 255  # NAME_MAX of every file system that matters
 _SKIPS = {
     Sort.HIDDEN: SkipReason.HIDDEN,
@@ -64,20 +70,28 @@ class Feeder:
     protected: str = ""
     only: str = ""
     _number: int = 0
+    _template: NameTemplate | None = field(init=False)
+    _standing: Standing | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know how several outputs of a source are named."""
+        self._template = template_for(self.recipe, self.settings)
+        known = self._template
+        self._standing = None if known is None else Standing(self.destination, known)
 
     def jobs(self) -> Iterator[Job | Outcome]:
         """Yield a job for every source to be made, an outcome for every other file met."""
         if self.only:
             met = Met("", self.only, self._sort_of_only(), is_link=True)
             for group in self.recall.ahead(iter([[met]])):
-                yield from self._grouped(group, Namer(self.recipe))
+                yield from self._grouped(group, Namer(self.recipe, template=self._template))
             return
         for folder in self.walker.folders():
             for trouble in folder.troubles:
                 yield _unlisted(trouble)
             if not self.settings.dry_run:
                 self._sweep(folder.paths)
-            namer = Namer(self.recipe, folder.names)
+            namer = Namer(self.recipe, folder.names, self._template)
             for group in self.recall.ahead(folder.groups):
                 yield from self._grouped(group, namer)
 
@@ -175,9 +189,12 @@ class Feeder:
             return Outcome.failed(source, refused)
         record = self.recall.of(source.path)
         own = "" if record is None else record.destination
-        is_own = named.is_met_by(own)
-        if self.settings.if_exists is not IfExists.OVERWRITE and self._is_taken(named, own):
+        former = self.recall.former(source, named)
+        is_cautious = self.settings.if_exists is not IfExists.OVERWRITE
+        if is_cautious and self._is_taken(named, own, former):
             return self._exists(source)
+        # of several outputs all that stand are its own, then, and may be what a crash has left
+        is_own = named.is_met_by(own) or bool(named.series and own)
         return Job(
             self._next(),
             source,
@@ -185,13 +202,20 @@ class Feeder:
             can_replace=is_own,
             notes=_notes(named),
             choices=named.choices,
-            former=self.recall.former(source, named),
+            former=former,
+            series=named.series,
         )
 
-    def _is_taken(self, named: Named, own: str) -> bool:
+    def _is_taken(self, named: Named, own: str, former: tuple[Published, ...]) -> bool:
         """Whether a file that is not pixmill's own stands where the result may go."""
         if own == named.destination:
             return False
+        if named.series is not None and self._standing is not None:
+            known = {each.path for each in former}
+            return any(
+                name not in known and not named.series.had(name, own)
+                for name in self._standing.of(named.series)
+            )
         names = named.choices or (named.destination,)
         return any(self.destination.exists(name) for name in names if name != own)
 
@@ -217,7 +241,10 @@ class Feeder:
         if named.rival and self.settings.on_collision is OnCollision.FAIL:
             message = f"wants the name that {named.rival} has: rename it, or use suffix"
             return Failed(FailureKind.COLLISION, Stage.PLAN, message)
-        name = named.destination.rpartition("/")[2]
+        if self._is_like_output(named):
+            message = "its name is one that an output of another source may have: rename it"
+            return Failed(FailureKind.COLLISION, Stage.PLAN, message)
+        name = self._longest(named).rpartition("/")[2]
         size = len(name) if name.isascii() else len(os.fsencode(name))
         if size > _MAX_NAME_BYTES:
             message = f"its new name has {size} bytes and {_MAX_NAME_BYTES} are allowed: shorten it"
@@ -228,6 +255,19 @@ class Feeder:
             message = "its destination lies among the sources: choose another output folder"
             return Failed(FailureKind.REFUSED, Stage.PLAN, message)
         return None
+
+    def _is_like_output(self, named: Named) -> bool:
+        """Whether what is no image is named like one of several outputs of some image."""
+        name = folded(posixpath.basename(named.destination))
+        if self._template is None or named.source.codec or not suffix_owner(splitext(name)[1]):
+            return False
+        return self._template.key_of(name) not in {"", name}
+
+    def _longest(self, named: Named) -> str:
+        if named.series is None:
+            return named.destination
+        suffix = max(named.series.suffixes, key=len)
+        return named.series.name(max(self.recipe.widths, default=_WIDEST_PX), suffix)
 
     def _exists(self, source: SourceRef) -> Outcome:
         if self.settings.if_exists is IfExists.SKIP:

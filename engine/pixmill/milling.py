@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from pixmill.aiming import Aiming
 from pixmill.choosing import Choices, Chooser, choices
@@ -24,11 +24,14 @@ from pixmill.imaging.mend import OneLease, mended
 from pixmill.imaging.sources import reading
 from pixmill.imaging.turbo import transformed
 from pixmill.model import Failed, FailureKind, Stage, Status
-from pixmill.picture import Candidate, Picture
+from pixmill.picture import Candidate, Origin, Picture
+from pixmill.plan import Plan
 from pixmill.planning import metadata_kept, own_quality, planned, targets_of
 from pixmill.product import Product
 from pixmill.recipe import Corrupt, IfLarger
 from pixmill.registry import codec, writable_names
+from pixmill.series_making import SeriesMaker
+from pixmill.series_planning import Member, SeriesPlan, series_planned
 from pixmill.strategies import enough
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
@@ -45,7 +48,6 @@ if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding
     from pixmill.header import Header
     from pixmill.imaging.sources import Source
-    from pixmill.plan import Plan
     from pixmill.planning import Limits
     from pixmill.recipe import Recipe
 
@@ -114,41 +116,55 @@ def _made(  # noqa: PLR0913 - as `mill`
             header = probe.probe(source, codec_name, damage=damage, page=recipe.pages)
             if not (damage or any(spec.can_write for spec in targets_of(codec_name, recipe))):
                 return _kept(header, header.codec)
-            plan = choices(header, recipe, limits) or planned(header, recipe, limits)
+            plan = _found_plan(header, recipe, limits)
     except ImagingError as error:
         return _bombed(error.failure) if limits.is_enforced else error.failure
     if isinstance(plan, Failed):
         return plan
-    if isinstance(plan, Choices):
-        return _chosen(source, recipe, plan, limits, lease=lease, spool_folder=spool_folder)
     try:
         lease.take(plan.cost_bytes)
         with _contained(limits, plan.cost_bytes):
-            return _Mill(Picture(source, recipe, plan, spool_folder)).made()
+            return _carried_out(plan, source, recipe, spool_folder)
     except ImagingError as error:
-        return _left(error.failure, plan)
+        return _left(error.failure, plan) if isinstance(plan, Plan) else error.failure
 
 
-def _chosen(
-    source: Source,
-    recipe: Recipe,
-    choices: Choices,
-    limits: Limits,
-    *,
-    lease: OneLease,
-    spool_folder: str | None,
+def _found_plan(
+    header: Header, recipe: Recipe, limits: Limits
+) -> Plan | Choices | SeriesPlan | Failed:
+    if recipe.is_series:
+        return series_planned(header, recipe, limits)
+    return choices(header, recipe, limits) or planned(header, recipe, limits)
+
+
+def _carried_out(
+    plan: Plan | Choices | SeriesPlan, source: Source, recipe: Recipe, spool_folder: str | None
 ) -> Product | Failed:
-    """Make one image in the format that is smallest for it."""
+    """Make one image, in the format that is smallest for it, or every output of it."""
 
-    def start(plan: Plan, recipe: Recipe) -> _Mill:
-        return _Mill(Picture(source, recipe, plan, spool_folder), is_weighed=True)
+    def picture(plan: Plan, recipe: Recipe, origin: Origin | None = None) -> Picture:
+        return Picture(source, recipe, plan, spool_folder, origin)
 
-    try:
-        lease.take(choices.cost_bytes)
-        with _contained(limits, choices.cost_bytes):
-            return Chooser(choices, recipe, start).chosen()
-    except ImagingError as error:
-        return error.failure
+    def weighed(plan: Plan, recipe: Recipe) -> _Mill:
+        return _Mill(picture(plan, recipe), is_weighed=True)
+
+    def make(member: Member, origin: Origin | None) -> Product | Failed:
+        if not codec(member.plan.target).can_write:
+            return _kept(member.plan.header, member.plan.target)
+        try:
+            return _Mill(picture(member.plan, member.recipe, origin)).made()
+        except ImagingError as error:
+            return _left(error.failure, member.plan)
+
+    match plan:
+        case Plan():
+            return _Mill(picture(plan, recipe)).made()
+        case Choices():
+            return Chooser(plan, recipe, weighed).chosen()
+        case SeriesPlan():
+            return SeriesMaker(source, plan, make, spool_folder).made()
+        case _:
+            assert_never(plan)
 
 
 def _contained(limits: Limits, extra_bytes: int) -> AbstractContextManager[None]:

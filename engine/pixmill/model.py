@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pixmill.series import Series
 
 __all__ = [
     "DEFAULT_CAPS",
@@ -17,6 +20,8 @@ __all__ = [
     "FailureKind",
     "Job",
     "Outcome",
+    "Output",
+    "Published",
     "SkipReason",
     "SourceRef",
     "Stage",
@@ -156,11 +161,40 @@ class Published:
         path: Relative to the destination root, `/`-separated.
         size_bytes: Its size.
         mtime_ns: Its modification time, nanoseconds since the epoch.
+        digest: Its SHA-256, hexadecimal, where that is known; else empty.
     """
 
     path: str
     size_bytes: int
     mtime_ns: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One of several files that were published of one source.
+
+    Attributes:
+        path: Relative to the destination root; empty from a worker, which cannot choose it.
+        suffix: The end of its name, with its dot.
+        target: Codec it was written with.
+        width_px: Its width.
+        height_px: Height of one page of it.
+        size_bytes: Its size; in a dry run, what it would have been.
+        quality: Quality it was encoded at; `None` where none applies.
+        score: What it scored, where a score was asked for.
+        digest: SHA-256 of it, hexadecimal, where it was asked for; else empty.
+    """
+
+    path: str = ""
+    suffix: str
+    target: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+    quality: int | None = None
+    score: float | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +205,8 @@ class Job:
         number: Position in the walk, from 0; names the job in every message.
         source: What to read.
         destination: Where to publish, relative to the run's destination root, `/`-separated; with
-            `.*` in place of a suffix where the result decides it.
+            `.*` in place of a suffix where the result decides it, and `*` in place of a width where
+            there are several.
         attempt: From 1.
         crashes: How many workers have died with it in their hands.
         can_replace: Whether what stands at its destination is pixmill's own.
@@ -180,8 +215,9 @@ class Job:
         notes: What was noticed before the job was sent, such as a wrong suffix.
         choices: The names of which the result gets the one that has its suffix; empty where the
             destination is its name.
-        former: What an earlier run has published of this source under one of these names, `None`
-            for nothing; it may be gone or changed since.
+        former: What an earlier run has published of this source under these names; it may be gone
+            or changed since.
+        series: The names of its outputs where it has several, `None` where it has one.
     """
 
     number: int
@@ -193,7 +229,8 @@ class Job:
     backup: str = ""
     notes: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
-    former: Published | None = None
+    former: tuple[Published, ...] = ()
+    series: Series | None = None
 
     def named(self, suffix: str) -> str:
         """Return where a result with this suffix is published."""
@@ -203,11 +240,23 @@ class Job:
         """Return what a worker says to have published, if it may have, or else what was meant."""
         return destination if destination in self.choices else self.destination
 
+    def christened(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+        """Return the outputs that a worker says to have published, under the names they have."""
+        series = self.series
+        if series is None:
+            return ()
+        return tuple(
+            replace(each, path=series.name(each.width_px, each.suffix))
+            for each in outputs
+            if each.suffix in series.suffixes
+        )
+
     def vouched(self, outcome: Outcome) -> Outcome:
         """Return what a worker says of this job, corrected where it is not the worker's to say."""
         source = self.source
         name = None if outcome.destination is None else self.confirmed(outcome.destination)
         backup = self.backup if outcome.backup else ""
+        outputs = self.christened(outcome.outputs) if outcome.outputs else ()
         is_so = (
             outcome.path == source.path
             and outcome.attempts == self.attempt
@@ -216,6 +265,7 @@ class Job:
             and outcome.mtime_ns == source.mtime_ns
             and outcome.destination == name
             and outcome.backup == backup
+            and outcome.outputs == outputs
         )
         if is_so:  # as every honest worker says of a first attempt: a copy takes 5 us
             return outcome
@@ -228,6 +278,7 @@ class Job:
             mtime_ns=source.mtime_ns,
             destination=name,
             backup=backup,
+            outputs=outputs,
         )
 
     def __reduce__(self) -> tuple[type[Job], tuple[object, ...]]:
@@ -246,12 +297,13 @@ class Outcome:
         bytes_read: Size of the source, 0 when it was never opened.
         mtime_ns: Modification time of the source, nanoseconds since the epoch, or 0.
         destination: What was published, relative to the destination root; `None` if nothing was.
+            Of several outputs the pattern of their names.
         bytes_written: Size of what was published; in a dry run, of what would have been.
         reason: Why it was skipped.
         failure: Why it failed.
-        target: Codec it was written with, or empty.
-        width_px: Width of what was published, or 0.
-        height_px: Height of one page of what was published, or 0.
+        target: Codec it was written with, or empty; the first of several.
+        width_px: Width of what was published, or 0; of the widest of several outputs.
+        height_px: Height of one page of what was published, or 0; likewise.
         quality: Quality it was encoded at; `None` where none applies.
         score: What it scored against its pixels before encoding, on the scale of SSIMULACRA2,
             where a score was asked for; `None` where it was not, or where the source's own pixels
@@ -265,6 +317,8 @@ class Outcome:
         written_digest: SHA-256 of what was published, likewise.
         backup: Where the original is now, relative to the backup root; empty if it was not moved.
         notes: What the user should know: dropped frames, a wrong suffix, the content class.
+        outputs: What was published where a source has several outputs, format by format, the
+            narrowest first; empty where it has one, which the other fields tell of.
     """
 
     path: str
@@ -290,6 +344,7 @@ class Outcome:
     written_digest: str = ""
     backup: str = ""
     notes: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
 
     @classmethod
     def failed(

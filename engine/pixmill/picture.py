@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from pixmill.imaging.gain_map import CarriedMap
     from pixmill.imaging.sources import Source
     from pixmill.imaging.verify import Expected
-    from pixmill.plan import Plan
+    from pixmill.plan import Plan, Step
     from pixmill.recipe import Recipe
 
-__all__ = ["Candidate", "Picture"]
+__all__ = ["Candidate", "Origin", "Picture"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,19 @@ class Candidate:
     score: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Pixels that stand for a source which other outputs were made of too.
+
+    Attributes:
+        pixels: Held in memory, upright, of the colours and the size that the result has.
+        steps: What is left of the plan's steps.
+    """
+
+    pixels: pyvips.Image
+    steps: tuple[Step, ...]
+
+
 @dataclass(slots=True)
 class Picture:
     """One image on its way from source to result.
@@ -65,6 +78,7 @@ class Picture:
         recipe: What is wanted.
         plan: How it is made.
         spool_folder: Where results too large to hold are spooled.
+        origin: What it begins with in place of the source. Default: the source.
         encodes: Encodes so far.
         notes: What the user should know.
         expected: What the result must turn out to be, known once the pixels are.
@@ -74,6 +88,7 @@ class Picture:
     recipe: Recipe
     plan: Plan
     spool_folder: str | None
+    origin: Origin | None = None
     encodes: int = 0
     notes: list[str] = field(default_factory=list)
     expected: Expected | None = None
@@ -85,7 +100,7 @@ class Picture:
         """Return the finished pixels: held in memory, or a fresh pipeline for every pass."""
         if self._pixels is not None:
             return self._pixels
-        image = steps.run_steps(load.opened(self.source, self.plan), self.plan)
+        image = self._begun()
         most_bytes = codec(self.plan.target).max_xmp_bytes
         image = metadata.with_metadata(image, self.recipe.keep, max_xmp_bytes=most_bytes)
         self.notes += [note for note in notes_of(image) if note not in self.notes]
@@ -98,6 +113,11 @@ class Picture:
             has_gain_map = self._gain_map is not None
             self.expected = replace(meant(image, self.plan), has_gain_map=has_gain_map)
         return image
+
+    def _begun(self) -> pyvips.Image:
+        if self.origin is None:
+            return steps.run_steps(load.opened(self.source, self.plan), self.plan)
+        return steps.run_steps(self.origin.pixels, replace(self.plan, steps=self.origin.steps))
 
     def encoded(self, encoding: Encoding) -> Candidate:
         """Encode, and count it."""

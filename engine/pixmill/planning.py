@@ -75,8 +75,13 @@ def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
 
 
 def targets_of(codec_name: str, recipe: Recipe) -> tuple[CodecSpec, ...]:
-    """Return every record that a source of this codec may be written with: several under `auto`."""
-    return possible(codec_name, recipe) if recipe.is_auto else (target_of(codec_name, recipe),)
+    """Return every record that a source of this codec may be, or is, written with."""
+    if recipe.is_auto:
+        return possible(codec_name, recipe)
+    if recipe.is_series:
+        found = (target_of(codec_name, member) for member in recipe.members())
+        return tuple(dict.fromkeys(found))
+    return (target_of(codec_name, recipe),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

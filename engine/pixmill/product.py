@@ -33,6 +33,8 @@ class Product:
         expected: What the encoded result must turn out to be; `None` where the source's own bytes
             are published.
         notes: What the user should know.
+        members: The outputs of a source that has several, format by format, the narrowest first;
+            then content is theirs alone, and size the widest's. Default: none.
     """
 
     status: Status
@@ -47,3 +49,4 @@ class Product:
     is_salvaged: bool = False
     expected: Expected | None = None
     notes: tuple[str, ...] = ()
+    members: tuple[Product, ...] = ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.failures import os_failure
 from pixmill.imaging.verify import difference
-from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
+from pixmill.model import Failed, FailureKind, Outcome, Output, SkipReason, Stage, Status
 from pixmill.registry import codec
 from pixmill.storage.folders import Root
 from pixmill.storage.local import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pixmill.model import Job
     from pixmill.product import Product
     from pixmill.protocol import Setup
+    from pixmill.series import Series
 
 __all__ = ["InHand", "Publisher", "PublishingError", "UnpublishableError", "failed"]
 
@@ -125,8 +126,10 @@ class Publisher:
         if product.status is Status.SKIPPED:
             return _ended(hand, product, destination=None, written_bytes=0)
         self._written_digest = ""
-        ended = self._replaced if self.setup.is_in_place else self._published
         try:
+            if hand.job.series is not None:
+                return self._published_series(hand, product, hand.job.series)
+            ended = self._replaced if self.setup.is_in_place else self._published
             return replace(ended(hand, product), written_digest=self._written_digest)
         except ChangedError as error:
             raise UnpublishableError(_changed(str(error))) from error
@@ -141,20 +144,11 @@ class Publisher:
 
     def _published(self, hand: InHand, product: Product) -> Outcome:
         job = hand.job
-        written_bytes = product.content_bytes or job.source.size_bytes
         destination = (
             job.named(codec(product.target).suffixes[0]) if job.choices else (job.destination)
         )
-        is_checked = self.setup.is_hashed or self.setup.is_verified
-        if not self.setup.is_dry_run:
-            written_bytes = self.destination.publish(
-                destination,
-                _writer(hand, product),
-                mtime_ns=job.source.mtime_ns,
-                can_replace=self.setup.can_replace or job.can_replace or job.attempt > 1,
-                check=self._check(hand, product) if is_checked else None,
-            )
-            self._withdraw_former(job, destination)
+        written_bytes = self._write(hand, product, destination, can_replace=self._can_replace(job))
+        self._withdraw_former(job, {destination})
         twins = [
             each for each in job.choices if each != destination and self.destination.exists(each)
         ]
@@ -162,11 +156,46 @@ class Publisher:
         product = replace(product, notes=notes)
         return _ended(hand, product, destination=destination, written_bytes=written_bytes)
 
-    def _withdraw_former(self, job: Job, destination: str) -> None:
-        """Remove what an earlier run made of a source that has another format now."""
-        former = job.former
-        if former is not None and former.path != destination:
-            self.destination.withdraw(former.path, former.size_bytes, former.mtime_ns)
+    def _published_series(self, hand: InHand, product: Product, series: Series) -> Outcome:
+        """Publish every output of a source; all have been made, so what fails now is the disc."""
+        job = hand.job
+        former = {each.path for each in job.former}
+        outputs = []
+        for member in product.members or (product,):  # a source that stands for itself
+            self._written_digest = ""
+            suffix = codec(member.target).suffixes[0]
+            name = series.name(member.width_px, suffix)
+            can_replace = self._can_replace(job) or name in former
+            written_bytes = self._write(hand, member, name, can_replace=can_replace)
+            outputs.append(_output(member, suffix, written_bytes, self._written_digest))
+        self._withdraw_former(job, {series.name(each.width_px, each.suffix) for each in outputs})
+        written_bytes = sum(each.size_bytes for each in outputs)
+        ended = _ended(hand, product, destination=job.destination, written_bytes=written_bytes)
+        return replace(ended, outputs=tuple(outputs))
+
+    def _can_replace(self, job: Job) -> bool:
+        return self.setup.can_replace or job.can_replace or job.attempt > 1
+
+    def _write(self, hand: InHand, product: Product, name: str, *, can_replace: bool) -> int:
+        """Publish one file, unless this is a dry run, and return its bytes."""
+        if self.setup.is_dry_run:
+            return product.content_bytes or hand.job.source.size_bytes
+        is_checked = self.setup.is_hashed or self.setup.is_verified
+        return self.destination.publish(
+            name,
+            _writer(hand, product),
+            mtime_ns=hand.job.source.mtime_ns,
+            can_replace=can_replace,
+            check=self._check(hand, product) if is_checked else None,
+        )
+
+    def _withdraw_former(self, job: Job, names: set[str]) -> None:
+        """Remove what an earlier run made of a source under names that it has no more."""
+        if self.setup.is_dry_run:
+            return
+        for former in job.former:
+            if former.path not in names:
+                self.destination.withdraw(former.path, former.size_bytes, former.mtime_ns)
 
     def _replaced(self, hand: InHand, product: Product) -> Outcome:
         """Put a product in place of its source where it is smaller, else leave the source alone."""
@@ -250,6 +279,19 @@ def _copied(content: IO[bytes], descriptor: int) -> int:
         while chunk := content.read(_COPY_BYTES):
             written_bytes += write_all(descriptor, chunk)
     return written_bytes
+
+
+def _output(product: Product, suffix: str, written_bytes: int, digest: str) -> Output:
+    return Output(
+        suffix=suffix,
+        target=product.target,
+        width_px=product.width_px,
+        height_px=product.height_px,
+        size_bytes=written_bytes,
+        quality=product.quality,
+        score=product.score,
+        digest=digest,
+    )
 
 
 def _changed(how: str) -> Failed:

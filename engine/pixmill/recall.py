@@ -102,12 +102,17 @@ class Recall:
         is_done = record.outcome == Status.SKIPPED or self._stands(record, source, named)
         return SkipReason.DONE if is_done else None
 
-    def former(self, source: SourceRef, named: Named) -> Published | None:
-        """Return what was published of a source under one of its choices; it may be gone since."""
+    def former(self, source: SourceRef, named: Named) -> tuple[Published, ...]:
+        """Return what was published of a source under its names; it may be gone since."""
         record = self._known.get(source.path)
-        if record is None or record.destination not in named.choices:
-            return None
-        return Published(record.destination, record.written_bytes, record.mtime_ns)
+        if record is None:
+            return ()
+        if named.series is not None:
+            series, pattern = named.series, record.destination
+            return tuple(each for each in record.published if series.had(each.path, pattern))
+        if record.destination not in named.choices:
+            return ()
+        return (Published(record.destination, record.written_bytes, record.mtime_ns),)
 
     def _is_same(self, record: Record, source: SourceRef, path: str) -> bool:
         """Whether a source is the recorded one, or the result that was put in its place."""
@@ -132,9 +137,12 @@ class Recall:
             return is_kept or source.size_bytes == record.written_bytes
         if not named.is_met_by(record.destination):
             return False
+        return all(self._holds(each) for each in record.published)
+
+    def _holds(self, published: Published) -> bool:
         if self.settings.checksum:
-            return self.destination.holds_content(record.destination, record.written_digest)
-        return self.destination.holds(record.destination, record.written_bytes, record.mtime_ns)
+            return self.destination.holds_content(published.path, published.digest)
+        return self.destination.holds(published.path, published.size_bytes, published.mtime_ns)
 
 
 def _taken(groups: Iterator[list[Met]]) -> list[list[Met]]:

@@ -11,13 +11,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from pixmill.errors import OptionError
-from pixmill.units import Savings
-
-if TYPE_CHECKING:
-    from pixmill.units import Geometry
+from pixmill.units import Geometry, Savings
 
 __all__ = [
     "AUTO_FORMAT",
@@ -51,6 +48,9 @@ _TRANSPARENT_QUALITY = 92
 _LEAST_FOR_SIZE = 40
 _LEAST_FOR_SCORE = 5
 """Smooth pictures score 50 below 10; lower still blocks show, whatever a mean over them says."""
+_MAX_WIDTHS = 32
+_MAX_FORMATS = 8
+"""A worker tells of all outputs in one message, which has an end."""
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -224,6 +224,10 @@ class Recipe:
         auto_orient: Whether EXIF orientation is applied to the pixels. Default: true.
         pages: Number of the one page or frame that is taken, from 1; `None` for all that the target
             format stores. Default: all.
+        widths: Widths in pixels of which each image gets an output; those above its own become its
+            own, once, unless it may be enlarged. Default: none, one output.
+        formats: Names of codecs, or `keep`, in each of which every output is made. Default: the
+            target format alone.
         if_larger: What to publish when nothing smaller was found. Default: keep.
         min_savings: How much smaller a result must be to count as smaller. Default: a byte.
         oversize: Whether what is too long for the target format is scaled to fit. Default: refuse.
@@ -260,12 +264,15 @@ class Recipe:
     oversize: Oversize = Oversize.REFUSE
     corrupt: Corrupt = Corrupt.FAIL
     pages: int | None = None
+    widths: tuple[int, ...] = ()
+    formats: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values that contradict each other: parse at the edge, trust inside."""
         self._check_operations()
         self._check_quality()
         self._check_codec_options()
+        self._check_series()
         if self.background is not None and not _HEX_COLOUR.fullmatch(self.background):
             raise OptionError(
                 f"expected a colour such as #ffffff, got {self.background!r}", option="background"
@@ -297,6 +304,33 @@ class Recipe:
     def is_auto(self) -> bool:
         """Whether each image gets the format that is smallest for it."""
         return self.target_format == AUTO_FORMAT
+
+    @property
+    def is_series(self) -> bool:
+        """Whether each image gets several outputs: of several widths, formats or both."""
+        return bool(self.widths or self.formats)
+
+    @property
+    def target_formats(self) -> tuple[str, ...]:
+        """The formats that every image is written in: one, unless several are named."""
+        return self.formats or (self.target_format,)
+
+    def members(self) -> tuple[Recipe, ...]:
+        """Return the recipe of each output of a series, format by format, the narrowest first."""
+        wanted = tuple(Geometry(width_px=width_px) for width_px in sorted(self.widths))
+        sizes: tuple[Geometry | None, ...] = wanted or (self.resize,)
+        return tuple(
+            replace(
+                self,
+                widths=(),
+                formats=(),
+                resize=size,
+                target_format=name,
+                operations=self.operations | _implied(self.widths, name),
+            )
+            for name in self.target_formats
+            for size in sizes
+        )
 
     @property
     def is_searched(self) -> bool:
@@ -365,7 +399,7 @@ class Recipe:
         if not self.operations:
             raise OptionError("expected at least one operation, got none", option="operations")
         is_sized = bool(self.operations & {Operation.RESIZE, Operation.CROP})
-        if is_sized and self.resize is None:
+        if is_sized and self.resize is None and not self.widths:
             raise OptionError(
                 "crop and resize need a size: add --resize WxH, or --max-dimension for resize",
                 option="resize",
@@ -417,6 +451,28 @@ class Recipe:
                         f"{name} needs compress among the operations: add it", option=name
                     )
 
+    def _check_series(self) -> None:
+        for name, given, most in (
+            ("widths", self.widths, _MAX_WIDTHS),
+            ("formats", self.formats, _MAX_FORMATS),
+        ):
+            if len(set(given)) != len(given) or len(given) > most:
+                raise OptionError(f"expected {most} {name} at most, each once", option=name)
+        if any(width_px < 1 for width_px in self.widths):
+            raise OptionError(f"expected widths above 0, got {min(self.widths)}", option="widths")
+        if not self.is_series:
+            return
+        has_format = self.target_format != KEEP_SOURCE_FORMAT
+        for name, is_asked, message in (
+            ("resize", self.widths and self.resize, "sizes are the widths: leave one of them out"),
+            ("allow_downscale", self.allow_downscale, "names tell the widths: leave it out"),
+            ("if_larger", self.if_larger is IfLarger.SKIP, "every output is made: keep or write"),
+            ("target_format", self.is_auto, "several outputs have formats by name: use formats"),
+            ("target_format", self.formats and has_format, "leave it out, or formats"),
+        ):
+            if is_asked:
+                raise OptionError(message, option=name)
+
     def _check_codec_options(self) -> None:
         given = Counter((option.codec, option.name) for option in self.codec_options)
         for (codec, name), count in given.items():
@@ -424,6 +480,12 @@ class Recipe:
                 raise OptionError(
                     f"{codec}.{name} is given {count} values: keep one", option="codec_option"
                 )
+
+
+def _implied(widths: tuple[int, ...], name: str) -> set[Operation]:
+    """Return the work that an output of a series takes, in one format."""
+    sized = {Operation.RESIZE} if widths else set()
+    return sized | ({Operation.CONVERT} if name != KEEP_SOURCE_FORMAT else set())
 
 
 def _spelled(value: object) -> Canonical:

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pixmill.collector import Collector
@@ -24,6 +25,7 @@ from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
 from pixmill.journal.store import opened_to_read
 from pixmill.machine import available_memory_bytes, usable_cpus
+from pixmill.manifest import Manifest
 from pixmill.model import Job
 from pixmill.perception.kernels import check_kernel
 from pixmill.protocol import Setup, StopMode
@@ -33,7 +35,7 @@ from pixmill.registry import check_codec_options, codec, suffix_owner
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
-from pixmill.settings import Durability, IfExists, Settings, check_in_place
+from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
 from pixmill.sizing import Sizing, sized
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
@@ -137,6 +139,7 @@ def assembled(
     mill: str,
 ) -> Run:
     """Put a run together; see `pixmill.api.optimize`."""
+    check_series(recipe, settings)
     check_in_place(recipe, settings)
     if recipe.target_quality is not None:
         check_kernel()
@@ -174,6 +177,7 @@ def assembled(
     )
     survey = Survey(walker) if reporter is not None and not roots.only else None
     session, journal = _opened(roots, settings, facts, place, hands)
+    listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
     feeder = Feeder(
         walker,
         recipe,
@@ -190,6 +194,7 @@ def assembled(
         survey.ahead if survey else Ahead(has_ended=True),
         executor.processes,
         journal=session.journal if session else None,
+        manifest=None if listing is None else Manifest(listing),
     )
     if session is not None and settings.in_place:
         collector.corrected = partial(settled, session.journal.originals, roots.destination)
@@ -210,14 +215,16 @@ def _check_target(recipe: Recipe) -> None:
     Raises:
         OptionError: The library that writes it is not installed.
     """
-    if recipe.target_format == KEEP_SOURCE_FORMAT:
-        return
-    for name in recipe.candidates if recipe.is_auto else (recipe.target_format,):
+    named = recipe.candidates if recipe.is_auto else recipe.target_formats
+    option = "candidates" if recipe.is_auto else "formats" if recipe.formats else "target_format"
+    for name in named:
+        if name == KEEP_SOURCE_FORMAT:
+            continue
         writer = codec(name).writer
         if not is_installed(writer):
             raise OptionError(
                 f"writing {codec(name).title} needs {writer}: {how_to_install(writer)}",
-                option="candidates" if recipe.is_auto else "target_format",
+                option=option,
             )
 
 

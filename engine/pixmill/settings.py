@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
 from pixmill.recipe import KEEP_SOURCE_FORMAT, Corrupt, IfLarger
+from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, NameTemplate, parse_template
 
 if TYPE_CHECKING:
     from pixmill.recipe import Recipe
@@ -26,6 +27,8 @@ __all__ = [
     "Settings",
     "Symlinks",
     "check_in_place",
+    "check_series",
+    "template_for",
 ]
 
 
@@ -117,6 +120,10 @@ class Settings:
         in_place: Whether results replace their sources. Default: false.
         backup: Where replaced originals go; a must in place, or `no_backup`. Default: nowhere.
         no_backup: Whether replaced originals may be gone for good. Default: false.
+        name_template: How the outputs of a source are named where there are several. Default:
+            `{stem}-{width}.{ext}`, and `{stem}.{ext}` where formats alone are several.
+        manifest: Where the list of all outputs is written where a source has several; `None` for
+            beside the journal. Default: beside the journal.
 
     Raises:
         OptionError: A value outside its range, or values that contradict each other.
@@ -148,10 +155,14 @@ class Settings:
     in_place: bool = False
     backup: str | None = None
     no_backup: bool = False
+    name_template: str | None = None
+    manifest: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, or against each other."""
         self._check_in_place()
+        if self.name_template is not None:
+            _parsed_template(self.name_template)
         if self.parallel is not None and self.parallel < 1:
             raise OptionError(
                 f"expected at least one worker, got {self.parallel}", option="parallel"
@@ -192,6 +203,43 @@ class Settings:
         ):
             if is_given:
                 raise OptionError("has no meaning in place: leave it out", option=name)
+
+
+def template_for(recipe: Recipe, settings: Settings) -> NameTemplate | None:
+    """Return how outputs are named where a source has several, `None` where it has one."""
+    if not recipe.is_series:
+        return None
+    default = DEFAULT_TEMPLATE if recipe.widths else UNSIZED_TEMPLATE
+    return _parsed_template(settings.name_template or default)
+
+
+def check_series(recipe: Recipe, settings: Settings) -> None:
+    """Refuse settings that several outputs of a source cannot have, or that are about them alone.
+
+    Raises:
+        OptionError: Results would replace their sources, or names would not tell widths apart.
+    """
+    if not recipe.is_series:
+        for name in ("name_template", "manifest"):
+            if getattr(settings, name) is not None:
+                message = "it is about several outputs of a source: add widths or formats"
+                raise OptionError(message, option=name)
+        return
+    if settings.in_place:
+        name = "widths" if recipe.widths else "formats"
+        message = "in place a file has one result: leave it out, or name an output"
+        raise OptionError(message, option=name)
+    template = template_for(recipe, settings)
+    if recipe.widths and template is not None and not template.is_sized:
+        message = f"expected {{width}} in it, such as {DEFAULT_TEMPLATE}, got {template.text!r}"
+        raise OptionError(message, option="name_template")
+
+
+def _parsed_template(text: str) -> NameTemplate:
+    try:
+        return parse_template(text)
+    except OptionError as error:
+        raise OptionError(str(error), option="name_template") from None
 
 
 def check_in_place(recipe: Recipe, settings: Settings) -> None:

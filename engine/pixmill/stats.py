@@ -159,10 +159,11 @@ class Tally:
     def _count_published(self, outcome: Outcome) -> None:
         self.bytes_read += outcome.bytes_read
         self.bytes_written += outcome.bytes_written
-        self.pixels_written += outcome.width_px * outcome.height_px
-        if outcome.score is not None:
-            tenths = round(10 * min(max(0.0, outcome.score), _BEST_SCORE))
-            self._scores[tenths] = self._scores.get(tenths, 0) + 1
+        for one in outcome.outputs or (outcome,):
+            self.pixels_written += one.width_px * one.height_px
+            if one.score is not None:
+                tenths = round(10 * min(max(0.0, one.score), _BEST_SCORE))
+                self._scores[tenths] = self._scores.get(tenths, 0) + 1
         name = outcome.codec or "other"
         before = self._formats.get(name, FormatCount(0, 0, 0))
         self._formats[name] = FormatCount(

@@ -134,6 +134,7 @@ SPEC: Final = CodecSpec(
     name="avif",
     title="AVIF",
     suffixes=(".avif", ".avifs"),
+    media_type="image/avif",
     reader=Library.VIPS,
     writer=Library.VIPS,
     recognises=_recognises,

@@ -45,6 +45,7 @@ _READ: Final = pillow_codec(
 )
 SPEC: Final = replace(
     _READ,
+    media_type="image/bmp",
     writer=Library.PILLOW,
     is_on_request=True,
     supports_alpha=False,  # most viewers take the fourth byte of 32 for padding

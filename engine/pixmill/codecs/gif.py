@@ -181,6 +181,7 @@ SPEC: Final = CodecSpec(
     name="gif",
     title="GIF",
     suffixes=(".gif",),
+    media_type="image/gif",
     reader=Library.VIPS,
     writer=Library.VIPS,
     recognises=_recognises,

@@ -83,6 +83,7 @@ SPEC: Final = CodecSpec(
     name="heic",
     title="HEIC",
     suffixes=(".heic", ".heif", ".hif", ".heics", ".heifs"),
+    media_type="image/heic",
     reader=Library.PI_HEIF,
     recognises=_recognises,
     pillow_format="HEIF",

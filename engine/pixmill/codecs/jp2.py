@@ -68,6 +68,7 @@ _READ: Final = pillow_codec(
 )
 SPEC: Final = replace(
     _READ,
+    media_type="image/jp2",
     writer=Library.PILLOW,
     is_on_request=True,
     supports_lossy=False,

@@ -170,6 +170,7 @@ SPEC: Final = CodecSpec(
     name="jpg",
     title="JPEG",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo"),
+    media_type="image/jpeg",
     reader=Library.VIPS,
     writer=Library.VIPS,
     recognises=_recognises,

@@ -182,6 +182,7 @@ SPEC: Final = CodecSpec(
     name="jxl",
     title="JPEG XL",
     suffixes=(".jxl",),
+    media_type="image/jxl",
     reader=Library.PYLIBJXL,
     writer=Library.IMAGECODECS,
     recognises=_recognises,

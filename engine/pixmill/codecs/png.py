@@ -201,6 +201,7 @@ SPEC: Final = CodecSpec(
     name="png",
     title="PNG",
     suffixes=(".png", ".apng"),
+    media_type="image/png",
     reader=Library.VIPS,
     writer=Library.VIPS,
     recognises=_recognises,

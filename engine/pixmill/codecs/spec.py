@@ -256,6 +256,7 @@ class CodecSpec:
     Attributes:
         name: As the user types it: `jpg`, `png`, `webp`.
         title: As a person reads it: `JPEG`.
+        media_type: What MIME calls it; asked of what is published alone.
         suffixes: File name suffixes with their dot, lower case; the first is canonical.
         reader: Library that decodes it, or `none`.
         writer: Library that encodes it, or `none`.
@@ -357,6 +358,7 @@ class CodecSpec:
     loader: str = ""
     saver: str = ""
     pillow_format: str = ""
+    media_type: str = ""
     fallback: str = "png"
     is_on_request: bool = False
     is_candidate: bool = False

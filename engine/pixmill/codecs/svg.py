@@ -51,6 +51,7 @@ SPEC: Final = CodecSpec(
     name="svg",
     title="SVG",
     suffixes=(".svg",),
+    media_type="image/svg+xml",
     reader=Library.VIPS,
     recognises=_recognises,
     loader="svgload",

@@ -127,6 +127,7 @@ SPEC: Final = CodecSpec(
     name="tiff",
     title="TIFF",
     suffixes=(".tiff", ".tif"),
+    media_type="image/tiff",
     reader=Library.VIPS,
     writer=Library.VIPS,
     recognises=_recognises,

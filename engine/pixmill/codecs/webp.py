@@ -173,6 +173,7 @@ SPEC: Final = CodecSpec(
     name="webp",
     title="WebP",
     suffixes=(".webp",),
+    media_type="image/webp",
     reader=Library.VIPS,
     writer=Library.VIPS,
     recognises=_recognises,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hints
 
-from pixmill.model import Failed, Outcome
+from pixmill.model import Failed, Outcome, Output
 from pixmill.protocol import Advanced, CostKnown, JobEnded, WorkerReady
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _MESSAGE_BYTES: Final = 1 << 20
 _LARGEST: Final = (1 << 63) - 1
 """What the journal's numbers can be."""
 _REPORTS: Final = {kind.__name__: kind for kind in (WorkerReady, CostKnown, Advanced, JobEnded)}
-_KINDS: Final = (*_REPORTS.values(), Outcome, Failed)
+_KINDS: Final = (*_REPORTS.values(), Outcome, Output, Failed)
 
 Report = WorkerReady | CostKnown | Advanced | JobEnded
 
@@ -89,8 +89,13 @@ def heard(connection: Connection[Any, Any], slot: int) -> Report:
 
 
 def _flat(value: object) -> list[object]:
-    found = _FIELDS[type(value)](value)
-    return [_flat(each) if type(each) in _READERS else each for each in found]
+    return [_flattened(each) for each in _FIELDS[type(value)](value)]
+
+
+def _flattened(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_flattened(each) for each in value]
+    return _flat(value) if type(value) in _READERS else value
 
 
 def _built(kind: type[Any], values: object) -> Any:
@@ -133,6 +138,12 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(map(_text, value))
 
 
+def _several(kind: type[Any], values: object) -> tuple[Any, ...]:
+    if not isinstance(values, list):
+        raise TypeError("expected a list")
+    return tuple(_built(kind, each) for each in values)
+
+
 _PLAIN: Final[dict[object, Callable[[object], object]]] = {
     int: _number,
     float: _fraction,
@@ -146,6 +157,9 @@ def _reader(kind: Any) -> Callable[[object], object]:
     """Return what makes a value of a field's type, or raises."""
     if kind in _PLAIN:
         return _PLAIN[kind]
+    if get_origin(kind) is tuple:
+        member = get_args(kind)[0]
+        return lambda values: _several(member, values)
     if NoneType in get_args(kind):
         read = _reader(next(each for each in get_args(kind) if each is not NoneType))
         return lambda value: None if value is None else read(value)

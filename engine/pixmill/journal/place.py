@@ -13,6 +13,7 @@ __all__ = ["Place", "is_network", "place_of"]
 
 # Each shard of a run will have a journal and a lock of its own; there is one shard today.
 _SHARD = 0
+_MANIFEST = "srcset.json"
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs"}
 )
@@ -26,11 +27,13 @@ class Place:
         journal: The SQLite file.
         lock: The file whose lock says that a run is under way.
         hands: The files in which workers note what they hold, but for the number at their end.
+        manifest: The list of outputs where sources have several.
     """
 
     journal: Path
     lock: Path
     hands: Path
+    manifest: Path
 
 
 def place_of(destination: str, journal: str | None = None) -> Place:
@@ -49,12 +52,14 @@ def place_of(destination: str, journal: str | None = None) -> Place:
             named,
             lock=named.with_name(named.name + f".lock-{_SHARD}"),
             hands=named.with_name(named.name + f".hand-{_SHARD}-"),
+            manifest=named.with_name(named.name + f".{_MANIFEST}"),
         )
     folder = _folder(destination)
     return Place(
         folder / f"journal-{_SHARD}.sqlite",
         lock=folder / f"lock-{_SHARD}",
         hands=folder / f"hand-{_SHARD}-",
+        manifest=folder / _MANIFEST,
     )
 
 

@@ -6,6 +6,7 @@ Must not open a database nor commit.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
@@ -13,12 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pixmill.errors import RunError
-from pixmill.model import Status
+from pixmill.model import Published, Status
+from pixmill.registry import codec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pixmill.model import Job, Outcome, SourceRef
+    from pixmill.model import Job, Outcome, Output, SourceRef
 
 __all__ = [
     "LOOKUP_ROWS",
@@ -29,6 +31,7 @@ __all__ = [
     "Row",
     "digest_bytes",
     "ended_row",
+    "listed",
     "lookup",
     "past_run",
     "record",
@@ -43,7 +46,7 @@ Row: TypeAlias = tuple[object, ...]
 # What a failed attempt leaves standing at the destination stays pixmill's own.
 UPSERT: Final = """INSERT INTO files (path, size_bytes, mtime_ns, codec, fingerprint, outcome,
     destination, written_bytes, kind, message, attempts, run, ended_s, digest, written_digest,
-    backup, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    backup, number, outputs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (path) DO UPDATE SET size_bytes = excluded.size_bytes,
     mtime_ns = excluded.mtime_ns, codec = excluded.codec, fingerprint = excluded.fingerprint,
     outcome = excluded.outcome, destination = COALESCE(excluded.destination, destination),
@@ -51,9 +54,11 @@ UPSERT: Final = """INSERT INTO files (path, size_bytes, mtime_ns, codec, fingerp
     attempts = excluded.attempts, run = excluded.run, ended_s = excluded.ended_s,
     digest = excluded.digest, written_digest = excluded.written_digest, backup = excluded.backup,
     number = excluded.number, downs = CASE WHEN excluded.outcome = 'started'
-    OR excluded.kind = 'quarantined' THEN downs ELSE 0 END"""
+    OR excluded.kind = 'quarantined' THEN downs ELSE 0 END,
+    outputs = CASE WHEN excluded.destination IS NULL OR excluded.outcome = 'started'
+    THEN outputs ELSE excluded.outputs END"""
 _LOOKUP: Final = """SELECT path, size_bytes, mtime_ns, codec, fingerprint, outcome, destination,
-    written_bytes, digest, written_digest, downs FROM files WHERE path IN"""
+    written_bytes, digest, written_digest, downs, outputs FROM files WHERE path IN"""
 LOOKUP_ROWS: Final = 256
 
 
@@ -72,6 +77,7 @@ class Record:
         digest: SHA-256 of the source, hexadecimal, where it was asked for; else empty.
         written_digest: SHA-256 of what was published, likewise.
         downs: How many runs have ended without a word with it in their hands.
+        outputs: What was published where it has several outputs, as JSON; else empty.
     """
 
     size_bytes: int
@@ -84,6 +90,16 @@ class Record:
     digest: str = ""
     written_digest: str = ""
     downs: int = 0
+    outputs: str = ""
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        """Every file that was published of it."""
+        if self.outputs:
+            return tuple(_published(each, self.mtime_ns) for each in json.loads(self.outputs))
+        return (
+            Published(self.destination, self.written_bytes, self.mtime_ns, self.written_digest),
+        )
 
     def is_of(self, source: SourceRef) -> bool:
         """Return whether a source is still the one that this speaks of."""
@@ -132,6 +148,7 @@ def started_row(job: Job, run: int, fingerprint: str) -> Row:
         *(None, None),
         os.fsencode(job.backup),
         job.number,
+        None,
     )
 
 
@@ -156,6 +173,7 @@ def ended_row(outcome: Outcome, run: int, fingerprint: str) -> Row:
         digest_bytes(outcome.written_digest) or None,
         os.fsencode(outcome.backup),
         None,
+        listed(outcome.outputs) if outcome.outputs else None,
     )
 
 
@@ -187,7 +205,7 @@ def lookup(keys: list[bytes]) -> tuple[str, list[bytes | None]]:
 def record(columns: Sequence[Any]) -> Record:
     """Return what a look-up has found of a source, its path left out."""
     size_bytes, mtime_ns, codec, fingerprint, outcome, *rest = columns
-    destination, written_bytes, digest, written_digest, downs = rest
+    destination, written_bytes, digest, written_digest, downs, outputs = rest
     return Record(
         size_bytes=size_bytes,
         mtime_ns=mtime_ns,
@@ -199,7 +217,28 @@ def record(columns: Sequence[Any]) -> Record:
         digest=digest.hex() if digest else "",
         written_digest=written_digest.hex() if written_digest else "",
         downs=downs,
+        outputs=outputs or "",
     )
+
+
+def listed(outputs: tuple[Output, ...]) -> str:
+    """Return what is kept of several outputs: what a manifest says of them, as JSON in ASCII."""
+    return json.dumps([_listed(each) for each in outputs], separators=(",", ":"))
+
+
+def _listed(output: Output) -> dict[str, str | int]:
+    known: dict[str, str | int] = {
+        "path": output.path,
+        "width": output.width_px,
+        "height": output.height_px,
+        "type": codec(output.target).media_type,
+        "bytes": output.size_bytes,
+    }
+    return known | ({"sha256": output.digest} if output.digest else {})
+
+
+def _published(listed: dict[str, Any], mtime_ns: int) -> Published:
+    return Published(listed["path"], listed["bytes"], mtime_ns, listed.get("sha256", ""))
 
 
 def digest_bytes(digest: str) -> bytes:

@@ -67,6 +67,10 @@ STEPS: Final = (
             PRIMARY KEY (path, run)
         ) WITHOUT ROWID""",
     ),
+    (
+        # For sources that have several outputs: what `outputs` says of them, as JSON.
+        "ALTER TABLE files ADD COLUMN outputs TEXT",
+    ),
 )
 VERSION: Final = len(STEPS)
 

@@ -184,6 +184,20 @@ class Journal:
         for path, kind, message, attempts in rows:
             yield os.fsdecode(path), kind, told(message), attempts
 
+    def outputs(self) -> Iterator[tuple[str, str]]:
+        """Yield every source that has several outputs and all of them, by path, with their list.
+
+        The list is JSON, as `rows.listed` makes it.
+        """
+        with telling("read"):
+            rows = self.connection.execute(
+                "SELECT path, outputs FROM files WHERE outputs IS NOT NULL AND outcome IN (?, ?) "
+                "ORDER BY path",
+                (str(Status.OPTIMIZED), str(Status.KEPT)),
+            )
+            for path, outputs in rows:
+                yield os.fsdecode(path), outputs
+
     def runs(self) -> list[PastRun]:
         """Return every run, the oldest first."""
         rows = self.connection.execute(

@@ -208,6 +208,18 @@ class Options:
             metavar="#RRGGBB",
         ),
     ] = None
+    widths: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.SIZE,
+            "Widths of which each image gets an output, from one decode, such as 320,640,1280; "
+            "what is narrower keeps its own",
+            default_text="one output",
+            metavar="LIST",
+            is_comma_list=True,
+            is_number_too=True,
+        ),
+    ] = None
     pages: Annotated[
         str | None,
         About(
@@ -234,6 +246,16 @@ class Options:
             Group.ENCODING,
             "Formats that --target-format auto chooses from, a comma list, the first to win a tie",
             default_text="those that the content deserves of avif, webp, jpg, png and gif",
+            metavar="LIST",
+            is_comma_list=True,
+        ),
+    ] = None
+    formats: Annotated[
+        tuple[str, ...] | None,
+        About(
+            Group.ENCODING,
+            "Formats in each of which every output is made, such as avif,webp,jpg",
+            default_text="one, by --target-format",
             metavar="LIST",
             is_comma_list=True,
         ),
@@ -508,6 +530,24 @@ class Options:
             "Where two sources want one name, the second becomes a.jpg.webp or fails",
             default=str(_SETTINGS.on_collision),
             metavar="POLICY",
+        ),
+    ] = None
+    name_template: Annotated[
+        str | None,
+        About(
+            Group.OUTPUT,
+            "How the outputs of --widths and --formats are named",
+            default_text="{stem}-{width}.{ext}, for formats alone {stem}.{ext}",
+            metavar="TEMPLATE",
+        ),
+    ] = None
+    manifest: Annotated[
+        str | None,
+        About(
+            Group.OUTPUT,
+            "Where the JSON is written that lists the outputs of every source, to fill srcset",
+            default_text="srcset.json in OUTPUT.pixmill, beside the output",
+            metavar="FILE",
         ),
     ] = None
     in_place: Annotated[

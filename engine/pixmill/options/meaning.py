@@ -21,7 +21,7 @@ from pixmill.recipe import (
     Operation,
     Recipe,
 )
-from pixmill.settings import Redo, Settings, check_in_place
+from pixmill.settings import Redo, Settings, check_in_place, check_series
 from pixmill.units import (
     Geometry,
     parse_duration,
@@ -66,6 +66,7 @@ def meant(options: Options) -> Request:
         OptionError: A value that does not parse, lies outside its range or contradicts another.
     """
     request = Request(recipe=_recipe(options), settings=_settings(options))
+    check_series(request.recipe, request.settings)
     check_in_place(request.recipe, request.settings)
     return request
 
@@ -73,14 +74,15 @@ def meant(options: Options) -> Request:
 def uses_max_dimension(options: Options) -> bool:
     """Whether `max_dimension` decides a size: resize is asked for by name, without a size."""
     named = options.operations or ()
-    return options.resize is None and Operation.RESIZE in named and Operation.CROP not in named
+    is_open = options.resize is None and options.widths is None
+    return is_open and Operation.RESIZE in named and Operation.CROP not in named
 
 
 def _recipe(options: Options) -> Recipe:
     resize = _geometry(options)
     target = _target_format(options.target_format)
     recipe = Recipe(
-        operations=_operations(options, is_sized=resize is not None, target=target),
+        operations=_operations(options, is_sized=bool(resize or options.widths), target=target),
         resize=resize,
         fit=_or(options.fit, _RECIPE.fit),
         gravity=_or(options.gravity, _RECIPE.gravity),
@@ -107,7 +109,10 @@ def _recipe(options: Options) -> Recipe:
         oversize=_or(options.oversize, _RECIPE.oversize),
         corrupt=_or(options.corrupt, _RECIPE.corrupt),
         pages=_parsed(_page, options.pages, option="pages"),
+        widths=_widths(options.widths),
+        formats=_formats(options.formats),
     )
+    _check_named_operations(options, recipe)
     _check_convert(recipe)
     _check_lossless(recipe)
     return recipe
@@ -141,6 +146,8 @@ def _settings(options: Options) -> Settings:
         in_place=_or(options.in_place, _SETTINGS.in_place),
         backup=options.backup,
         no_backup=_or(options.no_backup, _SETTINGS.no_backup),
+        name_template=options.name_template,
+        manifest=options.manifest,
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),
@@ -215,6 +222,33 @@ def _candidates(words: tuple[str, ...] | None) -> tuple[str, ...]:
         able = ", ".join(writable_names())
         raise OptionError(f"expected some of {able}; got {','.join(words)!r}", option="candidates")
     return tuple(names)
+
+
+def _widths(words: tuple[str, ...] | None) -> tuple[int, ...]:
+    if words is None:
+        return _RECIPE.widths
+    if not words or not all(word.isascii() and word.isdigit() for word in words):
+        raise OptionError(
+            f"expected widths in pixels such as 320,640,1280, got {','.join(words)!r}",
+            option="widths",
+        )
+    return tuple(int(word) for word in words)
+
+
+def _formats(words: tuple[str, ...] | None) -> tuple[str, ...]:
+    from pixmill.registry import canonical_name, codec, writable_names  # noqa: PLC0415 - as above
+
+    if words is None:
+        return _RECIPE.formats
+    names = [
+        word if word == KEEP_SOURCE_FORMAT else _parsed(canonical_name, word, option="formats")
+        for word in words
+    ]
+    found = [name for name in names if name == KEEP_SOURCE_FORMAT or codec(name or "").can_write]
+    if not found or len(found) < len(names):
+        able = ", ".join((*writable_names(), KEEP_SOURCE_FORMAT))
+        raise OptionError(f"expected some of {able}; got {','.join(words)!r}", option="formats")
+    return tuple(name for name in found if name)
 
 
 def _supported_formats(words: tuple[str, ...] | None) -> frozenset[str]:
@@ -296,8 +330,21 @@ def _size_or_auto(text: str) -> int | None:
     return None if text.strip().lower() == _AUTO else parse_size(text)
 
 
+def _check_named_operations(options: Options, recipe: Recipe) -> None:
+    """Refuse several outputs that the operations, where they are named, leave no room for."""
+    if options.operations is None:
+        return
+    for name, is_given, needed in (
+        ("widths", bool(recipe.widths), Operation.RESIZE),
+        ("formats", bool(recipe.formats), Operation.CONVERT),
+    ):
+        if is_given and needed not in recipe.operations:
+            raise OptionError(f"{name} need {needed} among the operations: add it", option=name)
+
+
 def _check_convert(recipe: Recipe) -> None:
-    if Operation.CONVERT in recipe.operations and recipe.target_format == KEEP_SOURCE_FORMAT:
+    has_format = recipe.target_format != KEEP_SOURCE_FORMAT or recipe.formats
+    if Operation.CONVERT in recipe.operations and not has_format:
         raise OptionError(
             "convert needs a format to convert to: add --target-format, such as webp",
             option="target_format",
@@ -319,7 +366,7 @@ def _check_lossless(recipe: Recipe) -> None:
             f"{asked} needs no score, which would be 100: leave one of the two out",
             option="target_quality",
         )
-    for target in recipe.candidates if recipe.is_auto else (recipe.target_format,):
+    for target in recipe.candidates if recipe.is_auto else recipe.target_formats:
         _check_lossless_target(target, asked=asked)
 
 

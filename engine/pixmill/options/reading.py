@@ -120,9 +120,11 @@ def _text(entry: Entry, value: object) -> str | None:
 def _members(entry: Entry, value: object) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return split_list(value) if entry.about.is_comma_list else (value,)
-    if isinstance(value, list) and all(isinstance(member, str) for member in value):
-        return tuple(value)
-    return None
+    if isinstance(value, list):
+        members = [_text(entry, member) for member in value]
+        return None if None in members else tuple(each for each in members if each is not None)
+    is_fit = entry.about.is_number_too and _is_number(value, int)
+    return (str(value),) if is_fit else None
 
 
 def _is_number(value: object, kind: type[int] | UnionType) -> bool:
@@ -134,7 +136,7 @@ def _expected(entry: Entry) -> str:
     if issubclass(entry.type, StrEnum):
         return f"one of {', '.join(entry.type)}"
     if entry.type is tuple:
-        return "a list of strings"
+        return "a list of strings or numbers" if entry.about.is_number_too else "a list of strings"
     if entry.type is bool:
         return "true or false"
     if entry.type is int:
@@ -169,8 +171,7 @@ def _given_way(flags: Options, config: Options) -> set[str]:
         gone.add("lossless")
         if config.strategy is StrategyName.LOSSLESS:
             gone.add("strategy")
-    if flags.target_format not in {None, AUTO_FORMAT}:
-        gone.add("candidates")
+    gone |= _without_place(flags)
     if flags.operations is not None:
         gone |= _without_work(flags.operations)
     if flags.quiet:
@@ -184,13 +185,29 @@ def _given_way(flags: Options, config: Options) -> set[str]:
     return gone
 
 
+def _without_place(flags: Options) -> set[str]:
+    """Return the options that say otherwise of sizes and formats than a flag does."""
+    gone: set[str] = set()
+    if flags.target_format not in {None, AUTO_FORMAT}:
+        gone.add("candidates")
+    if flags.target_format is not None:
+        gone.add("formats")
+    if flags.formats is not None:
+        gone |= {"target_format", "candidates"}
+    if flags.resize is not None:
+        gone.add("widths")
+    if flags.widths is not None:
+        gone.add("resize")
+    return gone
+
+
 def _without_work(operations: tuple[str, ...]) -> set[str]:
     """Return the options that have no use when only these operations are wanted."""
     gone: set[str] = set()
     if not {Operation.RESIZE, Operation.CROP} & set(operations):
-        gone.add("resize")
+        gone |= {"resize", "widths"}
     if Operation.CONVERT not in operations:
-        gone |= {"target_format", "candidates"}
+        gone |= {"target_format", "candidates", "formats"}
     if Operation.COMPRESS not in operations:
         gone |= {"quality", "max_size", "target_quality"}
     return gone

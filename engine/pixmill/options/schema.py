@@ -34,6 +34,10 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "quality": 85,
     "codec_option": ["avif.effort=2"],
     "max_size": "500kB",
+    "widths": [320, 640, 1280],
+    "formats": ["avif", "webp", "jpg"],
+    "name_template": "{stem}-{width}.{ext}",
+    "manifest": "srcset.json",
     "target_quality": "high",
     "min_quality": 40,
     "include": ["*.jpg"],
@@ -121,11 +125,13 @@ def _shape(entry: Entry) -> dict[str, Json]:
     if issubclass(entry.type, StrEnum):
         return {"type": "string", "enum": [str(word) for word in entry.type]}
     if entry.type is tuple:
-        member: dict[str, Json] = {"type": "string"}
+        plain: list[Json] = ["string", "integer"]
+        kind: Json = plain if about.is_number_too else "string"
+        member: dict[str, Json] = {"type": kind}
         if about.words is not None:
             member["enum"] = [str(word) for word in about.words]
         items: dict[str, Json] = {"type": "array", "items": member, "uniqueItems": True}
-        return {"anyOf": [items, {"type": "string"}]}
+        return {"anyOf": [items, {"type": kind}]}
     if entry.type is str:
         return {"type": ["string", "number"] if about.is_number_too else "string"}
     if entry.type is bool:
