@@ -80,7 +80,7 @@ def test_what_cannot_be_packed_stays() -> None:
 
 def test_packing_takes_memory_that_is_counted() -> None:
     """A still is packed where a lease holds its pixels nine times, and made without elsewhere."""
-    still = Header(codec="png", width_px=1000, height_px=1000, is_lossless=True)
+    still = Header(codec="png", width_px=1000, height_px=1000, is_lossless=True, palette_bits=8)
     whole = planned(still, Recipe(), PLENTY)
     assert isinstance(whole, Plan)
     assert whole.is_packed
@@ -91,6 +91,18 @@ def test_packing_takes_memory_that_is_counted() -> None:
     moving = planned(replace(still, pages=5, is_animated=True), Recipe(), PLENTY)
     assert isinstance(moving, Plan)
     assert not moving.is_packed
+
+
+def test_matching_colours_takes_memory_that_is_counted() -> None:
+    """Many colours are matched to a palette where a lease holds their count; else they all stay."""
+    still = Header(codec="png", width_px=1000, height_px=1000, is_lossless=True)
+    whole = planned(still, Recipe(), PLENTY)
+    assert isinstance(whole, Plan)
+    assert whole.has_palettes
+    assert whole.cost_bytes > 42_000_000
+    short = planned(still, Recipe(), Limits(whole.cost_bytes - 1))
+    assert isinstance(short, Plan)
+    assert (short.has_palettes, short.is_packed, short.is_pinned) == (False, True, True)
 
 
 def test_what_would_take_too_long_is_not_packed() -> None:

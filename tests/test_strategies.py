@@ -66,6 +66,14 @@ def test_a_lossless_recipe_leaves_no_choice(target: str, content: ContentClass |
                 assert not each.is_palette
 
 
+def test_without_memory_for_it_no_colours_are_matched() -> None:
+    """A drawing whose colours cannot be counted keeps them all."""
+    brief = _brief("png", DRAWING, content=ContentClass.GRAPHIC)
+    assert any(each.is_palette for each in _candidates(StrategyName.ADAPTIVE, brief))
+    short = replace(brief, has_palettes=False)
+    assert not any(each.is_palette for each in _candidates(StrategyName.ADAPTIVE, short))
+
+
 def test_fixed_does_as_told() -> None:
     """One candidate at the quality asked for, whatever the source's own."""
     (each,) = _candidates(StrategyName.FIXED, _brief("jpg", recipe=Recipe(quality=95)))

@@ -64,7 +64,8 @@ def cost_of(context: Context, plan: Plan) -> int:
         encode_bytes = max(encode_bytes, packing_bytes)
     if plan.is_pinned:
         encode_bytes = max(encode_bytes, _chroma_bytes(context, plan, encoding))
-        result_bytes = raster_bytes // (2 if encoding.quality is None else 8)
+        is_large = encoding.quality is None or encoding.is_palette
+        result_bytes = raster_bytes // (2 if is_large else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context, plan)
         # The smaller image is held beside the whole one that it is made of.
         encode_bytes += raster_bytes if context.recipe.allow_downscale else 0
@@ -188,6 +189,8 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
     is_moving = plan.pages > 1
     may_be_palette = target.supports_palette and not (recipe.is_lossless or is_moving)
     is_palette = may_be_palette and plan.is_pinned
+    if is_palette and plan.has_palettes and (recipe.is_searched or not context.header.palette_bits):
+        quality = _HIGHEST_QUALITY  # matched, not stored as they are
     return Encoding(
         codec=target.name,
         quality=quality,

@@ -58,7 +58,8 @@ def with_fewer_colours(picture: Picture, encoding: Encoding) -> Encoding | None:
     """
     target = codec(picture.plan.target)
     is_stuck = picture.plan.pages > 1 and target.joined is not None
-    is_exact = picture.recipe.is_lossless or not picture.plan.is_pinned
+    can_match = picture.plan.is_pinned and picture.plan.has_palettes
+    is_exact = picture.recipe.is_lossless or not can_match
     if not target.has_lossy_palette or is_stuck or is_exact:
         return None
     return replace(encoding, quality=100, is_palette=True, is_flat=False)

@@ -343,6 +343,7 @@ class _Mill:
             is_lean=self._plan.is_lean,
             is_moving=self._plan.pages > 1,
             pixels=self._plan.width_px * self._plan.height_px,
+            has_palettes=self._plan.has_palettes,
         )
         encodings = chosen.candidates(brief)
         if not self._plan.is_pinned:

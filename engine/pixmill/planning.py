@@ -92,12 +92,14 @@ class _Manner:
     is_lean: bool = False
     is_packed: bool = False
     has_lossless: bool = False
+    has_palettes: bool = True
     is_thrifty: bool = False
 
 
 _UNJUDGED_MANNERS: Final = (
     _Manner(is_pinned=True, is_packed=True),
-    _Manner(is_pinned=True),
+    _Manner(is_pinned=True, is_packed=True, has_palettes=False),
+    _Manner(is_pinned=True, has_palettes=False),
     _Manner(),
     _Manner(is_lean=True),
 )
@@ -262,7 +264,13 @@ def _manners(context: Context) -> tuple[_Manner, ...]:
         return _UNJUDGED_MANNERS
     may_be_lossless = target.supports_lossy and target.supports_lossless
     return tuple(
-        _Manner(is_pinned=True, has_lossless=has_lossless, is_thrifty=is_thrifty)
+        _Manner(
+            is_pinned=True,
+            has_lossless=has_lossless,
+            has_palettes=has_palettes,
+            is_thrifty=is_thrifty,
+        )
+        for has_palettes in sorted({target.has_lossy_palette, False}, reverse=True)
         for has_lossless in sorted({may_be_lossless, False}, reverse=True)
         for is_thrifty in (False, True)
     )
@@ -304,6 +312,7 @@ def _planned(context: Context, manner: _Manner) -> Plan:
         is_lean=manner.is_lean,
         is_packed=manner.is_packed and load.pages == 1 and _can_pack(context),
         has_lossless=manner.has_lossless,
+        has_palettes=manner.has_palettes,
         is_thrifty=manner.is_thrifty,
         cost_bytes=0,
         gain_map=None if loss else header.gain_map,

@@ -49,7 +49,8 @@ def _palettes(brief: Brief) -> tuple[Encoding, ...]:
         return (exact,)
     if brief.target.supports_palette and was_palette:
         return (exact, brief.palette(None))
-    if brief.target.supports_palette and is_drawn and brief.recipe.has_compression:
+    may_match = brief.has_palettes and brief.recipe.has_compression
+    if brief.target.supports_palette and is_drawn and may_match:
         return (exact, brief.palette(brief.quality))
     return (exact,)
 

@@ -28,6 +28,7 @@ class Brief:
         is_lean: Whether the encoder must stream.
         is_moving: Whether the result has frames or pages.
         pixels: Of the result; 0 where nobody has counted.
+        has_palettes: Whether there is memory to match many colours to a palette.
     """
 
     header: Header
@@ -37,6 +38,7 @@ class Brief:
     is_lean: bool
     is_moving: bool = False
     pixels: int = 0
+    has_palettes: bool = True
 
     @property
     def quality(self) -> int:
