@@ -64,6 +64,7 @@ def test_decoding_covers_what_was_measured(header: Header, shrink: int, measured
         (Encoding(codec="jp2", quality=None, effort=Effort.FAST), 16_000_000, 648),
         (Encoding(codec="png", quality=80, effort=Effort.FAST, is_palette=True), 16_000_000, 115),
         (Encoding(codec="png", quality=80, effort=Effort.BEST, is_palette=True), 3_000_000, 123),
+        (Encoding(codec="png", quality=None, effort=Effort.FAST, is_palette=True), 2_700_000, 62),
     ],
 )
 def test_encoding_covers_what_was_measured(

@@ -80,12 +80,13 @@ def test_what_cannot_be_packed_stays() -> None:
 
 def test_packing_takes_memory_that_is_counted() -> None:
     """A still is packed where a lease holds its pixels nine times, and made without elsewhere."""
-    still = Header(codec="png", width_px=1000, height_px=1000, is_lossless=True, palette_bits=8)
-    whole = planned(still, Recipe(), PLENTY)
+    still = Header(codec="png", width_px=1000, height_px=1000, is_lossless=True)
+    recipe = Recipe(lossless=True)
+    whole = planned(still, recipe, PLENTY)
     assert isinstance(whole, Plan)
     assert whole.is_packed
     assert whole.cost_bytes >= 9 * 3_000_000
-    short = planned(still, Recipe(), Limits(whole.cost_bytes - 1))
+    short = planned(still, recipe, Limits(whole.cost_bytes - 1))
     assert isinstance(short, Plan)
     assert (short.is_packed, short.is_pinned) == (False, True)
     moving = planned(replace(still, pages=5, is_animated=True), Recipe(), PLENTY)

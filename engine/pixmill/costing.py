@@ -188,8 +188,8 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
     may_be_full = recipe.strategy is StrategyName.ADAPTIVE or recipe.target_quality is not None
     is_moving = plan.pages > 1
     may_be_palette = target.supports_palette and not (recipe.is_lossless or is_moving)
-    is_palette = may_be_palette and plan.is_pinned
-    if is_palette and plan.has_palettes and (recipe.is_searched or not context.header.palette_bits):
+    is_palette = may_be_palette and plan.is_pinned and plan.has_palettes
+    if is_palette and (recipe.is_searched or not context.header.palette_bits):
         quality = _HIGHEST_QUALITY  # matched, not stored as they are
     return Encoding(
         codec=target.name,

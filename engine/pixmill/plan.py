@@ -140,7 +140,7 @@ class Plan:
         has_lossless: Whether an encoding without loss, or nearly, may be tried where a score is
             out of reach otherwise.
         is_thrifty: Whether nothing is kept of the pixels while encodings are scored against them.
-        has_palettes: Whether many colours may be matched to a palette, which holds a count of all.
+        has_palettes: Whether colours may be put into a palette, which holds a count of them all.
         is_packed: Whether the result is packed again, which holds the pixels several times.
         is_transformed: Whether the source's coded pixels are turned, cut or packed without decoding
             them, where that can be done.

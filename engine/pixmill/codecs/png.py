@@ -43,9 +43,10 @@ __all__ = ["SPEC"]
 _ALPHA_COLOUR_TYPES: Final = frozenset({4, 6})
 # Colours are counted in a table that stops growing, and matched in floats. Measured at efforts 4 to
 # 8: 41 B/px for 3 MP of noise, 37 for photographs of 0.9 MP, 23 for drawings; 110 MB for a photo of
-# 4 MP, 97 for one of 12 MP, 115 for one of 16 MP. A palette that holds all colours takes 7 B/px.
-_MATCHED_BYTES_PER_PX = 42
-_MOST_MATCHED_BYTES = 125_000_000
+# 4 MP, 97 for one of 12 MP, 115 for one of 16 MP. Where a palette holds all colours 23 B/px up to
+# 4 MP, from where libimagequant keeps no floats.
+_MATCHED_BYTES_PER_PX, _MOST_MATCHED_BYTES = 42, 125_000_000
+_HELD_BYTES_PER_PX, _MOST_HELD_BYTES = 24, 100_000_000
 _PALETTE_BYTES_PER_PX = 8
 _EXACT_QUALITY = 100
 # From 4 on up to 256 opaque colours come back exactly, below it each is off by one. Colours of
@@ -168,11 +169,11 @@ def _encode_cost(encoding: Encoding, pixels: int, bands: int) -> int:
         return FIXED_BYTES + 2 * pixels * bands
     if not encoding.is_palette:
         return FIXED_BYTES  # rows stream
-    exact_bytes = _PALETTE_BYTES_PER_PX * pixels
     if encoding.quality is None:
-        return FIXED_BYTES + exact_bytes
-    matched_bytes = min(_MATCHED_BYTES_PER_PX * pixels, _MOST_MATCHED_BYTES)
-    return FIXED_BYTES + max(exact_bytes, matched_bytes)
+        counted_bytes = min(_HELD_BYTES_PER_PX * pixels, _MOST_HELD_BYTES)
+    else:
+        counted_bytes = min(_MATCHED_BYTES_PER_PX * pixels, _MOST_MATCHED_BYTES)
+    return FIXED_BYTES + max(_PALETTE_BYTES_PER_PX * pixels, counted_bytes)
 
 
 def _packings(effort: Effort, pixels: int, size_bytes: int) -> tuple[Packing, ...]:

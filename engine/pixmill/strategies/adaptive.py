@@ -47,10 +47,11 @@ def _palettes(brief: Brief) -> tuple[Encoding, ...]:
     exact = brief.lossless(is_flat=is_drawn)
     if brief.is_moving:
         return (exact,)
-    if brief.target.supports_palette and was_palette:
+    if not (brief.target.supports_palette and brief.has_palettes):
+        return (exact,)
+    if was_palette:
         return (exact, brief.palette(None))
-    may_match = brief.has_palettes and brief.recipe.has_compression
-    if brief.target.supports_palette and is_drawn and may_match:
+    if is_drawn and brief.recipe.has_compression:
         return (exact, brief.palette(brief.quality))
     return (exact,)
 

@@ -28,7 +28,7 @@ class Brief:
         is_lean: Whether the encoder must stream.
         is_moving: Whether the result has frames or pages.
         pixels: Of the result; 0 where nobody has counted.
-        has_palettes: Whether there is memory to match many colours to a palette.
+        has_palettes: Whether there is memory to put colours into a palette.
     """
 
     header: Header
