@@ -64,7 +64,7 @@ def cost_of(context: Context, plan: Plan) -> int:
         encode_bytes = max(encode_bytes, packing_bytes)
     if plan.is_pinned:
         encode_bytes = max(encode_bytes, _chroma_bytes(context, plan, encoding))
-        is_large = encoding.quality is None or encoding.is_palette
+        is_large = encoding.quality is None or not context.target.supports_lossy
         result_bytes = raster_bytes // (2 if is_large else 8)
         encode_bytes += result_bytes + 2 * _rewrap_bytes(context, plan)
         # The smaller image is held beside the whole one that it is made of.
@@ -189,7 +189,9 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
     is_moving = plan.pages > 1
     may_be_palette = target.supports_palette and not (recipe.is_lossless or is_moving)
     is_palette = may_be_palette and plan.is_pinned and plan.has_palettes
-    if is_palette and (recipe.is_searched or not context.header.palette_bits):
+    is_scaled = any(isinstance(step, Scale) for step in plan.steps)
+    has_few = context.header.palette_bits > 0 and not (is_scaled or recipe.is_searched)
+    if (is_palette or target.max_colours) and not has_few:
         quality = _HIGHEST_QUALITY  # matched, not stored as they are
     return Encoding(
         codec=target.name,

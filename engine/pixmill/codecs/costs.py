@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pixmill.header import Header
 
-__all__ = ["FIXED_BYTES", "pillow_cost", "streamed", "whole"]
+__all__ = ["FIXED_BYTES", "palette_cost", "pillow_cost", "streamed", "whole"]
 
 FIXED_BYTES: Final = 4 << 20
 """Threads, pipeline buffers and codec state of the smallest image."""
@@ -41,3 +41,18 @@ def pillow_cost(header: Header, _shrink: int) -> int:
 
 def _bytes_per_px(header: Header) -> int:
     return header.bands * max(1, header.bits // _BITS_PER_BYTE)
+
+
+def palette_cost(pixels: int, *, has_few: bool) -> int:
+    """Return what libimagequant holds while it puts a still into a palette, in bytes.
+
+    It counts colours in a table that stops growing, and keeps floats of images of up to 4 MP.
+    Measured at efforts 4 to 8: 41 B/px for 3 MP of noise, 37 for photographs of 0.9 MP, 23 for
+    drawings; 110 MB for a photograph of 4 MP, 97 for one of 12 MP, 115 for one of 16 MP.
+
+    Args:
+        pixels: Of the image.
+        has_few: Whether the palette holds all of its colours.
+    """
+    per_px, most_bytes = (24, 100_000_000) if has_few else (42, 125_000_000)
+    return max(8 * pixels, min(per_px * pixels, most_bytes))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from pixmill.codecs.costs import FIXED_BYTES, whole
+from pixmill.codecs.costs import FIXED_BYTES, palette_cost, whole
 from pixmill.codecs.fields import MAX_STEPS, little, read_exact
 from pixmill.codecs.gif_canvas import CONTROL_BYTES, Canvas
 from pixmill.codecs.gif_rewrap import rewrapped, table_bytes
@@ -156,9 +156,12 @@ _MOST_ERROR = 32
 """The most that gifsave's `interframe_maxerror` takes."""
 
 
-def _encode_cost(_encoding: Encoding, pixels: int, bands: int) -> int:
+def _encode_cost(encoding: Encoding, pixels: int, bands: int) -> int:
     # O(frame) in cgif; the stacked frames that reach it are counted, since pages are unknown here.
-    return FIXED_BYTES + pixels * max(bands, 4)
+    frame_bytes = pixels * max(bands, 4)
+    if encoding.is_moving:
+        return FIXED_BYTES + frame_bytes
+    return FIXED_BYTES + frame_bytes + palette_cost(pixels, has_few=encoding.quality is None)
 
 
 def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:

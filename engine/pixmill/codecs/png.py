@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from pixmill.codecs.costs import FIXED_BYTES, pillow_cost, streamed, whole
+from pixmill.codecs.costs import FIXED_BYTES, palette_cost, pillow_cost, streamed, whole
 from pixmill.codecs.fields import big
 from pixmill.codecs.png_chunks import (
     SIGNATURE,
@@ -41,13 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["SPEC"]
 
 _ALPHA_COLOUR_TYPES: Final = frozenset({4, 6})
-# Colours are counted in a table that stops growing, and matched in floats. Measured at efforts 4 to
-# 8: 41 B/px for 3 MP of noise, 37 for photographs of 0.9 MP, 23 for drawings; 110 MB for a photo of
-# 4 MP, 97 for one of 12 MP, 115 for one of 16 MP. Where a palette holds all colours 23 B/px up to
-# 4 MP, from where libimagequant keeps no floats.
-_MATCHED_BYTES_PER_PX, _MOST_MATCHED_BYTES = 42, 125_000_000
-_HELD_BYTES_PER_PX, _MOST_HELD_BYTES = 24, 100_000_000
-_PALETTE_BYTES_PER_PX = 8
 _EXACT_QUALITY = 100
 # From 4 on up to 256 opaque colours come back exactly, below it each is off by one. Colours of
 # much differing alpha may be merged at any effort: past about 100 of them the caller must compare.
@@ -169,11 +162,7 @@ def _encode_cost(encoding: Encoding, pixels: int, bands: int) -> int:
         return FIXED_BYTES + 2 * pixels * bands
     if not encoding.is_palette:
         return FIXED_BYTES  # rows stream
-    if encoding.quality is None:
-        counted_bytes = min(_HELD_BYTES_PER_PX * pixels, _MOST_HELD_BYTES)
-    else:
-        counted_bytes = min(_MATCHED_BYTES_PER_PX * pixels, _MOST_MATCHED_BYTES)
-    return FIXED_BYTES + max(_PALETTE_BYTES_PER_PX * pixels, counted_bytes)
+    return FIXED_BYTES + palette_cost(pixels, has_few=encoding.quality is None)
 
 
 def _packings(effort: Effort, pixels: int, size_bytes: int) -> tuple[Packing, ...]:
