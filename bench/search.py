@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import pyvips
 
 from pixmill.codecs.spec import Encoding
-from pixmill.imaging.sample import sampled_for_size
+from pixmill.imaging.sample import levelled, sampled_for_size
 from pixmill.recipe import Effort
 from pixmill.registry import codec
 from pixmill.strategies.search import Bracket, Clues, highest_fitting
@@ -79,9 +79,10 @@ def _scaled_bytes(table: Table) -> int:
 def _remembered(codec_name: str, path: Path) -> Callable[[int], int] | None:
     """Return what a sample of one photo tells, each quality encoded once for all its budgets."""
     image = pyvips.Image.new_from_buffer(source_of(codec_name, path), "").copy_memory()
-    sampled = sampled_for_size(image)
-    if sampled is None:
+    squares = sampled_for_size(image)
+    if squares is None:
         return None
+    sampled = levelled(squares, image)
 
     @cache
     def whole_bytes(quality: int) -> int:

@@ -14,7 +14,7 @@ from PIL import Image
 from pixmill.codecs.spec import Encoding
 from pixmill.geometry import Size
 from pixmill.imaging.encode import encoded
-from pixmill.imaging.sample import sampled_for_size
+from pixmill.imaging.sample import levelled, sampled_for_size
 from pixmill.imaging.verify import difference
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
@@ -104,6 +104,46 @@ def test_a_sample_is_a_small_part_with_the_size_of_the_whole() -> None:
     assert sampled.whole_bytes(encoding) == pytest.approx(len(encoded(large, encoding)), rel=0.1)
     assert sampled_for_size(large.crop(0, 0, 300, 300)) is None
     assert sampled_for_size(pyvips.Image.black(20_000, 100)) is None
+
+
+def banded() -> pyvips.Image:
+    """Return noise in bands where squares are taken, and nothing between them."""
+    noise = pyvips.Image.gaussnoise(512, 512, seed=1)
+    is_busy = ((pyvips.Image.xyz(512, 512)[1] % 171) - 85).abs() < 40
+    return is_busy.ifthenelse(noise, 128).cast("uchar").copy(interpretation="b-w").copy_memory()
+
+
+@pytest.mark.parametrize("name", ["jpg", "webp"])
+def test_squares_that_are_busier_than_the_rest_are_levelled(name: str) -> None:
+    """Where squares have twice the bytes of their share, a levelled sample errs by a fifth."""
+    image = banded()
+    sampled = sampled_for_size(image)
+    assert sampled is not None
+    encoding = Encoding(codec=name, quality=70, effort=Effort.FAST)
+    whole_bytes = len(encoded(image, encoding))
+    assert sampled.whole_bytes(encoding) > 1.7 * whole_bytes
+    levelled_bytes = levelled(sampled, image).whole_bytes(encoding)
+    assert levelled_bytes == pytest.approx(whole_bytes, rel=0.2)
+
+
+@pytest.mark.parametrize("space", ["b-w", "grey16", "srgb", "rgb16", "scrgb", "cmyk"])
+def test_pixels_of_any_kind_are_levelled(space: str) -> None:
+    """Depth, colours and alpha do not matter, nor that there is nothing but one colour."""
+    flat = (banded() * 0 + 128).cast("uchar").copy(interpretation="b-w")
+    for image in (banded(), flat):
+        opaque = image.colourspace("srgb").colourspace(space)
+        for each in (opaque, opaque.addalpha()):
+            sampled = sampled_for_size(each)
+            assert sampled is not None
+            assert 0.01 < levelled(sampled, each).share < 1.1
+
+
+def test_an_edge_that_no_jpeg_has_leaves_a_sample_as_it_was() -> None:
+    """What cannot be levelled is not refused: JPEG XL has longer edges than the JPEG it asks."""
+    long = pyvips.Image.black(65_501, 128)
+    sampled = sampled_for_size(long)
+    assert sampled is not None
+    assert levelled(sampled, long) is sampled
 
 
 def photo() -> bytes:

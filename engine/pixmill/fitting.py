@@ -6,16 +6,19 @@ Must not publish, nor know of scores.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pixmill.geometry import Size
-from pixmill.imaging.sample import sampled_for_size
+from pixmill.imaging.sample import Sampled, levelled, sampled_for_size
 from pixmill.registry import codec
 from pixmill.strategies.search import Bracket, Clues, highest_fitting
 from pixmill.strategies.shrinking import largest_fitting
 from pixmill.strategies.unreachable import unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pixmill.codecs.spec import Encoding
     from pixmill.model import Failed
     from pixmill.picture import Candidate, Picture
@@ -121,18 +124,28 @@ def _clues(picture: Picture, encoding: Encoding) -> Clues:
     """Return what the codec's record, the source and a sample of the pixels tell of sizes."""
     header, plan = picture.plan.header, picture.plan
     target = codec(plan.target)
-    sampled = sampled_for_size(picture.image()) if plan.is_pinned and target.size_curve else None
-
-    def sample(quality: int) -> int:
-        return sampled.whole_bytes(replace(encoding, quality=quality)) if sampled else 0
-
     share = plan.width_px * plan.height_px / (header.width_px * header.height_px)
     is_known = header.quality is not None and plan.pages == header.pages
     return Clues(
         curve=target.size_curve,
         jitter=target.size_jitter,
         reach=target.sample_reach,
-        sample=sample if sampled else None,
+        sample=_sample(picture, encoding) if plan.is_pinned and target.size_curve else None,
         like_quality=header.quality or target.default_quality,
         like_bytes=round(header.file_bytes * share) if is_known else 0,
     )
+
+
+def _sample(picture: Picture, encoding: Encoding) -> Callable[[int], int] | None:
+    """Return what encodes a sample at a quality, or `None` where there is none."""
+    image = picture.image()
+    squares = sampled_for_size(image)
+    if squares is None:
+        return None
+
+    @cache
+    def sampled() -> Sampled:
+        # 4 % of an encode as WebP, so not before a sample is asked for
+        return levelled(squares, image)
+
+    return lambda quality: sampled().whole_bytes(replace(encoding, quality=quality))

@@ -197,7 +197,7 @@ SPEC: Final = CodecSpec(
     # A step below quality 75 is 1.3 %; of 28 photos it strays by 0.8 % (standard deviation) from
     # the curve, and by 1.3 % from what a sample of either side tells.
     sample_reach=12,
-    size_jitter=0.02,
+    size_jitter=0.015,
     # bench/score_curves.py, likewise.
     score_curve=(
         *(30.1, 41.9, 50.2, 56.6, 61.6, 65.6, 69.3, 70.8, 75.4, 79.8),

@@ -6,7 +6,7 @@ Made of whole squares, since averaged pixels compress otherwise. Must not choose
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import pyvips
@@ -19,7 +19,7 @@ from pixmill.model import Stage
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding
 
-__all__ = ["Sampled", "sampled_for_size"]
+__all__ = ["Sampled", "levelled", "sampled_for_size"]
 
 # Level and shape of the size curve against the whole, 28 photos of 0.5 MP, an eighth of the pixels:
 # squares of 64 px miss the level by 7 % and the shape by 1 % (10 qualities away), of 128 px 10 %
@@ -30,6 +30,15 @@ _LEAST_TILES: Final = 4
 _MOST_TILES: Final = 64
 _BLOCK_PX: Final = 16
 """What codecs cut an image into, which squares keep to."""
+# Quick is 2.5 ms/MP, WebP 63, JPEG 53. By how much a mosaic misses the size of the whole at 75,
+# as a standard deviation over the tuning half of the photos, by pixels and by quick JPEG: WebP 13
+# and 5 %, JPEG 9 and 1.4 %, AVIF 17 and 7 %. At 30, 70 or 85 it tells no more, nor do squares of
+# 32, 96 or 128 px.
+_QUICK_QUALITY: Final = 50
+_QUICK_EDGE_PX: Final = 65_500
+"""The longest edge of a JPEG."""
+_SEAMS: Final = 1.03
+"""What seams cost the mosaic beyond what they cost quick JPEG: 1.02 (JPEG) to 1.05 (AVIF)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Sampled:
     Attributes:
         mosaic: The squares, side by side, with the metadata of the whole.
         corner: Eight pixels square: nearly nothing but headers and metadata.
-        share: Part of the whole's pixels that the mosaic has.
+        share: Part of the whole's pixels that the mosaic has; `levelled`, of its bytes.
     """
 
     mosaic: pyvips.Image
@@ -79,6 +88,31 @@ def sampled_for_size(image: pyvips.Image) -> Sampled | None:
         mosaic = pyvips.Image.arrayjoin(squares, across=columns).copy_memory()
         corner = image.crop(0, 0, 8, 8).copy_memory()
     return Sampled(mosaic, corner, mosaic.width * mosaic.height / pixels)
+
+
+def levelled(sampled: Sampled, image: pyvips.Image) -> Sampled:
+    """Return the sample with its share of the bytes that a quick JPEG makes of the whole.
+
+    Squares may be busier than the rest, for one codec as for another.
+
+    Args:
+        sampled: From the image.
+        image: In memory.
+
+    Raises:
+        ImagingError: The image cannot be read.
+    """
+    if max(image.width, image.height) > _QUICK_EDGE_PX:
+        return sampled
+    with translating(Stage.ENCODE):
+        fixed_bytes = _quick_bytes(sampled.corner)
+        whole_bytes = max(1, _quick_bytes(image) - fixed_bytes)
+        mosaic_bytes = max(1, _quick_bytes(sampled.mosaic) - fixed_bytes)
+    return replace(sampled, share=_SEAMS * mosaic_bytes / whole_bytes)
+
+
+def _quick_bytes(image: pyvips.Image) -> int:
+    return len(image.jpegsave_buffer(Q=_QUICK_QUALITY, keep="none"))
 
 
 def _spread(length_px: int, parts: int) -> list[int]:
