@@ -76,6 +76,21 @@ def test_planes_take_fewer_bytes_for_the_same_look(encoding: Encoding, least_sav
     assert scores[0] > scores[1] - 1.5
 
 
+@pytest.mark.parametrize(("encoding", "most_lost"), [(BEST, 6.0), (WHOLE, 9.0)])
+def test_low_qualities_keep_their_colours(encoding: Encoding, most_lost: float) -> None:
+    """Where steps are coarsest, chroma apart costs some points and not the picture."""
+    if not has_kernel():
+        pytest.skip("needs the compiled kernel")
+    image = _photo(300, 200)
+    for quality in (6, 10, 14):
+        coarse = replace(encoding, quality=quality, is_subsampled=not encoding.is_full_chroma)
+        scores = [
+            likeness(image, pyvips.Image.new_from_buffer(each, ""))
+            for each in (encoded(image, coarse), _as_whole(image, coarse))
+        ]
+        assert scores[0] > scores[1] - most_lost
+
+
 @pytest.mark.parametrize("quality", [10, 40, 89, 93, 97, 99])
 @pytest.mark.parametrize("encoding", [BEST, WHOLE], ids=["halved", "whole"])
 def test_a_woven_file_tells_quality_and_tables(quality: int, encoding: Encoding) -> None:
