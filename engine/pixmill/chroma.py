@@ -1,8 +1,9 @@
 """Whether a drawing's chroma is stored halved or whole: whichever is smaller at equal looks.
 
 Both are tried on a sample of the pixels. What halved chroma loses at the quality asked for, whole
-chroma may lose by a lower quality, which is then proved on the whole image; where halving it ruins
-the image, whole chroma is taken. Must not publish what it encodes, nor compare names of formats.
+chroma may lose by a lower quality, which is then proved on the whole image, unless that is large
+and the effort fast; where halving it ruins the image, whole chroma is taken. Must not publish what
+it encodes, nor compare names of formats.
 """
 
 from __future__ import annotations
@@ -38,6 +39,12 @@ _ABOVE: Final = 1.5
 _MOST_MENDS: Final = 4
 _MOST_PX: Final = 1 << 18
 """Beyond it what has no sample, being too narrow for one, would take too long."""
+_MOST_PROVED_PX: Final = 2_500_000
+"""Beyond a screen of 1920 px, proofs are roughly encoded, and fast ones left out: at 4 and 20 MP a
+choice took 5 to 14 times the CPU of an encode at fast and 4 to 8 at balanced, 1.7 and 1.4 without
+any, 2 to 3 with rough ones (8 encodes of tiled screenshots)."""
+_ROUGH_POINTS: Final = 2.0
+"""What rough proofs score above what is then made, 0.9 to 2.3 on the same."""
 _BYTES_A_POINT: Final = 0.05
 """Logarithm of the bytes that a point costs, at most: 4 % for JPEG at 60 to 80, 15 drawings."""
 
@@ -80,6 +87,7 @@ class _Choice:
         self._image, self._whole = image, whole
         self._halved = replace(whole, is_full_chroma=False, is_subsampled=True)
         self._judge, self._sample = Judge(image), sampled_for_size(image)
+        self._is_large = image.width * image.height > _MOST_PROVED_PX
 
     def best(self) -> Encoding:
         """Return the smaller by the sample; whole chroma must prove itself on all of the image."""
@@ -91,6 +99,8 @@ class _Choice:
         worth_bytes = size_bytes * math.exp(_BYTES_A_POINT * max(0.0, gained))
         if not is_ruined and self._sample_bytes(self._whole) > worth_bytes:
             return self._halved
+        if self._is_large and self._whole.effort is Effort.FAST:
+            return self._whole  # as it was asked for: a lower quality would want a proof
         whole = self._at_score(max(score, _LEAST_SCORE))
         if not is_ruined and self._sample_bytes(whole) > size_bytes:
             return self._halved
@@ -103,7 +113,8 @@ class _Choice:
         and 79 as a whole.
         """
         halved = self._made(self._halved)
-        wanted = max(halved.score, _LEAST_SCORE)
+        least_score = _LEAST_SCORE + self._is_large * _ROUGH_POINTS
+        wanted = max(halved.score, least_score)
         tried: dict[Encoding, _Made] = {}
         while whole not in tried and len(tried) < _MOST_MENDS:
             tried[whole] = made = self._made(whole)
@@ -113,7 +124,7 @@ class _Choice:
         good = [each for each in tried if tried[each].score >= wanted - _BAND] or [self._whole]
         best = min(good, key=lambda each: tried[each].size_bytes if each in tried else 0)
         is_larger = best in tried and tried[best].size_bytes > halved.size_bytes
-        return self._halved if is_larger and halved.score >= _LEAST_SCORE else best
+        return self._halved if is_larger and halved.score >= least_score else best
 
     def _at_score(self, wanted: float) -> Encoding:
         """Return whole chroma at the lowest quality whose sample scores so, or as it was asked."""
@@ -134,7 +145,8 @@ class _Choice:
         return self._sample.whole_bytes(_rough(encoding))
 
     def _made(self, encoding: Encoding) -> _Made:
-        content = encoded(self._image, encoding)
+        self._judge.forget()  # the plan has room for the whole or for the sample
+        content = encoded(self._image, _rough(encoding) if self._is_large else encoding)
         return _Made(len(content), likeness(self._image, reopened(content, encoding.codec)))
 
 
