@@ -167,6 +167,16 @@ def test_a_choice_holds_no_more_than_its_plan(tmp_path: Path) -> None:
     assert 0 < grown_bytes < cost_bytes + 6_000_000  # a fresh process loads its codecs meanwhile
 
 
-def test_what_is_too_narrow_for_a_sample_is_not_judged() -> None:
-    """An image of 8 px by 65,000 is stored as it is asked for."""
-    assert chosen(GREY.resize((8, 65_000))) == JPEG
+@pytest.mark.parametrize("size", [(8, 65_000), (65_000, 1), (1, 65_000)])
+def test_what_is_too_narrow_for_a_sample_is_not_judged(size: tuple[int, int]) -> None:
+    """A strip is stored as it is asked for, within what its plan may hold."""
+    strip = GREY.resize(size)
+    assert chosen(strip) == JPEG
+    assert not is_subsampled(saved(strip))
+
+
+def test_grey_is_not_judged() -> None:
+    """No encode is spent on what has no chroma: not even one that would fail, being too wide."""
+    asked = replace(JPEG, effort=Effort.BALANCED)
+    wide = GREY.convert("L").resize((66_000, 130))
+    assert chosen(wide, asked) == asked

@@ -18,6 +18,7 @@ from pixmill.imaging.load import reopened
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.score import likeness
 from pixmill.perception.kernels import has_kernel
+from pixmill.perception.metric import cost_bytes
 from pixmill.recipe import Effort
 from pixmill.registry import codec
 from pixmill.strategies.score_search import Aim, Hints, lowest_reaching
@@ -37,8 +38,10 @@ _BAND: Final = 0.5
 _ABOVE: Final = 1.5
 """Likewise above it, on the whole."""
 _MOST_MENDS: Final = 4
-_MOST_PX: Final = 1 << 18
-"""Beyond it what has no sample, being too narrow for one, would take too long."""
+_MOST_JUDGED_BYTES: Final = 6_000_000
+"""As for 512 x 512 px; beyond it what has no sample, being too narrow for one, is not judged. To be
+scored it goes on with its mirror image: one of 65,000 x 1 px took 300 MB where 7 were planned."""
+_LEAST_BANDS: Final = 3
 _MOST_PROVED_PX: Final = 2_500_000
 """Beyond a screen of 1920 px, proofs are roughly encoded, and fast ones left out: at 4 and 20 MP a
 choice took 5 to 14 times the CPU of an encode at fast and 4 to 8 at balanced, 1.7 and 1.4 without
@@ -69,6 +72,8 @@ def with_best_chroma(image: pyvips.Image, encoding: Encoding) -> Encoding:
     Raises:
         ImagingError: The format cannot hold it.
     """
+    if image.bands < _LEAST_BANDS:
+        return encoding  # grey, to which three encodes and two scores would say nothing
     return _Choice(image, encoding).best()
 
 
@@ -91,7 +96,7 @@ class _Choice:
 
     def best(self) -> Encoding:
         """Return the smaller by the sample; whole chroma must prove itself on all of the image."""
-        if not self._judge.has_sample and self._image.width * self._image.height > _MOST_PX:
+        if not self._judge.has_sample and self._judged_bytes() > _MOST_JUDGED_BYTES:
             return self._whole
         score = self._score(self._halved)
         size_bytes, is_ruined = self._sample_bytes(self._halved), score < _LEAST_SCORE
@@ -105,6 +110,9 @@ class _Choice:
         if not is_ruined and self._sample_bytes(whole) > size_bytes:
             return self._halved
         return self._proved(whole)
+
+    def _judged_bytes(self) -> int:
+        return cost_bytes(self._image.width, self._image.height, is_cached=True)
 
     def _proved(self, whole: Encoding) -> Encoding:
         """Return whole chroma at a quality that the image bears, or halved where that is smaller.
