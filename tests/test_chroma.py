@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
@@ -19,6 +22,32 @@ from pixmill.planning import Limits
 from pixmill.product import Product
 from pixmill.recipe import Effort, Operation, Recipe
 from pixmill.registry import codec
+
+STATUS = Path("/proc/self/status")
+PEAK = """
+import re, sys
+from pathlib import Path
+from pixmill.imaging.confine import prepare_process
+from pixmill.milling import mill
+from pixmill.planning import Limits
+from pixmill.recipe import Effort, Operation, Recipe
+
+def told(name):
+    return int(re.search(rf"{name}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+prepare_process()
+asked, held = [], []
+
+def lease(cost_bytes):
+    asked.append(cost_bytes)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark anew
+    held.append(told("VmRSS"))
+
+operations = frozenset({Operation.CONVERT, Operation.COMPRESS})
+recipe = Recipe(operations=operations, target_format="jpg", effort=Effort.FAST, quality=80)
+mill(sys.argv[1], "png", recipe, Limits(1 << 30), lease=lease)
+print(told("VmHWM") - held[0], max(asked))
+"""
 
 pytestmark = pytest.mark.skipif(not has_kernel(), reason="nothing here can score")
 
@@ -41,8 +70,18 @@ def lines(ink: str, paper: str) -> Image.Image:
     return image
 
 
+def tiled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return an image beside itself as often as a size holds."""
+    whole = Image.new("RGB", size)
+    for left in range(0, size[0], image.width):
+        for top in range(0, size[1], image.height):
+            whole.paste(image, (left, top))
+    return whole
+
+
 GREY = lines("#303030", "#f4f4f4")
 GAUDY = lines("#ff0000", "#0000ff")
+BRIGHT = lines("#b04048", "#4060a0")
 
 
 def saved(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -104,6 +143,40 @@ def test_only_drawings_that_are_not_searched_have_the_choice() -> None:
     assert not has_choice(replace(JPEG, codec="webp"))
 
 
-def test_what_is_too_narrow_for_a_sample_is_not_judged() -> None:
-    """An image of 8 px by 65,000 is stored as it is asked for."""
-    assert chosen(GREY.resize((8, 65_000))) == JPEG
+def test_large_drawings_are_proved_unless_haste_is_asked_for() -> None:
+    """Whole chroma of 2.6 MP has the quality asked for at fast, else one that scores about 70."""
+    image = tiled(BRIGHT, (1620, 1620))
+    assert chosen(image) == JPEG
+    best = chosen(image, replace(JPEG, effort=Effort.BALANCED))
+    assert best.is_full_chroma
+    assert best.quality is not None
+    assert best.quality < 80
+    pixels = reopened(saved(image), "png")
+    assert 69 < likeness(pixels, reopened(encoded(pixels, best), "jpg")) < 75
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="the kernel does not tell the peak")
+def test_a_choice_holds_no_more_than_its_plan(tmp_path: Path) -> None:
+    """While a large drawing is encoded as a whole, what is known of its sample is let go."""
+    path = tmp_path / "drawing.png"
+    tiled(GAUDY, (1620, 1500)).save(path)
+    told = subprocess.run(
+        [sys.executable, "-c", PEAK, str(path)], check=True, capture_output=True, text=True
+    )
+    grown_bytes, cost_bytes = map(int, told.stdout.split())
+    assert 0 < grown_bytes < cost_bytes + 6_000_000  # a fresh process loads its codecs meanwhile
+
+
+@pytest.mark.parametrize("size", [(8, 65_000), (65_000, 1), (1, 65_000)])
+def test_what_is_too_narrow_for_a_sample_is_not_judged(size: tuple[int, int]) -> None:
+    """A strip is stored as it is asked for, within what its plan may hold."""
+    strip = GREY.resize(size)
+    assert chosen(strip) == JPEG
+    assert not is_subsampled(saved(strip))
+
+
+def test_grey_is_not_judged() -> None:
+    """No encode is spent on what has no chroma: not even one that would fail, being too wide."""
+    asked = replace(JPEG, effort=Effort.BALANCED)
+    wide = GREY.convert("L").resize((66_000, 130))
+    assert chosen(wide, asked) == asked

@@ -13,13 +13,16 @@ import pyvips
 from PIL import Image
 
 import pixmill
+from oracles import needs_ffmpeg, needs_imagemagick, shown_by_ffmpeg, shown_by_imagemagick
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.jpg_planes import woven
 from pixmill.codecs.jpg_tables import WOVEN, WOVEN_WHOLE
 from pixmill.codecs.spec import Encoding, Scan
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.score import likeness
+from pixmill.imaging.turbo import has_turbo, transformed
 from pixmill.perception.kernels import has_kernel
+from pixmill.plan import Orient
 from pixmill.recipe import CodecOption, Effort, Keep, Recipe
 from pixmill.registry import codec
 
@@ -76,6 +79,21 @@ def test_planes_take_fewer_bytes_for_the_same_look(encoding: Encoding, least_sav
     assert scores[0] > scores[1] - 1.5
 
 
+@pytest.mark.parametrize(("encoding", "most_lost"), [(BEST, 6.0), (WHOLE, 9.0)])
+def test_low_qualities_keep_their_colours(encoding: Encoding, most_lost: float) -> None:
+    """Where steps are coarsest, chroma apart costs some points and not the picture."""
+    if not has_kernel():
+        pytest.skip("needs the compiled kernel")
+    image = _photo(300, 200)
+    for quality in (6, 10, 14):
+        coarse = replace(encoding, quality=quality, is_subsampled=not encoding.is_full_chroma)
+        scores = [
+            likeness(image, pyvips.Image.new_from_buffer(each, ""))
+            for each in (encoded(image, coarse), _as_whole(image, coarse))
+        ]
+        assert scores[0] > scores[1] - most_lost
+
+
 @pytest.mark.parametrize("quality", [10, 40, 89, 93, 97, 99])
 @pytest.mark.parametrize("encoding", [BEST, WHOLE], ids=["halved", "whole"])
 def test_a_woven_file_tells_quality_and_tables(quality: int, encoding: Encoding) -> None:
@@ -106,6 +124,65 @@ def test_colours_come_before_details() -> None:
     scans = [part.body[1] for part in shown if part.marker == parts.SOS]
     assert scans[:3] == [1, 2, 3]
     assert len(scans) > 3
+
+
+@pytest.mark.parametrize("encoding", [BEST, WHOLE], ids=["halved", "whole"])
+def test_a_third_of_a_file_shows_its_colours(encoding: Encoding) -> None:
+    """Cut off at 30 %, it is the whole picture, coarse and not grey."""
+    content = encoded(_photo(), encoding)
+    part = pyvips.Image.new_from_buffer(content[: len(content) * 3 // 10], "", fail_on="none")
+    shown = np.asarray(part.cast("float").numpy())
+    assert np.abs(shown - _rgb(content)).mean() < 12
+    assert np.abs(np.ptp(shown, axis=2).mean() - np.ptp(_rgb(content), axis=2).mean()) < 6
+
+
+@needs_ffmpeg
+@needs_imagemagick
+@pytest.mark.parametrize("encoding", [BEST, WHOLE], ids=["halved", "whole"])
+def test_other_programs_see_the_same(encoding: Encoding, tmp_path: Path) -> None:
+    """ImageMagick and ffmpeg show what Pillow does, edges odd and scans progressive or not."""
+    effort = {"progressive": Effort.BEST, "sequential": Effort.FAST}
+    family = WOVEN_WHOLE if encoding.is_full_chroma else WOVEN
+    paths = [tmp_path / f"{name}.jpg" for name in effort]
+    for path in paths:
+        again = replace(encoding, effort=effort[path.stem], tables=family.number)
+        path.write_bytes(encoded(_photo(157, 91), again))
+    for shown in (shown_by_imagemagick, shown_by_ffmpeg):
+        made = shown(paths, tmp_path)
+        assert set(made) == set(paths)
+        for path, other in made.items():
+            gap = _rgb(other.read_bytes()) - _rgb(path.read_bytes())
+            assert np.abs(gap).mean() < 3  # ffmpeg widens chroma its own way
+
+
+@pytest.mark.skipif(not has_turbo(), reason="needs the system's libturbojpeg")
+@pytest.mark.parametrize("encoding", [BEST, WHOLE], ids=["halved", "whole"])
+def test_a_woven_file_is_turned_without_loss(encoding: Encoding) -> None:
+    """Coefficients of planes coded apart are turned as those of any other file."""
+    content = encoded(_photo(160, 96), encoding)
+    turned = transformed(content, (Orient(3),))
+    assert turned is not None
+    halfway = Image.fromarray(_rgb(content).astype(np.uint8)).rotate(180)
+    assert np.abs(_rgb(turned) - np.asarray(halfway, np.float32)).mean() < 0.5
+
+
+def test_no_more_than_one_table_of_a_kind_is_alive() -> None:
+    """Every scan brings its Huffman tables under one number, for which any decoder has room."""
+    content = encoded(_photo(), WHOLE)
+    heads = list(parts.segments(io.BytesIO(content)))
+    between = [part for _, part in parts.coded_parts(content, heads[-1].end)]
+    numbers = {part.body[0] & 15 for part in (*heads, *between) if part.marker == parts.DHT}
+    assert numbers == {0}
+
+
+def test_libultrahdr_reads_a_gain_map_beside_planes() -> None:
+    """A gain map goes along at best, and an independent reader finds it."""
+    bright = pyvips.Image.sines(320, 240, hfreq=5).bandjoin([0.4, 1.7]).linear(1, 0.5)
+    source = bytes(bright.copy(interpretation="scrgb").uhdrsave_buffer(Q=95))
+    made = pixmill.optimize_bytes(source, Recipe(effort=Effort.BEST, quality=70))
+    assert _scan(made).tables in {WOVEN.number, WOVEN_WHOLE.number}
+    before, after = (pyvips.Image.uhdrload_buffer(each) for each in (source, made))
+    assert after.get("gainmap-max-content-boost") == before.get("gainmap-max-content-boost")
 
 
 def test_metadata_and_a_profile_in_pieces_go_along() -> None:

@@ -1,8 +1,9 @@
 """Whether a drawing's chroma is stored halved or whole: whichever is smaller at equal looks.
 
 Both are tried on a sample of the pixels. What halved chroma loses at the quality asked for, whole
-chroma may lose by a lower quality, which is then proved on the whole image; where halving it ruins
-the image, whole chroma is taken. Must not publish what it encodes, nor compare names of formats.
+chroma may lose by a lower quality, which is then proved on the whole image, unless that is large
+and the effort fast; where halving it ruins the image, whole chroma is taken. Must not publish what
+it encodes, nor compare names of formats.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pixmill.imaging.load import reopened
 from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.score import likeness
 from pixmill.perception.kernels import has_kernel
+from pixmill.perception.metric import cost_bytes
 from pixmill.recipe import Effort
 from pixmill.registry import codec
 from pixmill.strategies.score_search import Aim, Hints, lowest_reaching
@@ -36,8 +38,16 @@ _BAND: Final = 0.5
 _ABOVE: Final = 1.5
 """Likewise above it, on the whole."""
 _MOST_MENDS: Final = 4
-_MOST_PX: Final = 1 << 18
-"""Beyond it what has no sample, being too narrow for one, would take too long."""
+_MOST_JUDGED_BYTES: Final = 6_000_000
+"""As for 512 x 512 px; beyond it what has no sample, being too narrow for one, is not judged. To be
+scored it goes on with its mirror image: one of 65,000 x 1 px took 300 MB where 7 were planned."""
+_LEAST_BANDS: Final = 3
+_MOST_PROVED_PX: Final = 2_500_000
+"""Beyond a screen of 1920 px, proofs are roughly encoded, and fast ones left out: at 4 and 20 MP a
+choice took 5 to 14 times the CPU of an encode at fast and 4 to 8 at balanced, 1.7 and 1.4 without
+any, 2 to 3 with rough ones (8 encodes of tiled screenshots)."""
+_ROUGH_POINTS: Final = 2.0
+"""What rough proofs score above what is then made, 0.9 to 2.3 on the same."""
 _BYTES_A_POINT: Final = 0.05
 """Logarithm of the bytes that a point costs, at most: 4 % for JPEG at 60 to 80, 15 drawings."""
 
@@ -62,6 +72,8 @@ def with_best_chroma(image: pyvips.Image, encoding: Encoding) -> Encoding:
     Raises:
         ImagingError: The format cannot hold it.
     """
+    if image.bands < _LEAST_BANDS:
+        return encoding  # grey, to which three encodes and two scores would say nothing
     return _Choice(image, encoding).best()
 
 
@@ -80,10 +92,11 @@ class _Choice:
         self._image, self._whole = image, whole
         self._halved = replace(whole, is_full_chroma=False, is_subsampled=True)
         self._judge, self._sample = Judge(image), sampled_for_size(image)
+        self._is_large = image.width * image.height > _MOST_PROVED_PX
 
     def best(self) -> Encoding:
         """Return the smaller by the sample; whole chroma must prove itself on all of the image."""
-        if not self._judge.has_sample and self._image.width * self._image.height > _MOST_PX:
+        if not self._judge.has_sample and self._judged_bytes() > _MOST_JUDGED_BYTES:
             return self._whole
         score = self._score(self._halved)
         size_bytes, is_ruined = self._sample_bytes(self._halved), score < _LEAST_SCORE
@@ -91,10 +104,15 @@ class _Choice:
         worth_bytes = size_bytes * math.exp(_BYTES_A_POINT * max(0.0, gained))
         if not is_ruined and self._sample_bytes(self._whole) > worth_bytes:
             return self._halved
+        if self._is_large and self._whole.effort is Effort.FAST:
+            return self._whole  # as it was asked for: a lower quality would want a proof
         whole = self._at_score(max(score, _LEAST_SCORE))
         if not is_ruined and self._sample_bytes(whole) > size_bytes:
             return self._halved
         return self._proved(whole)
+
+    def _judged_bytes(self) -> int:
+        return cost_bytes(self._image.width, self._image.height, is_cached=True)
 
     def _proved(self, whole: Encoding) -> Encoding:
         """Return whole chroma at a quality that the image bears, or halved where that is smaller.
@@ -103,7 +121,8 @@ class _Choice:
         and 79 as a whole.
         """
         halved = self._made(self._halved)
-        wanted = max(halved.score, _LEAST_SCORE)
+        least_score = _LEAST_SCORE + self._is_large * _ROUGH_POINTS
+        wanted = max(halved.score, least_score)
         tried: dict[Encoding, _Made] = {}
         while whole not in tried and len(tried) < _MOST_MENDS:
             tried[whole] = made = self._made(whole)
@@ -113,7 +132,7 @@ class _Choice:
         good = [each for each in tried if tried[each].score >= wanted - _BAND] or [self._whole]
         best = min(good, key=lambda each: tried[each].size_bytes if each in tried else 0)
         is_larger = best in tried and tried[best].size_bytes > halved.size_bytes
-        return self._halved if is_larger and halved.score >= _LEAST_SCORE else best
+        return self._halved if is_larger and halved.score >= least_score else best
 
     def _at_score(self, wanted: float) -> Encoding:
         """Return whole chroma at the lowest quality whose sample scores so, or as it was asked."""
@@ -134,7 +153,8 @@ class _Choice:
         return self._sample.whole_bytes(_rough(encoding))
 
     def _made(self, encoding: Encoding) -> _Made:
-        content = encoded(self._image, encoding)
+        self._judge.forget()  # the plan has room for the whole or for the sample
+        content = encoded(self._image, _rough(encoding) if self._is_large else encoding)
         return _Made(len(content), likeness(self._image, reopened(content, encoding.codec)))
 
 

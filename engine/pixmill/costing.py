@@ -5,7 +5,6 @@ Pure. Bounds from above; it does not predict. Must not choose between plans, nor
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -111,10 +110,13 @@ def _chroma_bytes(context: Context, plan: Plan, encoding: Encoding) -> int:
     can_choose = context.recipe.strategy is StrategyName.ADAPTIVE and plan.pages == 1
     if context.recipe.is_searched or not (can_choose and context.target.can_try_chroma):
         return 0
-    most_px = ACROSS * TILE_PX if is_worth_it(plan.width_px, plan.height_px) else _SAMPLE_EDGE_PX
-    pixels = min(most_px**2, plan.width_px * plan.height_px)
-    edge_px = math.isqrt(pixels) + 1  # of a square that holds as many
-    judge_bytes = (1 + plan.has_alpha) * cost_bytes(edge_px, edge_px, is_cached=True)
+    size = (plan.width_px, plan.height_px)
+    edge_px = ACROSS * TILE_PX if is_worth_it(*size) else _SAMPLE_EDGE_PX
+    pixels = min(edge_px**2, size[0] * size[1])
+    # what is narrow goes on with its mirror image, unless that would be larger than any sample
+    whole_bytes = cost_bytes(*size, is_cached=True)
+    judge_bytes = min(whole_bytes, cost_bytes(edge_px, edge_px, is_cached=True))
+    judge_bytes *= 1 + plan.has_alpha
     encode = context.target.encode_cost
     return judge_bytes + (encode(encoding, pixels, 3 + plan.has_alpha) if encode else 0)
 

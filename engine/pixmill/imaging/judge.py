@@ -113,6 +113,15 @@ class Judge:
         kept = self._sample or self._frames[0]
         return kept.score(reopened(encoded(kept.image, encoding), encoding.codec))
 
+    def forget(self) -> None:
+        """Let go of what is known of the image and its sample, 20 bytes a pixel, until it is asked.
+
+        For who encodes the whole meanwhile.
+        """
+        for kept in (*self._frames.values(), self._sample):
+            if kept is not None:
+                kept.known.clear()
+
     def _score_by_strips(self, candidate: pyvips.Image) -> float:
         size = (self._image.width, self._image.height)
         with translating(Stage.VERIFY):
