@@ -156,7 +156,7 @@ def _load() -> None:
 
 def main() -> None:
     """Load the codecs, then hatch workers on demand."""
-    gc.disable()  # until all is loaded: collecting meanwhile took 14 ms of CPU
+    gc.disable()  # until all is loaded: it took 28 of 178 ms of CPU, and freed next to nothing
     control = socket.socket(fileno=int(sys.argv[1]))
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is data, and the coordinator's alone
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -174,7 +174,6 @@ def main() -> None:
         end.settimeout(0)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
-    gc.collect()
     gc.freeze()  # so that no collection in a worker touches, and so copies, shared pages
     gc.enable()
     _Nursery(control, alarm, int(sys.argv[2]), scratch).run()
