@@ -41,6 +41,27 @@ def test_the_version_is_told() -> None:
     assert result.stdout.startswith("pixmill ")
 
 
+_GOODBYES = {
+    "exit": "import atexit; atexit.register(sys.stderr.write, 'goodbye')",
+    "thread": """
+import threading
+ended = threading.main_thread().join
+threading.Thread(target=lambda: (ended(), sys.stderr.write('goodbye'))).start()""",
+}
+
+
+@pytest.mark.parametrize("goodbye", _GOODBYES)
+def test_the_command_leaves_nothing_undone(goodbye: str) -> None:
+    """What is registered for the end of Python is done, and threads that still run are awaited."""
+    code = (
+        "import sys\nfrom pixmill_cli.entry import command\nsys.argv = ['pixmill', '-V']\n"
+        f"{_GOODBYES[goodbye]}\ncommand()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout.startswith("pixmill ")
+    assert ended.stderr == "goodbye"
+
+
 def test_no_arguments_show_the_help() -> None:
     """The bare command explains itself."""
     for args in ((), ("optimize",), ("config",)):

@@ -43,7 +43,8 @@ def test_any_shape_has_statistics(size: tuple[int, int], bands: int) -> None:
     image = image.copy(interpretation="b-w" if bands < 3 else "srgb")
     sample = sampled(image)
     assert 1 <= len(sample.pixels) <= 65_536
-    assert sample.colours == 1
+    assert sample.has_more_colours(0)
+    assert not sample.has_more_colours(1)
     assert sample.flat == 1.0
     assert (sample.edges, sample.saturation, sample.common) == (0.0, 0.0, 1.0)
 
@@ -57,10 +58,18 @@ def test_statistics_are_of_neighbours_within_a_row() -> None:
     """Two rows of three pixels have four pairs: the end of a row is no neighbour of the next."""
     red, dark_red, white = 0x0000FF, 0x000040, 0xFFFFFF
     sample = Sample([red, red, dark_red, dark_red, white, white], 3)
-    assert sample.colours == 3
+    assert sample.has_more_colours(2)
+    assert not sample.has_more_colours(3)
     assert sample.flat == 2 / 4
     assert sample.edges == 2 / 4
     assert sample.saturation == pytest.approx((2 * 255 + 2 * 64) / (6 * 255))
+
+
+def test_colours_count_wherever_they_lie() -> None:
+    """A sample is looked at to its end before it is said to have few colours."""
+    sample = Sample([*[0] * 10_000, *range(10)], 10)
+    assert sample.has_more_colours(9)
+    assert not sample.has_more_colours(10)
 
 
 def test_psnr_is_what_its_formula_says() -> None:

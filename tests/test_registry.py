@@ -18,6 +18,7 @@ from pixmill.registry import (
     codecs,
     recognised,
     suffix_owner,
+    suffix_owners,
     writable_names,
 )
 from pixmill.strategies.curve import CURVE_QUALITIES
@@ -60,9 +61,10 @@ def test_every_written_codec_has_what_writing_needs() -> None:
 
 
 def test_suffixes_belong_to_one_codec() -> None:
-    """No two codecs claim the same suffix."""
+    """No two codecs claim the same suffix, and the registry knows each from its table."""
     suffixes = [suffix for spec in codecs() for suffix in spec.suffixes]
     assert len(suffixes) == len(set(suffixes))
+    assert suffix_owners() == {suffix: spec.name for spec in codecs() for suffix in spec.suffixes}
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,17 @@ def test_suffix_owner_ignores_case() -> None:
     assert suffix_owner(".JPG") == "jpg"
     assert suffix_owner(".txt") == ""
     assert suffix_owner("") == ""
+
+
+def test_the_owner_of_a_suffix_is_known_before_any_record_is_loaded() -> None:
+    """A run names files without loading the records of formats that it never meets."""
+    code = (
+        "import sys; from pixmill.registry import suffix_owner; "
+        "print(suffix_owner('.jpeg'), suffix_owner('.txt'), *sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ended.stdout.startswith("jpg ")
+    assert "pixmill.codecs" not in ended.stdout
 
 
 @needs_corpora

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from pixmill_cli.entry import command
 
-from pixmill_cli.entry import main
-
-sys.exit(main())
+command()

@@ -30,6 +30,7 @@ _PLAIN_COMMON: Final = 0.85
 _TEXT_EDGES: Final = 0.02
 _STRONG: Final = 64
 _COMMON_COLOURS: Final = 16
+_GLANCE_PX: Final = 2048
 
 
 class ContentClass(StrEnum):
@@ -54,10 +55,18 @@ class Sample:
     pixels: list[int]
     width_px: int
 
-    @cached_property
-    def colours(self) -> int:
-        """Distinct colours."""
-        return len(set(self.pixels))
+    def has_more_colours(self, than: float) -> bool:
+        """Return whether there are more distinct colours, from as few pixels as tell it.
+
+        To count a photograph's took 3.3 of the 20.2 ms of CPU of an image that is 600 px wide, and
+        its first few thousand pixels tell.
+        """
+        seen: set[int] = set()
+        for start in range(0, len(self.pixels), _GLANCE_PX):
+            seen.update(self.pixels[start : start + _GLANCE_PX])
+            if len(seen) > than:
+                return True
+        return False
 
     @cached_property
     def flat(self) -> float:
@@ -116,7 +125,7 @@ def classify(sample: Sample) -> ContentClass:
 
 
 def _is_graphic(sample: Sample) -> bool:
-    if sample.colours <= len(sample.pixels) * _FEW_COLOURS:
+    if not sample.has_more_colours(len(sample.pixels) * _FEW_COLOURS):
         return True
     if sample.flat < _FLAT:
         return False

@@ -99,7 +99,6 @@ def _add_files(assembly: Assembly, options: Options) -> None:
 def _add_screen(assembly: Assembly, options: Options) -> None:
     """Add what a person sees; the bar goes first, so that it is gone when the summary comes."""
     # Rich takes 60 ms to import; a run needs it, `--help` and usage errors of ours do not.
-    from pixmill_cli.reporters.bar import Bar  # noqa: PLC0415 - see above
     from pixmill_cli.reporters.plain import Plain  # noqa: PLC0415 - see above
     from pixmill_cli.reporters.summary import SummaryTable  # noqa: PLC0415 - see above
     from pixmill_cli.reporters.talk import Talk  # noqa: PLC0415 - see above
@@ -107,6 +106,8 @@ def _add_screen(assembly: Assembly, options: Options) -> None:
     stderr = console(is_bar_forced=options.progress is ProgressStyle.BAR)
     match _style(options, stderr):
         case ProgressStyle.BAR:
+            from pixmill_cli.reporters.bar import Bar  # noqa: PLC0415 - 10 ms, for terminals alone
+
             bar = Bar(stderr)
             assembly.stack.callback(bar.close)
             assembly.reporters.append(bar)

@@ -12,9 +12,11 @@ from typing import Final
 __all__ = ["FAMILIES", "IJG", "MSSIM", "ROBIDOUX", "WOVEN", "WOVEN_WHOLE", "Family", "lowered"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
     """Base tables whose steps an encoder scales by a quality.
+
+    There is one of each, so that caches know one by its identity, not by 128 numbers.
 
     Attributes:
         number: As mozjpeg counts them.
