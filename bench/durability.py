@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Final
 import pixmill
 import pixmill.run
 from memory import CORPORA
-from pixmill.recipe import Effort, Operation, Recipe, StrategyName
+from pixmill.recipe import Recipe
 from pixmill.settings import Durability, Settings, Symlinks
 from pixmill.units import Geometry
+from pixmill.vocabulary import Effort, Operation, StrategyName
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,8 +26,9 @@ from pixmill.imaging.load import reopened
 from pixmill.milling import mill
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, writable_names
+from pixmill.vocabulary import Effort, Operation
 from rating.pictures import Picture
 from rating.sharp import Sharp, has_sharp
 

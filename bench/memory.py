@@ -25,9 +25,10 @@ import psutil
 
 from pixmill import milling
 from pixmill.api import optimize
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Settings
 from pixmill.units import format_size, parse_geometry, parse_size
+from pixmill.vocabulary import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

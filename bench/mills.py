@@ -19,9 +19,10 @@ from pixmill import milling
 from pixmill.api import optimize
 from pixmill.model import Failed, Status
 from pixmill.planning import planned
-from pixmill.recipe import Effort, Operation, Recipe, StrategyName
+from pixmill.recipe import Recipe
 from pixmill.settings import Settings
 from pixmill.units import Geometry
+from pixmill.vocabulary import Effort, Operation, StrategyName
 
 if TYPE_CHECKING:
     from pixmill.header import Header

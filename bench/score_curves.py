@@ -16,8 +16,8 @@ import pyvips
 from pixmill.codecs.spec import Encoding
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.judge import Judge
-from pixmill.recipe import Effort
 from pixmill.strategies.curve import CURVE_QUALITIES
+from pixmill.vocabulary import Effort
 from size_tables import photos, source_of
 
 PHOTOS: Final = {"jpg": 99, "webp": 99, "avif": 14}

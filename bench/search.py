@@ -19,9 +19,9 @@ import pyvips
 
 from pixmill.codecs.spec import Encoding
 from pixmill.imaging.sample import levelled, sampled_for_size
-from pixmill.recipe import Effort
 from pixmill.registry import codec
 from pixmill.strategies.search import Bracket, Clues, highest_fitting
+from pixmill.vocabulary import Effort
 from size_tables import LOWEST, Table, photos, source_of, tables
 
 if TYPE_CHECKING:

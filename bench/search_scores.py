@@ -18,9 +18,9 @@ from pixmill.aiming import Aiming
 from pixmill.codecs.spec import Encoding
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.judge import Judge
-from pixmill.recipe import Effort
 from pixmill.registry import codec
 from pixmill.strategies.score_search import BAND
+from pixmill.vocabulary import Effort
 from size_tables import photos, source_of
 
 if TYPE_CHECKING:

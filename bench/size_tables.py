@@ -23,8 +23,8 @@ from PIL import Image
 from pixmill.api import inspect
 from pixmill.codecs.spec import Encoding
 from pixmill.imaging.encode import encoded
-from pixmill.recipe import Effort
 from pixmill.registry import codec
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

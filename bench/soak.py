@@ -30,9 +30,10 @@ from done import write_done
 from memory import COMMAND, CORPORA, Sampler, pss_bytes
 from pixmill.api import optimize
 from pixmill.model import Outcome, Status
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Settings
 from pixmill.units import parse_geometry
+from pixmill.vocabulary import Effort, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

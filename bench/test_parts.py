@@ -18,11 +18,12 @@ from pixmill.imaging.probe import probe
 from pixmill.journal.place import place_of
 from pixmill.journal.store import opened_to_read
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, codecs, recognised
 from pixmill.settings import Settings
 from pixmill.strategies.search import Bracket, Clues, highest_fitting
 from pixmill.units import Geometry
+from pixmill.vocabulary import Effort, Operation
 from pixmill.walking import Walker
 from test_ratios import dispatch_all
 

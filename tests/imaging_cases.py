@@ -15,8 +15,9 @@ from pixmill.imaging.metadata import with_metadata
 from pixmill.imaging.probe import probe
 from pixmill.imaging.steps import run_steps
 from pixmill.plan import Load, Orient, Plan, ToSrgb
-from pixmill.recipe import DEFAULT_KEEP, Effort, Keep
+from pixmill.recipe import DEFAULT_KEEP
 from pixmill.registry import recognised
+from pixmill.vocabulary import Effort, Keep
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from pixmill.recipe import Kernel
+from pixmill.vocabulary import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,10 @@ import psutil
 from PIL import Image
 
 import pixmill
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Settings
 from pixmill.units import parse_geometry
+from pixmill.vocabulary import Effort, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

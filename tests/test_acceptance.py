@@ -16,9 +16,10 @@ import pixmill
 from corpora import CORPORA, corpus_files, needs_corpora
 from pixmill.geometry import Size
 from pixmill.model import FailureKind, Status
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Settings
 from pixmill.units import parse_geometry
+from pixmill.vocabulary import Effort, Operation
 from runs import Ended, digests, ran
 
 if TYPE_CHECKING:

@@ -20,11 +20,12 @@ from pixmill.milling import mill
 from pixmill.model import Status
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, IfLarger, Operation, Recipe, StrategyName
+from pixmill.recipe import Recipe
 from pixmill.registry import codec
 from pixmill.strategies.enough import is_good_enough
 from pixmill.strategies.palettes import finer
 from pixmill.units import parse_savings
+from pixmill.vocabulary import Effort, IfLarger, Operation, StrategyName
 
 FAST = Recipe(effort=Effort.FAST)
 EDGE_PX = 300

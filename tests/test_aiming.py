@@ -9,9 +9,10 @@ import pytest
 
 from pixmill.aiming import Aiming, Scored
 from pixmill.codecs.spec import Encoding
-from pixmill.recipe import CodecOption, Effort
+from pixmill.recipe import CodecOption
 from pixmill.registry import codec, codecs
 from pixmill.strategies.score_search import BAND
+from pixmill.vocabulary import Effort
 from test_codecs_save import saved
 
 LOSSY = Encoding(codec="jpg", quality=100, effort=Effort.BALANCED, is_subsampled=True)

@@ -20,9 +20,10 @@ from pixmill.imaging.verify import difference
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
 from pixmill.planning import Limits
-from pixmill.recipe import KEEP_SOURCE_FORMAT, IfLarger, Keep, Operation, Recipe, StrategyName
+from pixmill.recipe import KEEP_SOURCE_FORMAT, Recipe
 from pixmill.registry import codec, recognised
 from pixmill.units import Geometry
+from pixmill.vocabulary import IfLarger, Keep, Operation, StrategyName
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,11 +22,12 @@ from pixmill.options.fields import Options
 from pixmill.options.meaning import meant
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec
 from pixmill.storage.local import Destination, write_all
 from pixmill.strategies.score_search import Aim, Hints, lowest_reaching
 from pixmill.units import parse_geometry, parse_savings
+from pixmill.vocabulary import Effort, Operation
 from runs import archive, by_path, digests, ran
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from pixmill.milling import mill
 from pixmill.perception.kernels import has_kernel
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec
+from pixmill.vocabulary import Effort, Operation
 
 STATUS = Path("/proc/self/status")
 PEAK = """
@@ -30,7 +31,8 @@ from pathlib import Path
 from pixmill.imaging.confine import prepare_process
 from pixmill.milling import mill
 from pixmill.planning import Limits
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Effort, Operation
 
 def told(name):
     return int(re.search(rf"{name}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024

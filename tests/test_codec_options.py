@@ -15,8 +15,9 @@ from pixmill.errors import OptionError
 from pixmill.imaging.encode import encoded
 from pixmill.options.fields import Options
 from pixmill.options.meaning import meant
-from pixmill.recipe import CodecOption, Effort, Operation, Recipe
+from pixmill.recipe import CodecOption, Recipe
 from pixmill.registry import codec, codecs, writable_names
+from pixmill.vocabulary import Effort, Operation
 
 LAKE = Path(__file__).parent / "sample" / "travel" / "lake.jpg"
 TUNED = [(spec.name, each) for spec in codecs() for each in spec.tunables]

@@ -8,8 +8,8 @@ import pytest
 
 from pixmill.codecs.spec import Encoding
 from pixmill.header import Header
-from pixmill.recipe import Effort
 from pixmill.registry import codec, codecs, writable_names
+from pixmill.vocabulary import Effort
 
 _MB = 1_000_000
 

@@ -20,8 +20,9 @@ from pixmill.imaging.compare import is_identical
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.load import opened_whole
 from pixmill.imaging.probe import probe
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, recognised, writable_names
+from pixmill.vocabulary import Effort, Operation
 
 LAKE = Path(__file__).parent / "sample" / "travel" / "lake.jpg"
 

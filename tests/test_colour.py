@@ -29,8 +29,9 @@ from pixmill.imaging.probe import probe
 from pixmill.imaging.steps import run_steps
 from pixmill.operations.context import Context
 from pixmill.plan import ToP3
-from pixmill.recipe import Colour, IfLarger, Keep, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, writable_names
+from pixmill.vocabulary import Colour, IfLarger, Keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from contest.judging import fault_of
 from contest.measuring import Command, spent_on
 from contest.page import facts, page, record, table
 from contest.standings import Heat, Standing
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 SAMPLE = Path(__file__).parent / "sample" / "travel"
 BURN = "import time\nwhile time.process_time() < 0.3: pass\n"

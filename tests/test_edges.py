@@ -13,8 +13,9 @@ from PIL import Image
 from kernels import reference
 from pixmill.api import optimize_bytes
 from pixmill.geometry import Size, offset, placed
-from pixmill.recipe import Fit, Gravity, Kernel, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.units import Geometry
+from pixmill.vocabulary import Fit, Gravity, Kernel, Operation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

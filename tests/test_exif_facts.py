@@ -11,8 +11,9 @@ from PIL import Image
 
 from oracles import needs_exiftool, tags_by_exiftool
 from pixmill.api import optimize_bytes
-from pixmill.recipe import Colour, Keep, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.units import Geometry
+from pixmill.vocabulary import Colour, Keep, Operation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,10 @@ import pytest
 from pixmill.feeding import Feeder
 from pixmill.model import FailureKind, Job, Outcome, SkipReason, Stage, Status
 from pixmill.recall import Recall
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import IfExists, OnCollision, Settings, Symlinks
 from pixmill.storage.local import Destination
+from pixmill.vocabulary import Operation
 from pixmill.walking import Walker
 
 if TYPE_CHECKING:

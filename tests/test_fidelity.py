@@ -14,8 +14,9 @@ from pixmill.imaging.probe import probe
 from pixmill.imaging.steps import run_steps
 from pixmill.plan import Plan
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.units import Geometry
+from pixmill.vocabulary import Operation
 
 SHRINKS: Final = (1, 2, 4, 8)
 MOST_LOSS_DB: Final = 0.5

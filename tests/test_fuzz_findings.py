@@ -15,7 +15,8 @@ from pixmill.imaging.errors import ImagingError, translated
 from pixmill.milling import mill
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.planning import Limits
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,8 +21,9 @@ from pixmill.milling import Product, mill
 from pixmill.model import Status
 from pixmill.plan import Plan
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Fit, Gravity, Keep, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.units import Geometry
+from pixmill.vocabulary import Fit, Gravity, Keep, Operation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pixmill.geometry import Placement, Size, cropped, offset, oriented, placed, shrink_on_load
-from pixmill.recipe import Fit, Gravity
 from pixmill.units import Geometry
+from pixmill.vocabulary import Fit, Gravity
 
 EDGES = st.integers(min_value=1, max_value=70_000)
 SIZES = st.builds(Size, EDGES, EDGES)

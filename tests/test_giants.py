@@ -19,9 +19,10 @@ from pixmill.imaging.probe import probe
 from pixmill.model import Failed, FailureKind
 from pixmill.plan import Plan
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.sizing import sized
 from pixmill.units import parse_geometry, parse_size
+from pixmill.vocabulary import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,8 @@ from pathlib import Path
 from pixmill.imaging.confine import prepare_process
 from pixmill.milling import mill
 from pixmill.planning import Limits
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Operation
 from pixmill.units import parse_geometry
 
 def status_bytes(name):

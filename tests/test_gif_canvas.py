@@ -12,8 +12,9 @@ from PIL import Image
 
 from pixmill.milling import Product, mill
 from pixmill.planning import Limits
-from pixmill.recipe import IfLarger, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec
+from pixmill.vocabulary import IfLarger, Operation
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Scan

@@ -22,8 +22,9 @@ from pixmill.imaging.probe import probe
 from pixmill.imaging.verify import Expected, difference
 from pixmill.model import FailureKind, Status
 from pixmill.planning import target_of
-from pixmill.recipe import Effort, Keep, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Settings
+from pixmill.vocabulary import Effort, Keep, Operation
 from runs import archive, ran
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from PIL import Image
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind
 from pixmill.planning import Limits
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path

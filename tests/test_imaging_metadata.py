@@ -16,7 +16,8 @@ from pixmill.imaging.load import opened
 from pixmill.imaging.metadata import with_metadata
 from pixmill.imaging.probe import probe
 from pixmill.imaging.steps import run_steps
-from pixmill.recipe import DEFAULT_KEEP, Keep
+from pixmill.recipe import DEFAULT_KEEP
+from pixmill.vocabulary import Keep
 
 _TARGETS: Final = ("jpg", "png", "webp", "avif")
 _GPS_IFD: Final = 0x8825

@@ -22,7 +22,7 @@ from pixmill.imaging.load import opened, pinned
 from pixmill.imaging.probe import probe
 from pixmill.imaging.steps import notes_of, run_steps
 from pixmill.plan import Crop, Flatten, Load, Orient, Pad, Scale, SmartCrop, Step, ToSrgb
-from pixmill.recipe import Gravity, Kernel
+from pixmill.vocabulary import Gravity, Kernel
 
 _FORMATS = {"grey": 1, "grey-alpha": 2, "rgb": 3, "rgba": 4}
 

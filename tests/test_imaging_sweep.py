@@ -15,7 +15,8 @@ from pixmill.imaging.metadata import with_metadata
 from pixmill.imaging.probe import probe
 from pixmill.imaging.steps import run_steps
 from pixmill.plan import Flatten, Load, Orient, Plan, Scale, Step, ToSrgb
-from pixmill.recipe import DEFAULT_KEEP, Kernel
+from pixmill.recipe import DEFAULT_KEEP
+from pixmill.vocabulary import Kernel
 
 if TYPE_CHECKING:
     from pixmill.header import Header

@@ -14,8 +14,9 @@ from pixmill.imaging.probe import probe
 from pixmill.imaging.verify import Expected, difference, duration_ms, is_still, is_transparent
 from pixmill.milling import Product, mill
 from pixmill.planning import Limits
-from pixmill.recipe import Colour, Keep, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, writable_names
+from pixmill.vocabulary import Colour, Keep, Operation
 
 EDGE_PX = 40
 

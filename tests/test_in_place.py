@@ -20,9 +20,10 @@ import pixmill
 from faults.dying import MOMENT
 from pixmill import api
 from pixmill.model import FailureKind, Outcome, SkipReason, Status
-from pixmill.recipe import Corrupt, IfLarger, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Redo, Sandbox, Settings
 from pixmill.units import parse_savings
+from pixmill.vocabulary import Corrupt, IfLarger
 from runs import HALVED, archive, by_path, digests, temporary_files
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from pixmill.imaging.score import likeness
 from pixmill.imaging.turbo import has_turbo, transformed
 from pixmill.perception.kernels import has_kernel
 from pixmill.plan import Orient
-from pixmill.recipe import CodecOption, Effort, Keep, Recipe
+from pixmill.recipe import CodecOption, Recipe
 from pixmill.registry import codec
+from pixmill.vocabulary import Effort, Keep
 
 LAKE: Final = Path(__file__).parent / "sample" / "travel" / "lake.jpg"
 BEST: Final = Encoding(codec="jpg", quality=80, effort=Effort.BEST)

@@ -17,10 +17,11 @@ from pixmill.model import Caps, Failed, FailureKind, Status
 from pixmill.options import Options, meant
 from pixmill.plan import Plan
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Fit, Operation, Oversize, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, codecs, writable_names
 from pixmill.settings import Settings
 from pixmill.units import Geometry
+from pixmill.vocabulary import Fit, Operation, Oversize
 from runs import HALVED, archive, by_path, ran
 
 if TYPE_CHECKING:

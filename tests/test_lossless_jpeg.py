@@ -19,9 +19,10 @@ from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
 from pixmill.plan import Crop, Orient, Plan, ToSrgb
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Keep, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Settings
 from pixmill.units import Geometry
+from pixmill.vocabulary import Keep, Operation
 from runs import archive, ran
 
 if TYPE_CHECKING:

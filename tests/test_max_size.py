@@ -19,9 +19,10 @@ from pixmill.imaging.verify import difference
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
 from pixmill.planning import Limits
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.shrinking import largest_fitting
+from pixmill.vocabulary import Effort, Operation
 
 ODD = ("grey", "dot", "line", "clear", "noise")
 

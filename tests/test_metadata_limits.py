@@ -16,7 +16,8 @@ from pixmill.imaging.probe import probe
 from pixmill.milling import Product, mill
 from pixmill.model import Status
 from pixmill.planning import Limits
-from pixmill.recipe import Effort, IfLarger, Keep, Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Effort, IfLarger, Keep, Operation
 from runs import ran
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pixmill.model import SourceRef
 from pixmill.naming import Named, Namer, folded, stem_key, wrong_suffix
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Operation
 
 TO_WEBP = Recipe(
     operations=frozenset({Operation.CONVERT, Operation.COMPRESS}), target_format="webp"

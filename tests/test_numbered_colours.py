@@ -20,7 +20,8 @@ from pixmill.codecs.cicp import Colours, Transfer
 from pixmill.codecs.isobmff import told_colours
 from pixmill.imaging import icc
 from pixmill.imaging.probe import probe
-from pixmill.recipe import IfLarger, Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import IfLarger, Operation
 from runs import ran
 
 if TYPE_CHECKING:

@@ -24,10 +24,11 @@ from pixmill.options import (
     starter_config,
     uses_max_dimension,
 )
-from pixmill.recipe import Fit, Keep, Operation, Recipe, StrategyName
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, writable_names
 from pixmill.settings import Settings
 from pixmill.units import Geometry
+from pixmill.vocabulary import Fit, Keep, Operation, StrategyName
 
 ISSUE_CONFIG: dict[str, object] = {
     "default_quality": 85,

@@ -9,7 +9,8 @@ from PIL import Image
 
 import pixmill
 from pictures import Pair, likenesses
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,9 @@ from pixmill.header import Header
 from pixmill.imaging.pack import packed
 from pixmill.plan import Plan
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Colour, Effort, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec
+from pixmill.vocabulary import Colour, Effort
 
 SAMPLE = Path(__file__).parent / "sample"
 DRAWINGS = corpus_files("graphics", "*.png")[::9]

@@ -16,9 +16,10 @@ from pixmill.imaging.verify import Expected, difference
 from pixmill.model import Status
 from pixmill.operations.context import Context
 from pixmill.planning import target_of
-from pixmill.recipe import Colour, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, recognised, writable_names
 from pixmill.settings import Settings
+from pixmill.vocabulary import Colour, Operation
 from runs import by_path, ran
 
 if TYPE_CHECKING:

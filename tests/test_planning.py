@@ -12,9 +12,10 @@ from pixmill.header import GainMap, Header, Metadata, Space
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.plan import Crop, Flatten, Load, Orient, Pad, Plan, Scale, SmartCrop, ToSrgb
 from pixmill.planning import Limits, planned, target_of
-from pixmill.recipe import Colour, Fit, Gravity, Keep, Kernel, Operation, Recipe, StrategyName
+from pixmill.recipe import Recipe
 from pixmill.registry import codec_names, codecs, writable_names
 from pixmill.units import Geometry
+from pixmill.vocabulary import Colour, Fit, Gravity, Keep, Kernel, Operation, StrategyName
 
 PLENTY = Limits(10**15)
 PHOTO = Header(codec="jpg", width_px=4000, height_px=3000, file_bytes=3_000_000, quality=90)

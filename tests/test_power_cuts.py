@@ -22,8 +22,9 @@ from pixmill.executors.inline import InlineExecutor
 from pixmill.journal.place import place_of
 from pixmill.journal.store import opened_to_read
 from pixmill.model import Status
-from pixmill.recipe import Effort, Recipe
+from pixmill.recipe import Recipe
 from pixmill.settings import Durability, Sandbox, Settings
+from pixmill.vocabulary import Effort
 from power import Disc
 from runs import archive, digests, ran, temporary_files
 

@@ -14,10 +14,11 @@ from pixmill.api import optimize
 from pixmill.imaging.progress import listening, watched
 from pixmill.milling import Product, mill
 from pixmill.planning import Limits
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.reporting import Progress, UnderWay
 from pixmill.settings import Settings
 from pixmill.units import parse_geometry
+from pixmill.vocabulary import Operation
 from pixmill_cli.reporters.bar import shown
 from pixmill_cli.reporters.silent import Silent
 

@@ -11,7 +11,7 @@ import pyvips
 
 from pixmill.codecs.spec import Encoding
 from pixmill.imaging.encode import encoded
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 from quality import FAMILIES, Family, Rated, section
 from rating.encoders import encoders
 from rating.pictures import Kind, Picture, picture

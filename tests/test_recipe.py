@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pixmill
+from pixmill import vocabulary
 from pixmill.errors import OptionError
-from pixmill.recipe import (
-    CodecOption,
+from pixmill.recipe import CodecOption, Recipe
+from pixmill.units import Geometry
+from pixmill.vocabulary import (
     Colour,
     Corrupt,
     Effort,
@@ -22,10 +25,8 @@ from pixmill.recipe import (
     Kernel,
     Operation,
     Oversize,
-    Recipe,
     StrategyName,
 )
-from pixmill.units import Geometry
 
 BOX = Geometry(width_px=800, height_px=600)
 CHANGES: dict[str, Any] = {
@@ -139,3 +140,9 @@ def test_contradictions_are_refused(fields: dict[str, Any], option: str) -> None
 def test_both_ways_to_lossless_count(fields: dict[str, Any]) -> None:
     """Lossless by flag and by strategy are the same demand."""
     assert Recipe(**fields).is_lossless
+
+
+def test_the_words_of_a_recipe_are_the_package_s() -> None:
+    """Whoever imports pixmill has every word that a recipe may be told in."""
+    assert set(vocabulary.__all__) <= set(pixmill.__all__)
+    assert pixmill.Recipe(effort=pixmill.Effort.BEST).effort is vocabulary.Effort.BEST

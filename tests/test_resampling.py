@@ -15,7 +15,7 @@ from kernels import KERNELS, reference
 from pixmill.imaging.colour import in_p3
 from pixmill.imaging.resampling import resampled
 from pixmill.plan import Scale
-from pixmill.recipe import Kernel
+from pixmill.vocabulary import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,9 @@ from pixmill.events import file_event
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
 from pixmill.planning import Limits
-from pixmill.recipe import Corrupt, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import recognised
+from pixmill.vocabulary import Corrupt
 from runs import HALVED, by_path, ran
 
 if TYPE_CHECKING:

@@ -35,10 +35,11 @@ from pixmill.model import (
     Status,
 )
 from pixmill.protocol import CostKnown, JobEnded, Send, Setup, WorkerReady
-from pixmill.recipe import Effort, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.sandbox import Grants, Offer, offered
 from pixmill.settings import Sandbox, Settings, Symlinks
 from pixmill.units import parse_geometry
+from pixmill.vocabulary import Effort, Operation
 from runs import TESTS, archive, by_path, digests, ran, temporary_files
 
 if TYPE_CHECKING:

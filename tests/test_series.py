@@ -36,11 +36,12 @@ from pixmill.options import from_mapping, meant, merged
 from pixmill.options.fields import Options
 from pixmill.planning import Limits
 from pixmill.product import Product
-from pixmill.recipe import Effort, IfLarger, Kernel, Recipe
+from pixmill.recipe import Recipe
 from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, parse_template
 from pixmill.series_making import SeriesMaker
 from pixmill.series_planning import Member, SeriesPlan, series_planned
 from pixmill.settings import IfExists, Sandbox, Settings
+from pixmill.vocabulary import Effort, IfLarger, Kernel
 from runs import TWO_WORKERS, archive, by_path, digests, ran, temporary_files
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ import pytest
 
 from pixmill.content import ContentClass
 from pixmill.header import Header
-from pixmill.recipe import Effort, Operation, Recipe, StrategyName
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, writable_names
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
 from pixmill.units import Geometry
+from pixmill.vocabulary import Effort, Operation, StrategyName
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding

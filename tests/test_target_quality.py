@@ -19,9 +19,10 @@ from pixmill.imaging.score import Side, scored
 from pixmill.milling import Product, mill
 from pixmill.model import Failed, FailureKind, Status
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Colour, Effort, IfLarger, Operation, Recipe, StrategyName
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, codecs, writable_names
 from pixmill.strategies.score_search import BAND
+from pixmill.vocabulary import Colour, Effort, IfLarger, Operation, StrategyName
 from test_max_size import ODD, odd, photo
 from test_perception import blurred_with_zeros, oracles_score
 

@@ -10,8 +10,9 @@ from PIL import Image
 
 from imaging_cases import reread
 from pixmill.api import optimize_bytes
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec
+from pixmill.vocabulary import Operation
 
 
 def _source(form: str) -> bytes:

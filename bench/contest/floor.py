@@ -13,9 +13,10 @@ from pixmill.codecs.spec import Encoding
 from pixmill.imaging.probe import probe
 from pixmill.model import Failed
 from pixmill.planning import Limits, planned
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.units import Geometry
+from pixmill.vocabulary import Operation
 
 if TYPE_CHECKING:
     from pathlib import Path

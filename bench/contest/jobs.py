@@ -17,7 +17,8 @@ import pyvips
 from contest.sizes import shown_px
 from done import write_done
 from memory import CORPORA
-from pixmill.recipe import Effort, Recipe, StrategyName
+from pixmill.recipe import Recipe
+from pixmill.vocabulary import Effort, StrategyName
 from soak import small_images
 
 if TYPE_CHECKING:

@@ -17,10 +17,11 @@ from fuzzing.mutation import mutated
 from pixmill.api import optimize
 from pixmill.model import Failed, FailureKind, Outcome, Status
 from pixmill.protocol import DEFAULT_MILL
-from pixmill.recipe import Corrupt, Effort, IfLarger, Keep, Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import codec
 from pixmill.settings import Settings
 from pixmill.units import parse_geometry
+from pixmill.vocabulary import Corrupt, Effort, IfLarger, Keep, Operation
 
 if TYPE_CHECKING:
     import random

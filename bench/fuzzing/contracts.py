@@ -29,9 +29,10 @@ from pixmill.imaging import icc
 from pixmill.model import SourceRef
 from pixmill.naming import Namer, wrong_suffix
 from pixmill.options import from_mapping, meant, spelling, split_list
-from pixmill.recipe import Operation, Recipe
+from pixmill.recipe import Recipe
 from pixmill.registry import canonical_name, codec, codec_names, codecs, recognised
 from pixmill.units import format_duration, format_size, parse_duration, parse_geometry, parse_size
+from pixmill.vocabulary import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,8 +22,8 @@ from PIL import Image
 from pixmill.codecs.spec import Encoding, Packing
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.pack import packed
-from pixmill.recipe import Effort
 from pixmill.registry import codec
+from pixmill.vocabulary import Effort
 from rating.sharp import Sharp, has_sharp
 
 if TYPE_CHECKING:

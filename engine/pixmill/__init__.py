@@ -20,13 +20,36 @@ if TYPE_CHECKING:
     from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
     from pixmill.recipe import Recipe
     from pixmill.settings import Settings
+    from pixmill.vocabulary import (
+        Colour,
+        Corrupt,
+        Effort,
+        Fit,
+        Gravity,
+        IfLarger,
+        Keep,
+        Kernel,
+        Operation,
+        Oversize,
+        StrategyName,
+    )
 
 __all__ = [
+    "Colour",
+    "Corrupt",
+    "Effort",
     "Failed",
     "FailureKind",
+    "Fit",
+    "Gravity",
+    "IfLarger",
     "ImageError",
+    "Keep",
+    "Kernel",
+    "Operation",
     "OptionError",
     "Outcome",
+    "Oversize",
     "PixmillError",
     "Recipe",
     "Run",
@@ -35,13 +58,14 @@ __all__ = [
     "SkipReason",
     "Stage",
     "Status",
+    "StrategyName",
     "compare",
     "optimize",
     "optimize_bytes",
     "optimize_file",
 ]
 
-_HOMES = ("model", "errors", "recipe", "settings", "api")
+_HOMES = ("model", "errors", "vocabulary", "recipe", "settings", "api")
 
 
 def __getattr__(name: str) -> object:

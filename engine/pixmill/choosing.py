@@ -19,11 +19,11 @@ from pixmill.imaging.errors import ImagingError
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.perception.kernels import has_kernel
 from pixmill.planning import planned, targets_of
-from pixmill.recipe import Operation, StrategyName
 from pixmill.registry import codec
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
 from pixmill.units import format_size
+from pixmill.vocabulary import Operation, StrategyName
 from pixmill.weighing import Weighed, Weighing, weighing_bytes
 
 if TYPE_CHECKING:

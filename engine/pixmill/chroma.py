@@ -19,9 +19,9 @@ from pixmill.imaging.sample import sampled_for_size
 from pixmill.imaging.score import likeness
 from pixmill.perception.kernels import has_kernel
 from pixmill.perception.metric import cost_bytes
-from pixmill.recipe import Effort
 from pixmill.registry import codec
 from pixmill.strategies.score_search import Aim, Hints, lowest_reaching
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     import pyvips

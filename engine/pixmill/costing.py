@@ -13,8 +13,8 @@ from pixmill.header import Header
 from pixmill.perception.metric import cost_bytes
 from pixmill.perception.mosaic import ACROSS, TILE_PX, is_worth_it
 from pixmill.plan import Flatten, Scale, ToP3, ToSrgb
-from pixmill.recipe import Kernel, StrategyName
 from pixmill.registry import codec
+from pixmill.vocabulary import Kernel, StrategyName
 
 if TYPE_CHECKING:
     from pixmill.operations.context import Context

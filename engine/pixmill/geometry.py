@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixmill.recipe import Fit, Gravity
+from pixmill.vocabulary import Fit, Gravity
 
 if TYPE_CHECKING:
     from pixmill.units import Geometry

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pixmill.errors import OptionError, RunError
 from pixmill.executors.scratch import Scratch
-from pixmill.recipe import IfLarger
 from pixmill.run import Run, assembled
 from pixmill.settings import Durability, Redo
+from pixmill.vocabulary import IfLarger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pixmill.header import GainMap, Header
-    from pixmill.recipe import Gravity, Kernel
+    from pixmill.vocabulary import Gravity, Kernel
 
 __all__ = [
     "Crop",

@@ -17,10 +17,11 @@ from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Crop, Load, Orient, Pad, Plan, Scale
-from pixmill.recipe import KEEP_SOURCE_FORMAT, Colour, Keep, Kernel
+from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import codec, writable_names
 from pixmill.sizing import memory_for
 from pixmill.units import format_size
+from pixmill.vocabulary import Colour, Keep, Kernel
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec

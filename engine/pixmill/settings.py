@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
-from pixmill.recipe import KEEP_SOURCE_FORMAT, Corrupt, IfLarger
+from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, NameTemplate, parse_template
+from pixmill.vocabulary import Corrupt, IfLarger
 
 if TYPE_CHECKING:
     from pixmill.recipe import Recipe

@@ -14,7 +14,7 @@ from pixmill.codecs.avif_plays import plays_of, replayed
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

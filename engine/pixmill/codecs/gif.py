@@ -14,7 +14,7 @@ from pixmill.codecs.gif_canvas import CONTROL_BYTES, Canvas
 from pixmill.codecs.gif_rewrap import rewrapped, table_bytes
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

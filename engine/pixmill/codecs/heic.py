@@ -12,7 +12,7 @@ from pixmill.codecs import isobmff
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
 from pixmill.header import Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

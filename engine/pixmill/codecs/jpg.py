@@ -20,7 +20,7 @@ from pixmill.codecs.jpg_planes import woven
 from pixmill.codecs.jpg_tables import MSSIM, ROBIDOUX, WOVEN, WOVEN_WHOLE, lowered
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, Planes, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

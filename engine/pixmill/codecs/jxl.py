@@ -17,7 +17,7 @@ from pixmill.codecs.icc_profiles import stand_in_profile
 from pixmill.codecs.jxl_head import SIGNATURE, JxlHead, jxl_head
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
 from pixmill.header import Header, Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -33,7 +33,7 @@ from pixmill.codecs.spec import (
     oversized,
 )
 from pixmill.header import MAX_METADATA_BYTES, Header, Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import GainMap, Header, Patch
-    from pixmill.recipe import CodecOption, Effort
+    from pixmill.recipe import CodecOption
+    from pixmill.vocabulary import Effort
 
 __all__ = [
     "OPENING_BYTES",

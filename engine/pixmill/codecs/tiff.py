@@ -9,7 +9,7 @@ from pixmill.codecs.fields import read_up_to
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.codecs.tiff_tags import SIGNATURES, directories, first_short
 from pixmill.header import Header, Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

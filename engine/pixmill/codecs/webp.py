@@ -12,7 +12,7 @@ from pixmill.codecs.fields import little
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable, oversized
 from pixmill.codecs.webp_chunks import Chunk, chunks, mended, metadata_kind, rewrapped, riff_end
 from pixmill.header import Header, Metadata
-from pixmill.recipe import Effort
+from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

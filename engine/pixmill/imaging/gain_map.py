@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pixmill.header import GainMap
     from pixmill.imaging.sources import Source
     from pixmill.plan import Plan, Step
-    from pixmill.recipe import Effort
+    from pixmill.vocabulary import Effort
 
 __all__ = ["CarriedMap", "carried"]
 

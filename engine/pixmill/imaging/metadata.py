@@ -20,8 +20,8 @@ from pixmill.imaging.colour import CONVERTED
 from pixmill.imaging.errors import translating
 from pixmill.imaging.notes import noted
 from pixmill.model import Stage
-from pixmill.recipe import Keep
 from pixmill.units import format_size
+from pixmill.vocabulary import Keep
 
 __all__ = [
     "keep_flags",

@@ -13,7 +13,7 @@ import pyvips
 from pixmill.imaging import icc
 from pixmill.imaging.colour import to_storable
 from pixmill.imaging.pages import by_page, page_height
-from pixmill.recipe import Kernel
+from pixmill.vocabulary import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.geometry import Placement, Size, cropped, fitted, oriented, placed
 from pixmill.header import Metadata, Space
-from pixmill.recipe import Colour, Fit, Kernel, Operation, Oversize
+from pixmill.vocabulary import Colour, Fit, Kernel, Operation, Oversize
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec

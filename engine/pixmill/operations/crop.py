@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.geometry import offset
 from pixmill.plan import Crop, SmartCrop, Step
-from pixmill.recipe import Gravity
+from pixmill.vocabulary import Gravity
 
 if TYPE_CHECKING:
     from pixmill.operations.context import Context

@@ -9,8 +9,9 @@ from dataclasses import KW_ONLY, dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Final, get_args, get_origin, get_type_hints
 
-from pixmill.recipe import (
-    DEFAULT_KEEP,
+from pixmill.recipe import DEFAULT_KEEP, Recipe
+from pixmill.settings import Durability, IfExists, OnCollision, Order, Sandbox, Settings, Symlinks
+from pixmill.vocabulary import (
     Colour,
     Corrupt,
     Effort,
@@ -21,10 +22,8 @@ from pixmill.recipe import (
     Kernel,
     Operation,
     Oversize,
-    Recipe,
     StrategyName,
 )
-from pixmill.settings import Durability, IfExists, OnCollision, Order, Sandbox, Settings, Symlinks
 
 __all__ = [
     "ALIASES",

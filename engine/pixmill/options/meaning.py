@@ -13,14 +13,7 @@ from pixmill.errors import OptionError
 from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
-from pixmill.recipe import (
-    AUTO_FORMAT,
-    KEEP_SOURCE_FORMAT,
-    CodecOption,
-    Keep,
-    Operation,
-    Recipe,
-)
+from pixmill.recipe import AUTO_FORMAT, KEEP_SOURCE_FORMAT, CodecOption, Recipe
 from pixmill.settings import Redo, Settings, check_in_place, check_series
 from pixmill.units import (
     Geometry,
@@ -30,6 +23,7 @@ from pixmill.units import (
     parse_score,
     parse_size,
 )
+from pixmill.vocabulary import Keep, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pixmill.errors import OptionError
 from pixmill.options.fields import ALIASES, Entry, Options, entries
-from pixmill.recipe import AUTO_FORMAT, Operation, StrategyName
+from pixmill.recipe import AUTO_FORMAT
+from pixmill.vocabulary import Operation, StrategyName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from pixmill.recipe import StrategyName
 from pixmill.strategies import adaptive, fixed, lossless
+from pixmill.vocabulary import StrategyName
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding

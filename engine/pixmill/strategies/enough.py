@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pixmill.recipe import IfLarger, StrategyName
+from pixmill.vocabulary import IfLarger, StrategyName
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
