@@ -221,7 +221,7 @@ def test_a_journal_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     """The kernel lets its log grow no further: told, nothing lost, and the next run resumes."""
     source = archive(tmp_path / "in", *(f"{number:03}.jpg" for number in range(150)))
     out = tmp_path / "out"
-    report = told(commanded(source, out, "--json", most_bytes=100_000))
+    report = told(commanded(source, out, "--json", most_bytes=85_000))
     assert "the journal cannot be written: disk I/O error; make room" in report["fatal"]
     assert report["totals"]["walked"] < 150
     assert report["totals"]["failed"] == 0
