@@ -17,9 +17,10 @@ from pixmill.imaging import metadata
 from pixmill.imaging.judge import Judge
 from pixmill.imaging.sources import reading
 from pixmill.imaging.turbo import transformed
+from pixmill.keeping import metadata_kept
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.picture import Candidate, Picture
-from pixmill.planning import metadata_kept, own_quality
+from pixmill.planning import own_quality
 from pixmill.product import Product
 from pixmill.registry import codec, writable_names
 from pixmill.strategies import enough

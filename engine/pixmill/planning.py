@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from pixmill.candidacy import possible
 from pixmill.costing import cost_of
 from pixmill.geometry import Size, shrink_on_load
-from pixmill.header import MAX_METADATA_BYTES, Metadata
+from pixmill.header import MAX_METADATA_BYTES
+from pixmill.keeping import metadata_missed, metadata_unwanted
 from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
@@ -21,7 +22,7 @@ from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import codec, writable_names
 from pixmill.sizing import memory_for
 from pixmill.units import format_size
-from pixmill.vocabulary import Colour, Keep, Kernel
+from pixmill.vocabulary import Colour, Kernel
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec
@@ -29,17 +30,10 @@ if TYPE_CHECKING:
     from pixmill.plan import Step
     from pixmill.recipe import Recipe
 
-__all__ = ["Limits", "metadata_kept", "own_quality", "planned", "target_of", "targets_of"]
+__all__ = ["Limits", "own_quality", "planned", "target_of", "targets_of"]
 
 _MIN_SCALE_ON_LOAD_SHRINK = 4
 _DEEPEST_INTEGERS = 16
-_WHOLE_KINDS = {
-    Keep.EXIF: Metadata.EXIF,
-    Keep.XMP: Metadata.XMP,
-    Keep.IPTC: Metadata.IPTC,
-}
-_PRIVATE = frozenset({Metadata.XMP, Metadata.IPTC, Metadata.COMMENT})
-"""What `no-gps` keeps where it tells no place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,34 +158,6 @@ def _transforming(plan: Plan, recipe: Recipe, limits: Limits) -> Plan:
     return replace(plan, is_transformed=True, cost_bytes=cost_bytes) if can else plan
 
 
-def metadata_kept(header: Header, recipe: Recipe) -> frozenset[Metadata]:
-    """Return the kinds of metadata that stay as they are where nothing else changes.
-
-    A profile stays unless it says no more than untagged pixels do, which is sRGB. `copyright` and
-    `no-gps` keep parts of a kind, which needs a rewrite, so they allow none.
-    """
-    if Keep.ALL in recipe.keep:
-        return frozenset(Metadata) - header.oversized
-    whole = {_WHOLE_KINDS[keep] for keep in recipe.keep if keep in _WHOLE_KINDS}
-    kept = whole if header.is_srgb else {*whole, Metadata.ICC}
-    return frozenset(kept) - header.oversized
-
-
-def _missed(header: Header, recipe: Recipe) -> frozenset[Metadata]:
-    """Return the kinds that are too large, of those that would be kept, in part or whole."""
-    in_part = {Metadata.EXIF} if recipe.keep & {Keep.COPYRIGHT, Keep.NO_GPS} else set()
-    whole = metadata_kept(replace(header, oversized=frozenset()), recipe)
-    return header.oversized & (
-        whole | in_part | (_PRIVATE if Keep.NO_GPS in recipe.keep else set())
-    )
-
-
-def _unwanted(header: Header, recipe: Recipe) -> frozenset[Metadata]:
-    """Return the kinds of metadata that must go; an sRGB profile may go, and need not."""
-    may_stay = {Metadata.ICC} if recipe.keep & {Keep.ICC, Keep.NO_GPS} else set()
-    return header.metadata - metadata_kept(header, recipe) - may_stay
-
-
 def _refused_by_pages(context: Context) -> Failed | None:
     wanted, pages = context.recipe.pages or 1, context.header.pages
     if wanted <= pages:
@@ -308,7 +274,7 @@ def _planned(context: Context, manner: _Manner) -> Plan:
         has_alpha=context.has_alpha,
         pages=load.pages,
         is_demanded=_is_demanded(context),
-        is_rewrap_demanded=bool(_unwanted(header, context.recipe)),
+        is_rewrap_demanded=bool(metadata_unwanted(header, context.recipe)),
         is_pinned=manner.is_pinned,
         is_lean=manner.is_lean,
         is_packed=manner.is_packed and load.pages == 1 and _can_pack(context),
@@ -403,7 +369,7 @@ def _notes(context: Context, load: Load) -> tuple[str, ...]:
         notes.append(f"made from the preview that the {codec(header.codec).title} file embeds")
     if header.damage:
         notes.append(f"salvaged: {header.damage}")
-    if missed := _missed(header, context.recipe):
+    if missed := metadata_missed(header, context.recipe):
         kinds = ", ".join(sorted(missed))
         most = format_size(MAX_METADATA_BYTES)
         notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
