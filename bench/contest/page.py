@@ -103,7 +103,11 @@ def table(heat: Heat) -> str:
     floor = heat.floor
     if floor is not None and floor.has_figures and heat.ours.has_figures:
         lines += ["", _efficiency(heat, floor)]
-    failed = [f"{each.title} has no figures: {each.fault}" for each in heat.standings if each.fault]
+    failed = [
+        f"{each.title} has no figures, and held {each.tree_bytes / 1e6:.0f} MB: {each.fault}"
+        for each in heat.standings
+        if each.fault
+    ]
     return "\n".join([*lines, *(line for each in failed for line in ("", each)), ""])
 
 
