@@ -146,6 +146,19 @@ def test_a_fast_palette_does_not_dither_flat_areas() -> None:
     assert len(encoded(image, palette)) < 1.3 * len(encoded(image, balanced))
 
 
+@pytest.mark.parametrize("has_few", [True, False])
+def test_a_strip_keeps_its_colours(*, has_few: bool) -> None:
+    """What is too narrow to score within its plan stays exact, in as many colours as it has."""
+    rng = random.Random(2)
+    shades = [rng.randbytes(3) for _ in range(200 if has_few else 700)]
+    row = b"".join(rng.choice(shades) * rng.randint(3, 12) for _ in range(9000))
+    strip = Image.frombytes("RGB", (len(row) // 3, 1), row)
+    made = milled(saved(strip.quantize(256) if has_few else strip))
+    assert made.encodes == 1
+    assert isinstance(made.content, bytes)
+    assert Image.open(io.BytesIO(made.content)).convert("RGB").tobytes() == row
+
+
 def test_a_palette_that_shows_is_refined_in_steps() -> None:
     """Between the quality asked for and the closest match there is one more try, and then none."""
     palette = Encoding(codec="png", quality=50, effort=Effort.FAST, is_palette=True)

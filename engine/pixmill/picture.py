@@ -18,6 +18,7 @@ from pixmill.imaging.likeness import looks_alike
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.progress import watched
 from pixmill.imaging.resampling import resampled
+from pixmill.imaging.score import is_cheap
 from pixmill.imaging.verify import meant
 from pixmill.model import FailureKind
 from pixmill.plan import Scale
@@ -136,6 +137,8 @@ class Picture:
 
     def candidate(self, encoding: Encoding) -> Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette, or too few colours."""
+        if encoding.is_palette and not is_cheap(self.image()):
+            return None
         made = self.encoded(encoding)
         must_match = self.recipe.is_lossless and codec(self.plan.target).max_colours > 0
         if not (encoding.is_palette or must_match) or not isinstance(made.content, bytes):
