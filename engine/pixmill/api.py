@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
 from pixmill.errors import ImageError, OptionError, RunError
+from pixmill.executors.note import Hands
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.rows import PastRun
-from pixmill.journal.store import Journal, opened_to_read
+from pixmill.journal.store import Journal
 from pixmill.machine import available_memory_bytes
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.piping import Piped, check_piped, piped
@@ -135,7 +137,7 @@ def optimize_stream(  # noqa: PLR0913 - as `optimize`
 
 
 def history(destination: str | os.PathLike[str], journal: str | None = None) -> Journal | None:
-    """Open what the journal of an output knows, without changing it.
+    """Open what the journal of an output knows, with those of shards, without changing any.
 
     Args:
         destination: The output folder.
@@ -147,7 +149,7 @@ def history(destination: str | os.PathLike[str], journal: str | None = None) -> 
     Raises:
         RunError: It cannot be read, or was written by a newer pixmill.
     """
-    return opened_to_read(place_of(os.path.abspath(destination), journal).journal)
+    return viewed(place_of(os.path.abspath(destination), journal))
 
 
 def undo(
@@ -173,10 +175,10 @@ def undo(
     named = os.path.abspath(destination)
     root, only = (named, "") if os.path.isdir(named) else os.path.split(named)
     place = place_of(root, journal)
-    if not place.journal.exists():
+    if not (place.journal.exists() or place.shards()):
         raise RunError(f"there is no journal for {os.fspath(destination)}: nothing to undo")
     moved = None if backup is None else os.path.abspath(backup)
-    return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run)
+    return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run, hands=Hands)
 
 
 def optimize_bytes(content: bytes, recipe: Recipe | None = None) -> bytes:

@@ -17,6 +17,7 @@ from pixmill.naming import Named, Namer, folded, wrong_suffix
 from pixmill.planning import target_of
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision, template_for
+from pixmill.sieving import Sieve
 from pixmill.storage.local import read_head
 from pixmill.storage.standing import Standing
 from pixmill.units import format_size
@@ -80,10 +81,14 @@ class Feeder:
         self._standing = None if known is None else Standing(self.destination, known)
 
     def jobs(self) -> Iterator[Job | Outcome]:
-        """Yield a job for every source to be made, an outcome for every other file met."""
+        """Yield a job for every source to be made, an outcome for every other file met.
+
+        What another shard makes is neither. A folder that cannot be listed is every shard's
+        trouble: each may have lost files of its own in it.
+        """
         if self.only:
             met = Met("", self.only, self._sort_of_only(), is_link=True)
-            for group in self.recall.ahead(iter([[met]])):
+            for group in self.recall.ahead(self._passing(iter([[met]]))):
                 yield from self._grouped(group, Namer(self.recipe, template=self._template))
             return
         for folder in self.walker.folders():
@@ -92,8 +97,23 @@ class Feeder:
             if not self.settings.dry_run:
                 self._sweep(folder.paths)
             namer = Namer(self.recipe, folder.names, self._template)
-            for group in self.recall.ahead(folder.groups):
+            for group in self.recall.ahead(self._passing(folder.groups, folder.names)):
                 yield from self._grouped(group, namer)
+
+    def _passing(
+        self, groups: Iterator[list[Met]], folders: frozenset[str] = frozenset()
+    ) -> Iterator[list[Met]]:
+        """Leave out what another shard makes, but for what has a say in the names of this one's."""
+        shard = self.settings.shard
+        if shard.is_whole:
+            return groups
+        if self.settings.in_place:
+            own = ([met for met in group if shard.holds(met.path)] for group in groups)
+            return filter(None, own)
+        sieve = Sieve(shard, folders, self._template)
+        return (
+            group for group in groups if sieve.passes(group[0].key, [met.path for met in group])
+        )
 
     def _sort_of_only(self) -> Sort:
         """Tell whether the one file is taken: links are followed, but not replaced in place."""
@@ -110,16 +130,17 @@ class Feeder:
         sources = []
         for met in group:
             source = self._source(met)
-            if isinstance(source, Outcome):
-                yield source
-            else:
+            if not isinstance(source, Outcome):
                 sources.append(source)
+            elif self.settings.shard.holds(met.path):
+                yield source
         if sources and self.settings.in_place:
             for source in sources:
                 yield self._job(Named(source, source.path))
         elif sources:
             for named in namer.named(sources):
-                yield self._job(named)
+                if self.settings.shard.holds(named.source.path):
+                    yield self._job(named)
 
     def _source(self, met: Met) -> SourceRef | Outcome:
         """Tell what a file is by its first bytes, or why it is left alone."""

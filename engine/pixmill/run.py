@@ -21,9 +21,9 @@ from pixmill.executors.local import LocalExecutor
 from pixmill.executors.note import Hands
 from pixmill.extras import how_to_install, is_installed
 from pixmill.feeding import Feeder
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
-from pixmill.journal.store import opened_to_read
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.manifest import Manifest
 from pixmill.model import Job
@@ -33,7 +33,7 @@ from pixmill.recall import Recall
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import check_codec_options, codec, suffix_owner
 from pixmill.reporting import FanOut, Reporter, RunFacts
-from pixmill.restoring import settle_doubts, settled
+from pixmill.restoring import rejoined, settle_doubts, settled
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
 from pixmill.sizing import Sizing, sized
@@ -164,18 +164,20 @@ def assembled(
         memory_bytes=memory_bytes,
         lease_bytes=sizing.lease_bytes,
         is_dry_run=settings.dry_run,
-        warnings=(*sizing.warnings, *warnings),
+        warnings=(*sizing.warnings, *warnings, *_shard_warnings(settings)),
         is_in_place=settings.in_place,
         backup=roots.backup,
+        shard="" if settings.shard.is_whole else str(settings.shard),
     )
-    place = place_of(roots.destination, settings.journal)
+    place = place_of(roots.destination, settings.journal).of_shard(settings.shard)
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
     executor = LocalExecutor(
         _setup(roots, recipe, settings, sizing, mill),
         hands=None if settings.dry_run else hands,
     )
-    survey = Survey(walker) if reporter is not None and not roots.only else None
+    is_surveyed = reporter is not None and not roots.only
+    survey = Survey(walker, settings.shard) if is_surveyed else None
     session, journal = _opened(roots, settings, facts, place, hands)
     listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
     feeder = Feeder(
@@ -228,6 +230,15 @@ def _check_target(recipe: Recipe) -> None:
             )
 
 
+def _shard_warnings(settings: Settings) -> tuple[str, ...]:
+    """Say what may make the results of shards differ from those of one run over everything."""
+    if settings.shard.is_whole or settings.memory_bytes is not None:
+        return ()
+    return (
+        "what fits into memory decides how large images are made: give every shard one --memory",
+    )
+
+
 def _surveyed(found: Iterator[Job | Outcome], survey: Survey) -> Iterator[Job | Outcome]:
     """Begin the scan ahead with the first job: until then nothing takes time that it could tell.
 
@@ -247,13 +258,14 @@ def _opened(
 ) -> tuple[Session | None, Journal | None]:
     """Open the journal; a dry run reads what there is and writes nothing."""
     if settings.dry_run:
-        return None, opened_to_read(place.journal)
+        return None, viewed(place.whole)
     session = Session.begun(
         place,
         facts,
         version=version("pixmill"),
         sync=syncer(roots.destination, settings.durability),
         held=hands.left,
+        change=partial(rejoined, place.whole, roots.destination, Hands),
     )
     hands.clear()
     settle_doubts(session.journal.originals, roots.destination)

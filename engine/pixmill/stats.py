@@ -144,7 +144,7 @@ class Tally:
             cpu_s=cpu_s,
             peak_memory_bytes=peak_memory_bytes,
             encodes=self.encodes,
-            median_score=self._median_score(),
+            scores=dict(self._scores),
             pixels_written=self.pixels_written,
             is_interrupted=is_interrupted,
             fatal=fatal,
@@ -171,15 +171,6 @@ class Tally:
             before.bytes_read + outcome.bytes_read,
             before.bytes_written + outcome.bytes_written,
         )
-
-    def _median_score(self) -> float | None:
-        """Return the median to a tenth, which takes no list of all scores."""
-        left = (sum(self._scores.values()) + 1) // 2
-        for tenths, count in sorted(self._scores.items()):
-            left -= count
-            if left <= 0:
-                return tenths / 10
-        return None
 
     def _count_cost(self, outcome: Outcome) -> None:
         name = _claimed(outcome.path)

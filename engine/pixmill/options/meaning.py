@@ -15,6 +15,7 @@ from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
 from pixmill.recipe import AUTO_FORMAT, KEEP_SOURCE_FORMAT, CodecOption, Recipe
 from pixmill.settings import Redo, Settings, check_in_place, check_series
+from pixmill.sharding import parse_shard
 from pixmill.units import (
     Geometry,
     parse_duration,
@@ -142,6 +143,7 @@ def _settings(options: Options) -> Settings:
         no_backup=_or(options.no_backup, _SETTINGS.no_backup),
         name_template=options.name_template,
         manifest=options.manifest,
+        shard=_or(_parsed(parse_shard, options.shard, option="shard"), _SETTINGS.shard),
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),
