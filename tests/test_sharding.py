@@ -91,6 +91,7 @@ def test_shards_are_of_one_size() -> None:
     paths = [f"2024/IMG_{number:05}.jpg" for number in range(16_000)]
     for count in (16, 15):
         sizes = [sum(map(Shard(index, count).holds, paths)) for index in range(count)]
+        assert 0.88 * len(paths) / count < min(sizes)
         assert max(sizes) < 1.12 * len(paths) / count
 
 

@@ -20,6 +20,7 @@ from pixmill.journal.place import place_of
 from pixmill.journal.rows import PastRun
 from pixmill.journal.store import Journal
 from pixmill.machine import available_memory_bytes
+from pixmill.merging import Merged, merged
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.piping import Piped, check_piped, piped
 from pixmill.protocol import DEFAULT_MILL
@@ -43,6 +44,7 @@ __all__ = [
     "Finding",
     "FormatSupport",
     "Journal",
+    "Merged",
     "PastRun",
     "Piped",
     "Run",
@@ -56,6 +58,7 @@ __all__ = [
     "formats",
     "history",
     "inspect",
+    "merge",
     "optimize",
     "optimize_bytes",
     "optimize_file",
@@ -150,6 +153,29 @@ def history(destination: str | os.PathLike[str], journal: str | None = None) -> 
         RunError: It cannot be read, or was written by a newer pixmill.
     """
     return viewed(place_of(os.path.abspath(destination), journal))
+
+
+def merge(
+    destination: str | os.PathLike[str],
+    *,
+    journal: str | None = None,
+    manifest: str | os.PathLike[str] | None = None,
+) -> Merged:
+    """Join what the shards of an output have noted to what one run would have left.
+
+    Runs over the output do so by themselves where they divide it otherwise. May be repeated.
+
+    Args:
+        destination: The output folder, or the folder that was worked on in place.
+        journal: The journal, where it is not in its usual place.
+        manifest: Where the list of all outputs is written where sources have several. Default:
+            `srcset.json` beside the journal.
+
+    Raises:
+        RunError: A run works on it, there is no journal, or its state cannot be written.
+    """
+    listing = None if manifest is None else os.fspath(manifest)
+    return merged(os.path.abspath(destination), journal=journal, manifest=listing)
 
 
 def undo(

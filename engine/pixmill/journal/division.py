@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Division"]
 
 _PATIENCE_S: Final = 600.0
-"""How long to wait for who joins journals; a million rows take it 6 s."""
+"""How long to wait for who joins journals; a million rows take it 10 s of CPU."""
 
 _POLL_S: Final = 0.1
 _TOLD_BYTES: Final = 64
