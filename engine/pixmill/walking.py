@@ -6,10 +6,7 @@ Must not recognise formats, choose names or read files: `feeding` does.
 
 from __future__ import annotations
 
-import heapq
 import os
-import pickle
-import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from itertools import groupby
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.naming import folded, stem_key
 from pixmill.settings import Symlinks
+from pixmill.sorting import Sorter
 from pixmill.storage.folders import reachable
 
 if TYPE_CHECKING:
@@ -32,9 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Folder", "Met", "Sort", "Trouble", "Walker"]
 
-_CHUNK = 20_000
 _KEY = attrgetter("key")
-_SPILLED = 64  # entries of a chunk that are read back from disc at a time
 
 
 class Sort(StrEnum):
@@ -207,41 +203,19 @@ class Walker:
 
 @dataclass(slots=True)
 class _Listing:
-    """The entries of a folder: sorted in memory, or in runs on disc where they are many."""
+    """The entries of a folder, and the folders in it."""
 
     places: list[_Place] = field(default_factory=list)
-    _chunk: list[Met] = field(default_factory=list)
-    _runs: list[Iterator[Met]] = field(default_factory=list)
+    _entries: Sorter[Met] = field(default_factory=Sorter)
 
     def add(self, met: Met) -> None:
         """Take in one entry."""
-        self._chunk.append(met)
-        if len(self._chunk) >= _CHUNK:
-            self._runs.append(_on_disc(sorted(self._chunk)))
-            self._chunk = []
+        self._entries.add(met)
 
     def groups(self) -> Iterator[list[Met]]:
         """Yield the entries that share a key, in order; may be called once."""
-        chunk, self._chunk = sorted(self._chunk), []
-        ordered = heapq.merge(*self._runs, chunk) if self._runs else iter(chunk)
-        for _, group in groupby(ordered, key=_KEY):
+        for _, group in groupby(self._entries.ordered(), key=_KEY):
             yield list(group)
-
-
-def _on_disc(chunk: list[Met]) -> Iterator[Met]:
-    """Write a sorted chunk to an unnamed file and return an iterator that reads it back."""
-    spill = tempfile.TemporaryFile(prefix="pixmill-walk-")  # noqa: SIM115 - closed by its reader
-    starts = range(0, len(chunk), _SPILLED)
-    for start in starts:
-        pickle.dump(chunk[start : start + _SPILLED], spill)
-    spill.seek(0)
-
-    def read_back() -> Iterator[Met]:
-        with spill:
-            for _ in starts:
-                yield from pickle.load(spill)  # noqa: S301 - our own, unnamed file
-
-    return read_back()
 
 
 def _siblings(places: list[_Place]) -> list[tuple[_Place, ...]]:
