@@ -1,17 +1,18 @@
-"""Where in which object store something is, as `s3://bucket/prefix`, and how it is reached.
+"""Where in which object store something is, how it is reached, and what is known of an object.
 
 Pure: holds no secret, and refuses URLs that do. Must not import obstore, which is an extra.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
 
 from pixmill.errors import OptionError
 
-__all__ = ["SCHEMES", "Access", "Address", "is_address"]
+__all__ = ["SCHEMES", "Access", "Address", "ObjectFacts", "is_address", "tag_digest"]
 
 SCHEMES: Final = {
     "s3": "Amazon S3 and what speaks like it",
@@ -19,6 +20,7 @@ SCHEMES: Final = {
     "az": "Azure Blob Storage",
     "memory": "this process alone, for tests",
 }
+_SECOND_NS: Final = 1_000_000_000
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _SECRETIVE: Final = re.compile(r"[?#]|^[^/]*@")
 
@@ -84,6 +86,40 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """One object, as a listing or an answer tells of it.
+
+    Attributes:
+        key: Relative to the prefix.
+        size_bytes: Its size.
+        mtime_ns: When it was put, nanoseconds since the epoch; 0 where the answer does not tell.
+        tag: Its ETag, as the store spells it, quotes included; another object another tag.
+        version: Its version or generation, where the store tells one; else empty.
+    """
+
+    key: str
+    size_bytes: int
+    mtime_ns: int
+    tag: str
+    version: str = ""
+
+    @property
+    def identity_ns(self) -> int:
+        """The second in which it was put, and in place of the rest of that second its tag.
+
+        So an object is known again as a file is, by size and time, and another tag is another
+        time; who reads it as a time is less than a second off.
+        """
+        second = self.mtime_ns // _SECOND_NS * _SECOND_NS
+        return second + int(tag_digest(self.tag) or "0", 16) % _SECOND_NS
+
+
+def tag_digest(tag: str) -> str:
+    """Return the SHA-256 of an ETag, hexadecimal, by which it is kept; empty if there is none."""
+    return hashlib.sha256(tag.encode()).hexdigest() if tag else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

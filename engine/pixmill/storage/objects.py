@@ -18,6 +18,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import LocalStore
 
+from pixmill.address import ObjectFacts
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import EXISTS, StoreError, failure_of, telling
 from pixmill.storage.clients import client_of
@@ -38,25 +39,6 @@ _SINGLE_BYTES: Final = 8_000_000
 _PART_BYTES: Final = 8 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
 _CHUNK_BYTES: Final = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectFacts:
-    """One object, as a listing or an answer tells of it.
-
-    Attributes:
-        key: Relative to the prefix.
-        size_bytes: Its size.
-        mtime_ns: When it was put, nanoseconds since the epoch; 0 where the answer does not tell.
-        tag: Its ETag, as the store spells it, quotes included; another object another tag.
-        version: Its version or generation, where the store tells one; else empty.
-    """
-
-    key: str
-    size_bytes: int
-    mtime_ns: int
-    tag: str
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +161,21 @@ class ObjectStore:
             message = f"{arrived_bytes} of {expected.size_bytes} bytes arrived: run again"
             raise StoreError(Failed(FailureKind.IO, Stage.READ, message, is_retryable=True))
         return dict(answer.attributes)
+
+    def opening(self, key: str, size_bytes: int, *, expected: ObjectFacts) -> bytes:
+        """Return the first bytes of an object, without the rest being sent.
+
+        The answer is left once they are there: a range would do, but for servers that ignore it.
+
+        Raises:
+            StoreError: As for `fetch`.
+        """
+        with telling(Stage.READ):
+            answer = obstore.get(
+                self.client, self._key(key), options={"if_match": expected.tag or None}
+            )
+            chunk = next(iter(answer.stream(min_chunk_size=size_bytes)), b"")
+            return bytes(chunk)[:size_bytes]
 
     def put(
         self,
