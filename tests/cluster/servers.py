@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AZURITE", "GCS", "HOST", "MOTO", "RCLONE", "SECRETS", "Kind", "Server", "started"]
 
 HOST: Final = "127.0.0.1"
+BUCKET: Final = "pixmill"  # moto knows no bucket of Google's with a character that is escaped
 KEY: Final = "pixmill-test-key"  # rclone refuses short ones such as "ak"
 SECRET: Final = "pixmill-test-secret"  # noqa: S105 - lets in to loopback alone
 BEARER: Final = "pixmill-test-bearer"
@@ -50,7 +51,7 @@ class Kind:
         command: Returns what starts it on a port, with a folder of its own, or why it cannot be.
         environ: What lets a client in, as the cloud's own tools spell it.
         endpoint: The variable that holds the endpoint.
-        make_bucket: Makes a bucket.
+        make_bucket: Makes `BUCKET`.
         path: What follows the port in the endpoint.
     """
 
@@ -59,7 +60,7 @@ class Kind:
     command: Callable[[int, Path], list[str] | str]
     environ: dict[str, str]
     endpoint: str
-    make_bucket: Callable[[Server, str], None]
+    make_bucket: Callable[[Server], None]
     path: str = ""
 
 
@@ -79,10 +80,9 @@ class Server:
     pid: int
     folder: Path
 
-    def bucket(self, name: str) -> str:
-        """Make a bucket and return its address."""
-        self.kind.make_bucket(self, name)
-        return f"{self.kind.scheme}://{name}"
+    def address(self, prefix: str) -> str:
+        """Return the address of a prefix in its only bucket."""
+        return f"{self.kind.scheme}://{BUCKET}/{prefix}"
 
     def environ(self, port: int | None = None) -> dict[str, str]:
         """Return what lets a client in, through another port where a proxy listens."""
@@ -119,7 +119,9 @@ def started(kind: Kind, folder: Path) -> Iterator[Server | str]:
     ):
         try:
             _await(process, port, folder / "log")
-            yield Server(kind, port, process.pid, folder)
+            server = Server(kind, port, process.pid, folder)
+            kind.make_bucket(server)
+            yield server
         finally:
             _end(process)
 
@@ -155,7 +157,8 @@ def _moto(port: int, _folder: Path) -> list[str]:
 
 def _rclone(port: int, folder: Path) -> list[str]:
     program = str(Path(sysconfig.get_path("scripts")) / "rclone")
-    (folder / "buckets").mkdir()
+    # what is made later behind its back would be unknown to it for five minutes
+    (folder / "buckets" / BUCKET).mkdir(parents=True)
     config = ["--config", str(folder / "none.conf"), "--cache-dir", str(folder / "cache")]
     keys = ["--auth-key", f"{KEY},{SECRET}"]
     return [program, "serve", "s3", *config, *keys, "--addr", f"{HOST}:{port}", f"{folder}/buckets"]
@@ -178,35 +181,34 @@ def _azurite(port: int, _folder: Path) -> list[str] | str:
     ]
 
 
-def _put_bucket(server: Server, name: str) -> None:
-    server.asked("PUT", f"/{name}")
+def _put_bucket(server: Server) -> None:
+    server.asked("PUT", f"/{BUCKET}")
 
 
-def _put_folder(server: Server, name: str) -> None:
-    (server.folder / "buckets" / name).mkdir()
+def _found_bucket(server: Server) -> None:
+    assert (server.folder / "buckets" / BUCKET).is_dir()
 
 
-def _put_container(server: Server, name: str) -> None:
+def _put_container(server: Server) -> None:
     """Make a container, which takes a signature: of the request line and the headers."""
     stamp = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": _AZURE_VERSION}
     told = "".join(f"{key}:{value}\n" for key, value in stamp.items())
-    text = "PUT" + "\n" * 12 + f"{told}/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container"
+    text = "PUT" + "\n" * 12 + f"{told}/{ACCOUNT}/{ACCOUNT}/{BUCKET}\nrestype:container"
     digest = hmac.digest(base64.b64decode(ACCOUNT_KEY), text.encode(), hashlib.sha256)
     signature = base64.b64encode(digest).decode()
     headers = stamp | {"Authorization": f"SharedKey {ACCOUNT}:{signature}", "Content-Length": "0"}
-    server.asked("PUT", f"/{ACCOUNT}/{name}?restype=container", headers)
+    server.asked("PUT", f"/{ACCOUNT}/{BUCKET}?restype=container", headers)
 
 
 _AWS: Final = {
     "AWS_ACCESS_KEY_ID": KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET,
     "AWS_REGION": "us-east-1",
-    "AWS_ALLOW_HTTP": "true",
 }
 # Keeps its objects in memory: 441 MB after 6,000. The best likeness of S3; checks no signature.
 MOTO: Final = Kind("moto", "s3", _moto, _AWS, "AWS_ENDPOINT_URL", _put_bucket)
 # Checks signatures.
-RCLONE: Final = Kind("rclone", "s3", _rclone, _AWS, "AWS_ENDPOINT_URL", _put_folder)
+RCLONE: Final = Kind("rclone", "s3", _rclone, _AWS, "AWS_ENDPOINT_URL", _found_bucket)
 AZURITE: Final = Kind(
     "azurite",
     "az",
@@ -214,9 +216,8 @@ AZURITE: Final = Kind(
     {
         "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
         "AZURE_STORAGE_ACCOUNT_KEY": ACCOUNT_KEY,
-        "AZURE_ALLOW_HTTP": "true",
     },
-    "AZURE_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
     _put_container,
     path=f"/{ACCOUNT}",
 )
@@ -225,7 +226,7 @@ GCS: Final = Kind(
     "gcs-through-moto",
     "gs",
     _moto,
-    {"GOOGLE_BEARER_TOKEN": BEARER, "GOOGLE_ALLOW_HTTP": "true"},
+    {"GOOGLE_BEARER_TOKEN": BEARER},
     "GOOGLE_BASE_URL",
     _put_bucket,
 )
