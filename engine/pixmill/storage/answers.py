@@ -18,7 +18,7 @@ from pixmill.storage.secrets import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EXISTS", "StoreError", "failure_of", "telling"]
+__all__ = ["CHANGED", "EXISTS", "StoreError", "failure_of", "telling"]
 
 EXISTS: Final = "an object stands at its destination"
 _MESSAGE_LENGTH: Final = 300
@@ -63,18 +63,22 @@ def failure_of(error: Exception, stage: Stage) -> Failed:
     if isinstance(error, exceptions.PreconditionError) and stage is Stage.PUBLISH:
         words = "another object stands at its destination than was seen there"
     said = _said(str(error))
+    if kind is FailureKind.IO and said.startswith(_REFUSALS):  # as a listing is refused
+        kind, words, is_retryable = FailureKind.PERMISSION, _REFUSED, False
     message = words if not said or words in _SUFFICIENT else f"{words}: {said}".removeprefix(": ")
     return Failed(kind, stage, message, is_retryable)
 
 
-_CHANGED: Final = "the object changed after it was met; run again"
+_REFUSED: Final = "the store refuses access"
+_REFUSALS: Final = ("401", "403")
+CHANGED: Final = "the object changed after it was met; run again"
 _KINDS: Final[dict[type[Exception], tuple[FailureKind, str, bool]]] = {
     FileNotFoundError: (FailureKind.VANISHED, "the object is gone", False),
     exceptions.AlreadyExistsError: (FailureKind.EXISTS, EXISTS, False),
-    exceptions.PreconditionError: (FailureKind.CHANGED, _CHANGED, False),
+    exceptions.PreconditionError: (FailureKind.CHANGED, CHANGED, False),
     exceptions.PermissionDeniedError: (
         FailureKind.PERMISSION,
-        "the store refuses access",
+        _REFUSED,
         False,
     ),
     exceptions.UnauthenticatedError: (
@@ -87,7 +91,7 @@ _KINDS: Final[dict[type[Exception], tuple[FailureKind, str, bool]]] = {
     NotImplementedError: (FailureKind.IO, "the store cannot do this", False),
     ValueError: (FailureKind.REFUSED, "a key that obstore cannot name", False),
 }
-_SUFFICIENT: Final = frozenset({_CHANGED, EXISTS})
+_SUFFICIENT: Final = frozenset({CHANGED, EXISTS})
 
 
 def _said(text: str) -> str:

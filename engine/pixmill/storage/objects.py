@@ -10,7 +10,9 @@ obstore must never be used in a process that will be forked: a fork's calls hang
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import random
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
@@ -20,7 +22,7 @@ from obstore.store import LocalStore
 
 from pixmill.address import ObjectFacts
 from pixmill.model import Failed, FailureKind, Stage
-from pixmill.storage.answers import EXISTS, StoreError, failure_of, telling
+from pixmill.storage.answers import CHANGED, EXISTS, StoreError, failure_of, telling
 from pixmill.storage.clients import client_of
 from pixmill.storage.drafts import write_all
 
@@ -39,6 +41,8 @@ _SINGLE_BYTES: Final = 8_000_000
 _PART_BYTES: Final = 8 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 4
 _CHUNK_BYTES: Final = 1024 * 1024
+# obstore repeats no put on a condition whose connection broke: it would not know its own object
+_PAUSES_S: Final = tuple(0.1 * 2**attempt for attempt in range(4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class ObjectStore:
     """
 
     address: Address
-    client: Client
+    client: Client = field(repr=False)  # AzureStore panics at it, past every `except Exception`
 
     @classmethod
     def opened(cls, address: Address, access: Access) -> ObjectStore:
@@ -150,6 +154,9 @@ class ObjectStore:
                 self.client, self._key(key), options={"if_match": expected.tag or None}
             )
             chunks = iter(answer.stream(min_chunk_size=_CHUNK_BYTES))
+        if expected.tag and _quoted(answer.meta["e_tag"]) not in {expected.tag, ""}:
+            # there are servers that know no condition, rclone's for one
+            raise StoreError(Failed(FailureKind.CHANGED, Stage.READ, CHANGED))
         arrived_bytes = 0
         while True:
             with telling(Stage.READ):
@@ -210,15 +217,23 @@ class ObjectStore:
         if isinstance(condition, IfAbsent) and size_bytes > _SINGLE_BYTES:
             self._refuse_standing(key)
             condition = None  # parts cannot be put on a condition
-        try:
-            done = self._put(key, content, size_bytes, attributes=attributes, condition=condition)
-        except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
-            # A PUT whose answer was lost is repeated, and then meets the object that it has made.
-            mine = self._equal(key, content, size_bytes)
-            if mine is None:
-                raise StoreError(failure_of(error, Stage.PUBLISH)) from None
-            return mine
-        return ObjectFacts(key, size_bytes, 0, done["e_tag"] or "", done["version"] or "")
+        for pause_s in (*_PAUSES_S, 0.0):
+            try:
+                done = self._put(
+                    key, content, size_bytes, attributes=attributes, condition=condition
+                )
+                break
+            except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
+                # A PUT whose answer was lost, tried again, meets the object that it has made.
+                mine = self._equal(key, content, size_bytes)
+                if mine is None:
+                    raise StoreError(failure_of(error, Stage.PUBLISH)) from None
+                return mine
+            except StoreError as error:
+                if condition is None or not error.failure.is_retryable or not pause_s:
+                    raise
+                time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        return ObjectFacts(key, size_bytes, 0, _quoted(done["e_tag"]), done["version"] or "")
 
     def _put(
         self,
@@ -285,7 +300,7 @@ class ObjectStore:
             key=meta["path"].removeprefix(above),
             size_bytes=meta["size"],
             mtime_ns=int(meta["last_modified"].timestamp() * 1_000_000) * 1000,
-            tag=meta["e_tag"] or "",
+            tag=_quoted(meta["e_tag"]),
             version=meta["version"] or "",
         )
 
@@ -301,6 +316,11 @@ def _mode(condition: IfAbsent | IfMatch | None) -> PutMode:
     seen = condition.seen
     version = {"version": seen.version} if seen.version else {}
     return cast("UpdateVersion", {"e_tag": seen.tag} | version)
+
+
+def _quoted(tag: str | None) -> str:
+    """Return a tag as S3 spells it: listings of Azure, and of others, leave out the quotes."""
+    return f'"{tag}"' if tag and not tag.endswith('"') else tag or ""
 
 
 def _read(path: str) -> bytes:
