@@ -6,7 +6,7 @@ Must not do the work: `coordinator` drives it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -42,7 +42,7 @@ from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
 from pixmill.shipping import Shipping, shipping_of
-from pixmill.sizing import Sizing, sized
+from pixmill.sizing import Sizing, beside_a_ferry, sized
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
 from pixmill.storage.local import Destination
@@ -65,7 +65,6 @@ __all__ = ["Run", "assembled"]
 
 # Of --memory: the folder of what is under way may be one that is held in memory.
 _STAGED_SHARE = 8
-# Every job that waits has its source on the disc.
 _PENDING_A_WORKER = 16
 
 
@@ -184,7 +183,8 @@ def _assembled(
 ) -> Run:
     ends = berth.ends
     backups = Backups(roots.backup) if roots.backup else None
-    warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))
+    is_source_inside = bool(roots.protected) and ends.are_local
+    warnings = confinement_warnings(settings, offered(), is_source_inside=is_source_inside)
     publisher = Destination(roots.destination)
     if not settings.dry_run and ends.destination is None:
         publisher.prepare()
@@ -192,6 +192,8 @@ def _assembled(
             backups.prepare()
     memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
     sizing = _sized(settings, memory_bytes)
+    if not ends.are_local:
+        sizing = beside_a_ferry(sizing)
     facts = RunFacts(
         source=berth.named.source,
         destination=berth.named.destination,
@@ -242,7 +244,7 @@ def _assembled(
     found = feeder.jobs() if shipping is None else shipping.found()
     coordinator = Coordinator(
         found=_surveyed(found, survey) if survey else found,
-        rules=_rules(settings, sizing, is_shipped=shipping is not None),
+        rules=_rules(settings, sizing) if shipping is None else _shipped_rules(settings, sizing),
         executor=executor if shipping is None else StagedExecutor(executor, shipping.staging),
         collector=collector,
         destination=results,
@@ -514,10 +516,13 @@ def _sized(settings: Settings, memory_bytes: int) -> Sizing:
     return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
 
 
-def _rules(settings: Settings, sizing: Sizing, *, is_shipped: bool) -> Rules:
-    pending = {"pending_jobs": _PENDING_A_WORKER * sizing.workers} if is_shipped else {}
+def _shipped_rules(settings: Settings, sizing: Sizing) -> Rules:
+    """Return rules under which few jobs wait: each has its source on the disc."""
+    return replace(_rules(settings, sizing), pending_jobs=_PENDING_A_WORKER * sizing.workers)
+
+
+def _rules(settings: Settings, sizing: Sizing) -> Rules:
     return Rules(
-        **pending,
         slots=sizing.workers,
         budget_bytes=sizing.budget_bytes,
         base_bytes=sizing.base_bytes,
