@@ -12,7 +12,9 @@ from pixmill.lasting import made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from pixmill.journal.copies import Copies
     from pixmill.journal.place import Place
     from pixmill.reporting import RunFacts, Summary
 
@@ -39,6 +41,7 @@ class Session:
         version: str,
         sync: Callable[[set[str]], None],
         held: Callable[[], list[int]] = list,
+        copies: Copies | None = None,
     ) -> Session:
         """Take the lock, open the journal, and note that a run begins.
 
@@ -49,6 +52,8 @@ class Session:
             sync: Called before every commit; see `Journal`.
             held: Returns the numbers of the jobs that the last run had in its hands, should it
                 have ended without a word. Default: none are known.
+            copies: What keeps the journal where the output is, if that is not on this machine.
+                Default: nothing, it stays at its place.
 
         Raises:
             RunError: Another run holds the output, or its state cannot be written.
@@ -65,12 +70,16 @@ class Session:
                 f"{error.strerror or error}; name another place with --journal"
             ) from error
         try:
-            journal = opened(place.journal, sync)
+            journal = _fetched(place.journal, sync, copies)
             journal.blame(held())
             journal.begin(facts, version)
         except BaseException:
+            if copies is not None:
+                copies.abandon()
             lock.release()
             raise
+        if copies is not None:
+            copies.start()
         return cls(journal, lock)
 
     def close(self, summary: Summary) -> None:
@@ -79,3 +88,12 @@ class Session:
             self.journal.close(summary)
         finally:
             self._lock.release()
+
+
+def _fetched(path: Path, sync: Callable[[set[str]], None], copies: Copies | None) -> Journal:
+    """Open the journal, as the last run left it on whatever machine that was."""
+    if copies is not None:
+        copies.fetch()
+    journal = opened(path, sync)
+    journal.copies = copies
+    return journal

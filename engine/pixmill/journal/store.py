@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from pixmill.journal.copies import Copies
     from pixmill.journal.rows import PastRun, Record, Row
     from pixmill.model import Job, Outcome
     from pixmill.reporting import RunFacts, Summary
@@ -57,10 +58,12 @@ class Journal:
     Args:
         connection: The database, with its tables.
         sync: Called before every commit with the folders that hold what it speaks of.
+        copies: What keeps copies of it elsewhere, or `None`.
     """
 
     connection: sqlite3.Connection
     sync: Callable[[set[str]], None] = lambda _folders: None
+    copies: Copies | None = None
     _run: int = 0
     _fingerprint: str = ""
     _is_in_place: bool = False
@@ -133,10 +136,16 @@ class Journal:
             self._folders.add(posixpath.dirname(outcome.destination))
 
     def tick(self) -> None:
-        """Commit what is enough for a batch, or has waited long enough."""
+        """Commit what is enough for a batch, or has waited long enough.
+
+        Raises:
+            RunError: It cannot be, or copies cannot be kept.
+        """
         is_due = time.monotonic() >= self._due_s or len(self._rows) >= _BATCH_ROWS
         if self._rows and is_due:
             self.flush()
+        if self.copies is not None:
+            self.copies.look()
 
     def flush(self) -> None:
         """Commit what is noted, once it is all in place.
@@ -154,12 +163,14 @@ class Journal:
         """Commit what is noted, for the last time: what cannot be is forgotten, and made again.
 
         Raises:
-            RunError: It cannot be.
+            RunError: It cannot be, or cannot be copied.
         """
         try:
             self.flush()
         finally:
             self._forget()
+        if self.copies is not None:
+            self.copies.settle()
 
     def close(self, summary: Summary | None) -> None:
         """Commit, note how the run ended, and close."""
@@ -169,6 +180,8 @@ class Journal:
             if summary is not None and self._run:
                 with contextlib.suppress(sqlite3.Error):
                     self._note_end(summary)
+        if self.copies is not None:
+            self.copies.close()
 
     def counts(self) -> dict[str, int]:
         """Return how many sources ended in each way."""
