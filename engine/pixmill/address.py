@@ -12,14 +12,26 @@ from typing import Final
 
 from pixmill.errors import OptionError
 
-__all__ = ["SCHEMES", "Access", "Address", "ObjectFacts", "is_address", "tag_digest"]
+__all__ = [
+    "DEFAULT_ACCESS",
+    "SCHEMES",
+    "Access",
+    "Address",
+    "ObjectFacts",
+    "is_address",
+    "tag_digest",
+]
 
 SCHEMES: Final = {
     "s3": "Amazon S3 and what speaks like it",
     "gs": "Google Cloud Storage",
     "az": "Azure Blob Storage",
+    "file": "folders of this machine, as a store, for tests",
     "memory": "this process alone, for tests",
 }
+_FOLDERS: Final = "file"
+"""The only scheme that has no buckets."""
+_SHOWN: Final = ("s3", "gs", "az")
 _SECOND_NS: Final = 1_000_000_000
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
 _SECRETIVE: Final = re.compile(r"[?#]|^[^/]*@")
@@ -56,7 +68,7 @@ class Address:
             OptionError: It is no such URL, or carries what may be a secret.
         """
         match = _URL.fullmatch(url)
-        able = ", ".join(f"{scheme}://" for scheme in SCHEMES if scheme != "memory")
+        able = ", ".join(f"{scheme}://" for scheme in _SHOWN)
         if match is None or match["scheme"].lower() not in SCHEMES:
             scheme = "no scheme" if match is None else f"{match['scheme']}://"
             raise OptionError(f"expected a path or one of {able}; got {scheme}", option=option)
@@ -67,7 +79,7 @@ class Address:
                 option=option,
             )
         bucket, _, prefix = match["rest"].partition("/")
-        if not bucket:
+        if not bucket and match["scheme"].lower() != _FOLDERS:
             raise OptionError(
                 f"expected a bucket as in s3://bucket/prefix, got {url!r}", option=option
             )
@@ -154,3 +166,6 @@ class Access:
                 "by environment variables or --profile",
                 option="endpoint_url",
             )
+
+
+DEFAULT_ACCESS: Final = Access()

@@ -158,11 +158,9 @@ class Catalogued:
 
     Attributes:
         ahead: What was counted.
-        is_alone: Whether the source's address names one object, which lies beside itself then.
     """
 
     ahead: Ahead
-    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,4 +238,4 @@ class Delivered:
     failure: Failed | None = None
 
 
-Reply = Catalogued | Batch | Broken | Fetched | Looked | Delivered
+Reply = Catalogued | Batch | Fetched | Looked | Delivered

@@ -109,6 +109,10 @@ def _az(address: Address, access: Access) -> Client:
     )
 
 
+def _folders(_address: Address, _access: Access) -> Client:
+    return LocalStore("/")
+
+
 def _memory(_address: Address, _access: Access) -> Client:
     return MemoryStore()
 
@@ -126,5 +130,6 @@ _OPENERS: Final[dict[str, Callable[[Address, Access], Client]]] = {
     "s3": _s3,
     "gs": _gs,
     "az": _az,
+    "file": _folders,
     "memory": _memory,
 }
