@@ -11,8 +11,10 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pixmill.address import DEFAULT_ACCESS, Access, is_address
 from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
+from pixmill.ends import Ends
 from pixmill.errors import ImageError, OptionError, RunError
 from pixmill.journal.place import place_of
 from pixmill.journal.rows import PastRun
@@ -134,19 +136,31 @@ def optimize_stream(  # noqa: PLR0913 - as `optimize`
     )
 
 
-def history(destination: str | os.PathLike[str], journal: str | None = None) -> Journal | None:
+def history(
+    destination: str | os.PathLike[str],
+    journal: str | None = None,
+    *,
+    access: Access = DEFAULT_ACCESS,
+) -> Journal | None:
     """Open what the journal of an output knows, without changing it.
 
     Args:
-        destination: The output folder.
+        destination: The output folder, or the URL of an output in an object store.
         journal: The journal, where it is not in its usual place.
+        access: How the store is reached. Default: as the environment says.
 
     Returns:
         The journal, to be closed with `close(None)`; `None` where there is none.
 
     Raises:
+        OptionError: The URL is none, or its store cannot be reached so.
         RunError: It cannot be read, or was written by a newer pixmill.
     """
+    ends = Ends.of(os.curdir, destination, Settings(access=access))
+    if ends.destination is not None and journal is None:
+        from pixmill.shelving import remembered  # noqa: PLC0415 - loads obstore
+
+        return remembered(ends.destination, access)
     return opened_to_read(place_of(os.path.abspath(destination), journal).journal)
 
 
@@ -168,8 +182,11 @@ def undo(
         is_dry_run: Whether to tell what would be done, and do nothing.
 
     Raises:
+        OptionError: It is a URL.
         RunError: There is no journal, it cannot be opened, or a run works on this folder.
     """
+    if is_address(os.fspath(destination)):
+        raise OptionError("objects are never replaced in place, so none is to be undone")
     named = os.path.abspath(destination)
     root, only = (named, "") if os.path.isdir(named) else os.path.split(named)
     place = place_of(root, journal)

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pixmill.model import Outcome
     from pixmill.recipe import Recipe
     from pixmill.reporting import Summary
+    from pixmill.shelving import Shelved
 
 __all__ = ["Run", "assembled"]
 
@@ -81,6 +82,7 @@ class Run:
     _survey: Survey | None = None
     _session: Session | None = None
     _hands: Hands | None = None
+    _shelved: Shelved | None = None
     _outcomes: Iterator[Outcome] = field(init=False)
     _summary: Summary | None = None
 
@@ -139,6 +141,8 @@ class Run:
                 self._session.close(self._summary)
             if self._hands is not None:
                 self._hands.clear()
+            if self._shelved is not None:
+                self._shelved.close()
 
 
 def assembled(
@@ -159,17 +163,21 @@ def assembled(
     check_codec_options(recipe.codec_options)
     _check_target(recipe)
     scratch = Scratch("") if ends.are_local else _scratch()
+    shelved = None
     try:
+        shelved = _shelved(ends, settings)
         return _assembled(
             _roots(source, destination, settings, ends=ends, staging=scratch.path),
             recipe,
             settings,
             reporter,
-            berth=_Berth(ends, scratch, _Named.of(source, destination, ends)),
+            berth=_Berth(ends, scratch, _Named.of(source, destination, ends), shelved),
             mill=mill,
         )
     except BaseException:
         scratch.close()
+        if shelved is not None:
+            shelved.abandon()
         raise
 
 
@@ -205,7 +213,8 @@ def _assembled(
         is_in_place=settings.in_place,
         backup=roots.backup,
     )
-    place = place_of(roots.destination, settings.journal)
+    shelved = berth.shelved
+    place = place_of(roots.destination, settings.journal) if shelved is None else shelved.place
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
     executor = LocalExecutor(
@@ -215,9 +224,10 @@ def _assembled(
     is_counted = reporter is not None and not roots.only and ends.source is None
     survey = Survey(walker) if is_counted else None
     ahead = survey.ahead if survey else Ahead(has_ended=ends.source is None)
-    session, journal = _opened(roots, settings, facts, place, hands, ends=ends)
+    session, journal = _opened(roots, settings, facts, place, hands, berth=berth)
     listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
-    results = publisher if ends.destination is None else RemoteResults()
+    unknown_ns = session.unknown_since_ns if session else 0
+    results = publisher if ends.destination is None else RemoteResults(unknown_ns)
     feeder = Feeder(
         walker if ends.source is None else RemoteSources(),
         recipe,
@@ -235,7 +245,7 @@ def _assembled(
         ahead,
         executor.processes if shipping is None else shipping.processes_beside(executor.processes),
         journal=session.journal if session else None,
-        manifest=None if listing is None else Manifest(listing),
+        manifest=None if listing is None else _manifest(listing, settings, shelved),
     )
     if session is not None and settings.in_place:
         collector.corrected = partial(settled, session.journal.originals, roots.destination)
@@ -249,7 +259,14 @@ def _assembled(
         is_dry_run=settings.dry_run,
         shipping=shipping,
     )
-    return Run(coordinator, survey, session, hands)
+    return Run(coordinator, survey, session, hands, shelved)
+
+
+def _manifest(listing: Path, settings: Settings, shelved: Shelved | None) -> Manifest:
+    """Return the list of outputs, which goes with the journal unless it was named."""
+    if shelved is None or settings.manifest is not None:
+        return Manifest(listing)
+    return Manifest(listing, kept=shelved.keep)
 
 
 def _check_target(recipe: Recipe) -> None:
@@ -288,11 +305,18 @@ def _surveyed(
 
 
 def _opened(
-    roots: _Roots, settings: Settings, facts: RunFacts, place: Place, hands: Hands, *, ends: Ends
+    roots: _Roots,
+    settings: Settings,
+    facts: RunFacts,
+    place: Place,
+    hands: Hands,
+    *,
+    berth: _Berth,
 ) -> tuple[Session | None, Journal | None]:
     """Open the journal; a dry run reads what there is and writes nothing."""
+    ends, shelved = berth.ends, berth.shelved
     if settings.dry_run:
-        return None, opened_to_read(place.journal)
+        return None, opened_to_read(place.journal) if shelved is None else shelved.viewed()
     session = Session.begun(
         place,
         facts,
@@ -302,6 +326,7 @@ def _opened(
         if ends.destination is not None
         else syncer(roots.destination, settings.durability),
         held=hands.left,
+        copies=None if shelved is None else shelved.copies,
     )
     hands.clear()
     settle_doubts(session.journal.originals, roots.destination)
@@ -331,6 +356,15 @@ def _setup(
         is_verified=settings.verify,
         is_hashed=settings.checksum,
     )
+
+
+def _shelved(ends: Ends, settings: Settings) -> Shelved | None:
+    """Return the state of an output that is in a bucket, unless its journal is kept here."""
+    if ends.destination is None or settings.journal is not None:
+        return None
+    from pixmill.shelving import Shelved  # noqa: PLC0415 - loads obstore
+
+    return Shelved.of(ends.destination, settings.access)
 
 
 def _scratch() -> Scratch:
@@ -367,6 +401,7 @@ class _Berth:
     ends: Ends
     scratch: Scratch
     named: _Named
+    shelved: Shelved | None = None
 
     def shipping(
         self, feeder: Feeder, settings: Settings, *, memory_bytes: int, ahead: Ahead

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pixmill.journal.shelf import Shelf, Standing
+    from pixmill.address import ObjectFacts
+    from pixmill.journal.shelf import Shelf
 
 __all__ = ["LEAST_S", "Claim", "Holder"]
 
+_ENDED: Final = -1.0  # no process begins then
 LEAST_S: Final = 180.0  # six times as long as between two renewals
 
 
@@ -85,7 +87,7 @@ class Claim:
     _began_ns: int = 0
     _token: str = field(default_factory=lambda: uuid4().hex)
     _started_s: float = 0.0
-    _standing: Standing | None = None
+    _standing: ObjectFacts | None = None
 
     def take(self) -> None:
         """Take it; one that has expired is free, and one of a process that is seen to have ended.
@@ -127,13 +129,20 @@ class Claim:
             self.shelf.remove(self.name)
         self._standing = None
 
-    def _is_mine(self) -> bool:
-        found = self.shelf.seen(self.name)
-        if found is None or self._standing is None:
-            return False
-        return found.tag == self._standing.tag
+    def give_up(self) -> None:
+        """Let go, but leave word since when results may stand that no journal knows."""
+        if self._is_mine():
+            self.holder = replace(self.holder, start=_ENDED)
+            self._put(self._standing, 0.0)
+        self._standing = None
 
-    def _put(self, over: Standing | None, holds_s: float) -> None:
+    def _is_mine(self) -> bool:
+        if self._standing is None:
+            return False
+        found = self.shelf.seen(self.name)
+        return found is not None and found.tag == self._standing.tag
+
+    def _put(self, over: ObjectFacts | None, holds_s: float) -> None:
         told = _Told(
             holder=self.holder,
             token=self._token,
@@ -147,7 +156,7 @@ class Claim:
             raise RunError(self._taken(None))
         self._standing = standing
 
-    def _told(self, found: Standing) -> _Told | None:
+    def _told(self, found: ObjectFacts) -> _Told | None:
         if not self.shelf.fetch(found, self.name, self.scratch):
             return None
         return _Told.read(self.scratch.read_bytes())

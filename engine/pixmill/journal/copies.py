@@ -23,8 +23,9 @@ from pixmill.journal.rows import telling
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pixmill.address import ObjectFacts
     from pixmill.journal.claim import Claim
-    from pixmill.journal.shelf import Shelf, Standing
+    from pixmill.journal.shelf import Shelf
 
 __all__ = ["Copies", "fetched"]
 
@@ -50,7 +51,7 @@ class Copies:
     path: Path
     claim: Claim
     every_s: float = _EVERY_S
-    _standing: Standing | None = None
+    _standing: ObjectFacts | None = None
     _trouble: str = ""
     _is_lost: bool = False
     _end: threading.Event = field(default_factory=threading.Event)
@@ -104,13 +105,16 @@ class Copies:
 
         Where that is not possible the run looks like one that was killed, which resumes as well.
         """
-        if not self._is_lost:
-            with contextlib.suppress(RunError):
+        with contextlib.suppress(RunError):
+            if self._is_lost:
+                self.claim.give_up()
+            else:
                 self._put(self.path)
                 self.claim.release()
 
     def abandon(self) -> None:
         """Let the output go without a word, where the run has not begun."""
+        self._end.set()
         with contextlib.suppress(RunError):
             self.claim.release()
 
@@ -157,7 +161,7 @@ class Copies:
         self._standing = standing
 
 
-def fetched(shelf: Shelf, path: Path) -> Standing | None:
+def fetched(shelf: Shelf, path: Path) -> ObjectFacts | None:
     """Have the journal that stands on a shelf under a path's name at that path, if there is one.
 
     Raises:

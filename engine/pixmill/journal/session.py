@@ -82,6 +82,11 @@ class Session:
             copies.start()
         return cls(journal, lock)
 
+    @property
+    def unknown_since_ns(self) -> int:
+        """Since when results may stand that no journal knows, by their store's clock; 0: none."""
+        return 0 if self.journal.copies is None else self.journal.copies.claim.since_ns
+
     def close(self, summary: Summary) -> None:
         """Note how the run ended and let go."""
         try:

@@ -10,27 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Shelf", "Standing"]
+    from pixmill.address import ObjectFacts
 
-
-class Standing(Protocol):
-    """One thing on a shelf, as it was seen."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Its size."""
-
-    @property
-    def mtime_ns(self) -> int:
-        """When it was put there, by the shelf's own clock; 0 where that was not told."""
-
-    @property
-    def tag(self) -> str:
-        """What tells it from anything else that stood there."""
-
-    @property
-    def version(self) -> str:
-        """What else does, where the shelf has such a thing; else empty."""
+__all__ = ["Shelf"]
 
 
 class Shelf(Protocol):
@@ -40,21 +22,21 @@ class Shelf(Protocol):
     def name(self) -> str:
         """What a person calls it."""
 
-    def seen(self, name: str) -> Standing | None:
+    def seen(self, name: str) -> ObjectFacts | None:
         """Return what stands under a name.
 
         Raises:
             RunError: The shelf cannot be reached.
         """
 
-    def fetch(self, standing: Standing, name: str, path: Path) -> bool:
+    def fetch(self, standing: ObjectFacts, name: str, path: Path) -> bool:
         """Write what was seen under a name to a file; return whether it still stood there.
 
         Raises:
             RunError: The shelf cannot be reached, or the file not be written.
         """
 
-    def put(self, name: str, path: Path, *, over: Standing | None) -> Standing | None:
+    def put(self, name: str, path: Path, *, over: ObjectFacts | None) -> ObjectFacts | None:
         """Put a file where still stands what was seen, or nothing; return `None` if it does not.
 
         Raises:

@@ -296,8 +296,12 @@ def opened(path: Path, sync: Callable[[set[str]], None]) -> Journal:
     return Journal(connection, sync)
 
 
-def opened_to_read(path: Path) -> Journal | None:
+def opened_to_read(path: Path, *, is_passing: bool = False) -> Journal | None:
     """Open a journal without changing it, `None` where there is none.
+
+    Args:
+        path: The SQLite file.
+        is_passing: Whether the file may go while the journal is open. Default: no.
 
     Raises:
         RunError: It cannot be read, or was written by a newer pixmill.
@@ -306,7 +310,7 @@ def opened_to_read(path: Path) -> Journal | None:
         return None
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
-        if is_older(connection):
+        if is_passing or is_older(connection):
             with contextlib.closing(connection) as found:
                 connection = sqlite3.connect("", isolation_level=None)  # on disc, gone when closed
                 found.backup(connection)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
 from pixmill.model import FailureKind
-from pixmill.storage.objects import IfAbsent, IfMatch, ObjectFacts, StoreError
+from pixmill.storage.answers import StoreError
+from pixmill.storage.objects import IfAbsent, IfMatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pixmill.address import ObjectFacts
     from pixmill.storage.objects import ObjectStore
 
 __all__ = ["ObjectShelf"]
@@ -22,26 +24,6 @@ __all__ = ["ObjectShelf"]
 # On a condition a file is held in memory whole and put by one request.
 _CONDITIONAL_BYTES: Final = 64_000_000
 _OVERTAKEN: Final = frozenset({FailureKind.CHANGED, FailureKind.VANISHED, FailureKind.EXISTS})
-
-
-class Seen(Protocol):
-    """What was seen of an object, as the journal hands it back."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Its size."""
-
-    @property
-    def mtime_ns(self) -> int:
-        """When it was put."""
-
-    @property
-    def tag(self) -> str:
-        """Its tag."""
-
-    @property
-    def version(self) -> str:
-        """Its version, if the store tells one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +46,19 @@ class ObjectShelf:
         with self._telling():
             return self.store.facts(name)
 
-    def fetch(self, standing: Seen, name: str, path: Path) -> bool:
+    def fetch(self, standing: ObjectFacts, name: str, path: Path) -> bool:
         """Write what was seen under a name to a file; return whether it still stood there."""
         with self._telling():
             try:
                 with path.open("wb") as file:
-                    self.store.fetch(name, file.fileno(), expected=_facts(name, standing))
+                    self.store.fetch(name, file.fileno(), expected=standing)
             except StoreError as error:
                 if error.failure.kind in _OVERTAKEN:
                     return False
                 raise
         return True
 
-    def put(self, name: str, path: Path, *, over: Seen | None) -> ObjectFacts | None:
+    def put(self, name: str, path: Path, *, over: ObjectFacts | None) -> ObjectFacts | None:
         """Put a file where still stands what was seen, or nothing; return `None` if it does not.
 
         Files beyond 64 MB are put over whatever stands there, after a look at it.
@@ -86,7 +68,7 @@ class ObjectShelf:
                 found = self.seen(name)
                 is_it = getattr(found, "tag", "") == getattr(over, "tag", "")
                 return self.store.put(name, str(path)) if is_it else None
-            condition = IfAbsent() if over is None else IfMatch(_facts(name, over))
+            condition = IfAbsent() if over is None else IfMatch(over)
             try:
                 return self.store.put(name, str(path), condition=condition)
             except StoreError as error:
@@ -109,7 +91,3 @@ class ObjectShelf:
                 f"the journal cannot be kept in {self.name}: {error}; see to it or name a local "
                 f"one with --journal, then run again"
             ) from error
-
-
-def _facts(name: str, seen: Seen) -> ObjectFacts:
-    return ObjectFacts(name, seen.size_bytes, seen.mtime_ns, seen.tag, seen.version)
