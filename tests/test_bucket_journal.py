@@ -19,6 +19,7 @@ from pixmill import api
 from pixmill.errors import OptionError, RunError
 from pixmill.model import SkipReason
 from pixmill.settings import Redo
+from pixmill.sharding import Shard
 from pixmill_cli.app import app
 from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran
 
@@ -123,6 +124,23 @@ def test_what_stood_before_is_nobodys(source: Path, web: str, tmp_path: Path) ->
     assert by_path(ran(source, web).outcomes)[NAMES[2]].reason is SkipReason.EXISTS
     assert by_path(ran(source, web).outcomes)[NAMES[2]].reason is SkipReason.EXISTS
     assert mine.read_bytes() == b"mine"
+
+
+def test_a_view_is_of_all_shards(source: Path, web: str, tmp_path: Path) -> None:
+    """`status`, `runs` and a dry run know what each shard has done, and change nothing."""
+    outcomes = []
+    for index in (0, 1):
+        outcomes += ran(source, web, settings=replace(TWO_WORKERS, shard=Shard(index, 2))).outcomes
+    before = digests(tmp_path / "bucket")
+    assert set(by_path(outcomes)) == {*NAMES, "broken.jpg"}
+    found = api.history(web)
+    assert found is not None
+    assert found.counts() == {"optimized": len(NAMES), "failed": 1}
+    assert [run.shard for run in found.runs()] == ["0/2", "1/2"]
+    found.close(None)
+    dry = ran(source, web, settings=replace(TWO_WORKERS, dry_run=True))
+    assert _words(dry.outcomes) == dict.fromkeys(NAMES, "done") | {"broken.jpg": "failed"}
+    assert digests(tmp_path / "bucket") == before
 
 
 def test_status_and_undo(source: Path, web: str) -> None:

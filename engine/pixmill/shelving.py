@@ -15,8 +15,8 @@ from pixmill.errors import RunError
 from pixmill.executors.scratch import Scratch
 from pixmill.journal.claim import Claim, Holder
 from pixmill.journal.copies import Copies, fetched
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
-from pixmill.journal.store import opened_to_read
 from pixmill.machine import process_space, process_start
 from pixmill.sharding import WHOLE
 from pixmill.storage.objects import ObjectStore
@@ -73,9 +73,16 @@ class Shelved:
         return cls(scratch, place, Copies(shelf, place.journal, claim, elder=elder))
 
     def viewed(self) -> Journal | None:
-        """Return the journal as it stands in the bucket, claiming nothing; `None` without one."""
-        fetched(self.copies.shelf, self.place.journal)
-        return opened_to_read(self.place.journal, is_passing=True)
+        """Return what all journals in the bucket know, claiming nothing; `None` without one.
+
+        Raises:
+            RunError: One cannot be read.
+        """
+        shelf, whole = self.copies.shelf, self.place.whole
+        for shard in whole.among(shelf.names()):
+            fetched(shelf, shard.journal)
+        fetched(shelf, whole.journal)  # last, for what is joined goes there before it goes here
+        return viewed(whole, is_passing=True)
 
     def keep(self, path: Path) -> None:
         """Put another file beside the journal, over whatever stands there.

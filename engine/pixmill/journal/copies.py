@@ -173,7 +173,10 @@ def fetched(shelf: Shelf, path: Path) -> ObjectFacts | None:
     """
     for _ in range(3):
         standing = shelf.seen(path.name)
-        if standing is None or shelf.fetch(standing, path.name, path):
+        if standing is None:
+            path.unlink(missing_ok=True)
+            return None
+        if shelf.fetch(standing, path.name, path):
             return standing
     raise RunError(f"the journal in {shelf.name} changes all the while: a run writes it")
 

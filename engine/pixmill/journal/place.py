@@ -16,13 +16,13 @@ from pixmill.errors import OptionError
 from pixmill.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Place", "is_network", "place_of"]
 
 _MANIFEST = "srcset.json"
 _DATABASE: Final = ".sqlite"
-_SHARD: Final = re.compile(r"shard-(?P<index>0|[1-9][0-9]*)-of-(?P<count>[1-9][0-9]*)\.sqlite")
+_SHARD: Final = re.compile(r"shard-(?P<index>0|[1-9][0-9]*)-of-(?P<count>[1-9][0-9]*)\..+")
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs"}
 )
@@ -76,15 +76,22 @@ class Place:
 
     def shards(self) -> list[Place]:
         """Return the files of every shard whose journal lies here, in order."""
-        return [self.of_shard(shard) for shard in sorted(self._found(), key=_in_order)]
-
-    def _found(self) -> Iterator[Shard]:
+        names = set()
         with contextlib.suppress(OSError):
-            for path in self.division.parent.iterdir():
-                name = path.name.removeprefix(self.prefix)
-                if path.name.startswith(self.prefix) and (found := _SHARD.fullmatch(name)):
-                    with contextlib.suppress(OptionError):  # somebody else's file, then
-                        yield Shard(int(found["index"]), int(found["count"]))
+            names = {path.name for path in self.division.parent.iterdir()}
+        return [each for each in self.among(names) if each.journal.name in names]
+
+    def among(self, names: Iterable[str]) -> list[Place]:
+        """Return the files of every shard that has any of them among these names, in order."""
+        found = set(self._shards_of(names))
+        return [self.of_shard(shard) for shard in sorted(found, key=_in_order)]
+
+    def _shards_of(self, names: Iterable[str]) -> Iterator[Shard]:
+        for name in names:
+            bare = name.removeprefix(self.prefix)
+            if name.startswith(self.prefix) and (found := _SHARD.fullmatch(bare)):
+                with contextlib.suppress(OptionError):  # somebody else's file, then
+                    yield Shard(int(found["index"]), int(found["count"]))
 
 
 def place_of(destination: str, journal: str | None = None) -> Place:
