@@ -25,12 +25,13 @@ from pixmill.restoring import rejoined
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pixmill.address import Access, Address
     from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
     from pixmill.reporting import Summary
     from pixmill.sharding import Shard
 
-__all__ = ["Merged", "merged"]
+__all__ = ["Merged", "merged", "merged_in_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,48 @@ def merged(destination: str, *, journal: str | None, manifest: str | None) -> Me
         raise RunError(f"there is no journal for {destination}: name the output of a run")
     with _alone(place):
         joined = rejoined(place, destination, Hands)
-        known = opened(place.journal, lambda _folders: None)
-        try:
-            _listed(known, Path(manifest or place.manifest).absolute())
-            reports = known.reports()
-        finally:
-            known.close(None)
+        return _told(place, joined, Manifest(Path(manifest or place.manifest).absolute()))
+
+
+def merged_in_store(destination: Address, access: Access, *, manifest: str | None) -> Merged:
+    """Do as `merged` where the journals of an output are in its bucket.
+
+    Args:
+        destination: The output.
+        access: How its store is reached.
+        manifest: Where on this machine the list of all outputs goes; `None` for beside the
+            journal, in the bucket.
+
+    Raises:
+        OptionError: The store cannot be reached so.
+        RunError: A run works on the output, there is no journal, or its state cannot be written.
+    """
+    from pixmill.shelving import Shelved  # noqa: PLC0415 - loads obstore
+
+    shelved = Shelved.of(destination, access)
+    try:
+        if not shelved.has_journal():
+            raise RunError(f"there is no journal for {destination}: name the output of a run")
+        shelved.copies.fetch()
+        place = shelved.place
+        listing = (
+            Manifest(place.manifest, kept=shelved.keep)
+            if manifest is None
+            else Manifest(Path(manifest).absolute())
+        )
+        return _told(place, shelved.partition.joined, listing)
+    finally:
+        shelved.abandon()
+
+
+def _told(place: Place, joined: tuple[Shard, ...], listing: Manifest) -> Merged:
+    """Return what a journal knows of the shards that were joined, and list their outputs."""
+    known = opened(place.journal, lambda _folders: None)
+    try:
+        _listed(known, listing)
+        reports = known.reports()
+    finally:
+        known.close(None)
     told = {shard: text for shard, text in reports.items() if text}
     return Merged(
         joined=joined,
@@ -99,12 +136,12 @@ def _alone(place: Place) -> Iterator[None]:
         lock.release()
 
 
-def _listed(journal: Journal, path: Path) -> None:
+def _listed(journal: Journal, listing: Manifest) -> None:
     """Write the list of outputs, where sources have several."""
     outputs = journal.outputs()
     first = next(outputs, None)
     if first is not None:
-        Manifest(path).write(chain([first], outputs))
+        listing.write(chain([first], outputs))
 
 
 def _index(shard: Shard) -> int:

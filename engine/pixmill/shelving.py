@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
+from pixmill.executors.note import Hands
 from pixmill.executors.scratch import Scratch
 from pixmill.journal.claim import Claim, Holder
 from pixmill.journal.copies import Copies, fetched
 from pixmill.journal.joining import viewed
+from pixmill.journal.partition import Partition
 from pixmill.journal.place import place_of
 from pixmill.machine import process_space, process_start
 from pixmill.sharding import WHOLE
@@ -41,11 +43,13 @@ class Shelved:
         scratch: Where it is on this machine.
         place: Its files there.
         copies: What keeps the journal in the bucket.
+        partition: What sees to journals and runs that divide the output otherwise.
     """
 
     scratch: Scratch
     place: Place
     copies: Copies
+    partition: Partition
 
     @classmethod
     def of(cls, destination: Address, access: Access, shard: Shard = WHOLE) -> Shelved:
@@ -70,7 +74,10 @@ class Shelved:
             is_running=lambda holder: process_start(holder.pid) == holder.start,
         )
         elder = None if place.elder is None else place.elder.journal
-        return cls(scratch, place, Copies(shelf, place.journal, claim, elder=elder))
+        aside = place_of(f"{scratch.path}/joined")
+        partition = Partition(shelf, place, claim, aside=aside, hands=Hands)
+        copies = Copies(shelf, place.journal, claim, elder=elder, enter=partition.enter)
+        return cls(scratch, place, copies, partition)
 
     def viewed(self) -> Journal | None:
         """Return what all journals in the bucket know, claiming nothing; `None` without one.
@@ -83,6 +90,15 @@ class Shelved:
             fetched(shelf, shard.journal)
         fetched(shelf, whole.journal)  # last, for what is joined goes there before it goes here
         return viewed(whole, is_passing=True)
+
+    def has_journal(self) -> bool:
+        """Return whether the bucket has the journal of any run over this output.
+
+        Raises:
+            RunError: The bucket cannot be reached.
+        """
+        names, whole = set(self.copies.shelf.names()), self.place.whole
+        return any(each.journal.name in names for each in (whole, *whole.among(names)))
 
     def keep(self, path: Path) -> None:
         """Put another file beside the journal, over whatever stands there.

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pixmill.address import Access
 from pixmill.errors import OptionError, RunError
 from pixmill.options.fields import Options, ProgressStyle
+from pixmill_cli.commands.reach import Endpoint, IsAnonymous, Profile, Region
 from pixmill_cli.exit_codes import ExitCode, exit_code_of
 from pixmill_cli.screen import complain
 
@@ -22,12 +24,13 @@ __all__ = ["merge"]
 _SHOWN_SHARDS = 10
 
 
-def merge(
+def merge(  # noqa: PLR0913 - an argument a flag
     places: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="OUTPUT|REPORT...",
-            help="An output that shards have made, or the report files of shards.",
+            help="An output that shards have made: a folder, s3://, gs:// or az://. Or the report "
+            "files of shards.",
             show_default=False,
         ),
     ],
@@ -40,6 +43,10 @@ def merge(
         Path | None,
         typer.Option("--manifest", metavar="FILE", help="Where the JSON for srcset is written."),
     ] = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    anonymous: IsAnonymous = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write the report of all shards to a file."),
@@ -52,7 +59,7 @@ def merge(
     """
     from pixmill_cli.reporters.assembly import assembled  # noqa: PLC0415 - not for a help page
 
-    is_output = len(places) == 1 and not places[0].is_file()
+    is_output = len(places) == 1 and not Path(places[0]).is_file()
     for name, is_given in (("journal", journal), ("manifest", manifest)):
         if is_given is not None and not is_output:
             raise OptionError("report files have none: name an output", option=name)
@@ -61,22 +68,25 @@ def merge(
     with assembly.stack:
         told = assembly.fan_out()
         if is_output:
-            code = _joined(places[0], journal, manifest, told)
+            access = Access(
+                endpoint_url=endpoint_url, region=region, profile=profile, is_anonymous=anonymous
+            )
+            code = _joined(places[0], journal, manifest, access, told)
         else:
-            code = _told(_united(places), told)
+            code = _told(_united([Path(place) for place in places]), told)
     for trouble in assembly.troubles():
         complain(RunError(trouble))
     raise typer.Exit(ExitCode.RUN_FAILED if assembly.troubles() else code)
 
 
 def _joined(
-    output: Path, journal: Path | None, manifest: Path | None, told: "Reporter"
+    output: str, journal: Path | None, manifest: Path | None, access: Access, told: "Reporter"
 ) -> ExitCode:
     """Join an output's state and tell of it; shards that lack are failures."""
     from pixmill import api  # noqa: PLC0415 - not for a help page
 
     named = None if journal is None else str(journal)
-    merged = api.merge(output, journal=named, manifest=manifest)
+    merged = api.merge(output, journal=named, manifest=manifest, access=access)
     count = len(merged.joined)
     told.noticed(f"journals joined: {count}" if count else "no shard's journal was left to join")
     if merged.lacking:

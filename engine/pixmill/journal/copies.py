@@ -21,6 +21,7 @@ from pixmill.errors import RunError
 from pixmill.journal.rows import telling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pixmill.address import ObjectFacts
@@ -46,6 +47,8 @@ class Copies:
             else puts copies.
         every_s: Seconds between two copies, or more where one takes long.
         elder: A journal that is read beside it and never put, or `None`.
+        enter: Called once the output is claimed; sees to runs that divide it otherwise. Default:
+            there are none.
     """
 
     shelf: Shelf
@@ -53,6 +56,7 @@ class Copies:
     claim: Claim
     every_s: float = _EVERY_S
     elder: Path | None = None
+    enter: Callable[[], object] = lambda: None
     _standing: ObjectFacts | None = None
     _trouble: str = ""
     _is_lost: bool = False
@@ -67,6 +71,7 @@ class Copies:
         """
         self.claim.take()
         try:
+            self.enter()
             self._standing = fetched(self.shelf, self.path)
             if self.elder is not None:
                 fetched(self.shelf, self.elder)
@@ -120,7 +125,7 @@ class Copies:
         """Let the output go without a word, where the run has not begun."""
         self._end.set()
         with contextlib.suppress(RunError):
-            self.claim.release()
+            self.claim.leave()
 
     def _keep(self) -> None:
         pause_s = 0.0

@@ -91,7 +91,9 @@ class Place:
             bare = name.removeprefix(self.prefix)
             if name.startswith(self.prefix) and (found := _SHARD.fullmatch(bare)):
                 with contextlib.suppress(OptionError):  # somebody else's file, then
-                    yield Shard(int(found["index"]), int(found["count"]))
+                    shard = Shard(int(found["index"]), int(found["count"]))
+                    if not shard.is_whole:
+                        yield shard
 
 
 def place_of(destination: str, journal: str | None = None) -> Place:
