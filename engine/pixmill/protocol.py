@@ -30,6 +30,7 @@ __all__ = [
     "KillWorker",
     "PullMore",
     "Record",
+    "Remark",
     "RetireWorker",
     "Send",
     "Setup",
@@ -182,6 +183,13 @@ class WorkerLost:
     is_breach: bool = False
     is_spent: bool = False
     is_overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Where workers run something happened that the user should know; decides nothing."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
