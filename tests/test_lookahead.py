@@ -221,7 +221,7 @@ def test_a_chunk_is_one_file_until_one_has_told_what_it_takes() -> None:
 
 def test_the_last_chunks_shrink_to_a_fair_share() -> None:
     """With little left to do, nobody takes so much of it that the others have nothing."""
-    pending = learned(60.0, slots=4, waiting=64)
+    pending = learned(10.0, slots=4, waiting=64)
     lengths = []
     while pending:
         lengths.append(len(pending.taken()))

@@ -107,10 +107,13 @@ class Lookahead:
         return tuple(jobs)
 
     def _chunk(self) -> tuple[Job, ...]:
-        """Take seconds of work, or a fair share; single jobs until one has told what they take."""
+        """Take seconds of work, or a fair share; single jobs until one has told what they take.
+
+        No less than a tenth of those seconds: then what is sent costs more than what it evens out.
+        """
         rates = {name: self._seconds_a_byte(kind) for name, kind in self._kinds.items()}
         all_s = sum(rates[name] * kind.waiting_bytes for name, kind in self._kinds.items())
-        room_s = min(self.chunk_s, all_s / (2 * self.slots))
+        room_s = min(self.chunk_s, max(all_s / (2 * self.slots), self.chunk_s / 10))
         jobs: list[Job] = []
         number = self._next()
         while True:

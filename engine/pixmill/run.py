@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Self
 from pixmill.collector import Collector
 from pixmill.confinement import confinement_warnings, readable
 from pixmill.coordinator import Coordinator
-from pixmill.dispatch import Rules
 from pixmill.errors import OptionError, RunError
-from pixmill.executors.local import LocalExecutor
+from pixmill.executors.fleets import Fleet, fleet_of
 from pixmill.executors.note import Hands
 from pixmill.extras import how_to_install, is_installed
 from pixmill.feeding import Feeder
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
 from pixmill.journal.store import opened_to_read
-from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.manifest import Manifest
 from pixmill.model import Job
 from pixmill.perception.kernels import check_kernel
@@ -36,7 +34,6 @@ from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
-from pixmill.sizing import Sizing, sized
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
 from pixmill.storage.local import Destination
@@ -53,6 +50,7 @@ if TYPE_CHECKING:
     from pixmill.model import Outcome
     from pixmill.recipe import Recipe
     from pixmill.reporting import Summary
+    from pixmill.sizing import Sizing
 
 __all__ = ["Run", "assembled"]
 
@@ -139,6 +137,24 @@ def assembled(
     mill: str,
 ) -> Run:
     """Put a run together; see `pixmill.api.optimize`."""
+    fleet = fleet_of(settings)
+    try:
+        return _assembled(source, destination, recipe, settings, reporter, fleet=fleet, mill=mill)
+    except BaseException:
+        fleet.close()
+        raise
+
+
+def _assembled(  # noqa: PLR0913 - as `api.optimize`
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None,
+    recipe: Recipe,
+    settings: Settings,
+    reporter: Reporter | None,
+    *,
+    fleet: Fleet,
+    mill: str,
+) -> Run:
     check_series(recipe, settings)
     check_in_place(recipe, settings)
     if recipe.target_quality is not None:
@@ -153,8 +169,9 @@ def assembled(
         publisher.prepare()
         if backups is not None:
             backups.prepare()
-    memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
-    sizing = _sized(settings, memory_bytes)
+    fleet.open()
+    memory_bytes = settings.memory_bytes or fleet.memory_bytes()
+    sizing = fleet.sized(memory_bytes)
     facts = RunFacts(
         source=os.fspath(source),
         destination=os.fspath(source if destination is None else destination),
@@ -171,9 +188,10 @@ def assembled(
     place = place_of(roots.destination, settings.journal)
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
-    executor = LocalExecutor(
+    executor = fleet.executor(
         _setup(roots, recipe, settings, sizing, mill),
-        hands=None if settings.dry_run else hands,
+        sizing,
+        None if settings.dry_run else hands,
     )
     survey = Survey(walker) if reporter is not None and not roots.only else None
     session, journal = _opened(roots, settings, facts, place, hands)
@@ -200,7 +218,7 @@ def assembled(
         collector.corrected = partial(settled, session.journal.originals, roots.destination)
     coordinator = Coordinator(
         found=_surveyed(feeder.jobs(), survey) if survey else feeder.jobs(),
-        rules=_rules(settings, sizing),
+        rules=fleet.rules(sizing),
         executor=executor,
         collector=collector,
         destination=publisher,
@@ -370,20 +388,3 @@ def _existing(source: str | os.PathLike[str]) -> str:
 
 def _is_inside(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def _sized(settings: Settings, memory_bytes: int) -> Sizing:
-    wanted = settings.parallel or usable_cpus()
-    return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
-
-
-def _rules(settings: Settings, sizing: Sizing) -> Rules:
-    return Rules(
-        slots=sizing.workers,
-        budget_bytes=sizing.budget_bytes,
-        base_bytes=sizing.base_bytes,
-        timeout_s=settings.timeout_s,
-        retries=settings.retries,
-        resident_bytes=sizing.resident_bytes,
-        order=settings.order,
-    )

@@ -49,11 +49,13 @@ class Order:
         copy: Names it.
         jobs: What is to be made.
         grant_bytes: What each of them may hold, which the cluster sets aside.
+        shunned: The nodes that are not to do it.
     """
 
     copy: int
     jobs: tuple[Job, ...]
     grant_bytes: int
+    shunned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,11 @@ class Watch:
     Attributes:
         silence_s: Seconds without a word from one that has begun; it says one every second.
         unbegun_s: Seconds until one begins, which may have to wait for a node, where others have
-            been made.
+            been made; once a node was silent it is `silence_s`.
         age_s: Seconds that the last chunks of a run may take, and
         age_factor: how many times as long as 99 of 100 chunks have taken.
-        copies: Most copies at a time, of one that is silent.
+        copies: Most copies at a time.
+        probation_s: Seconds for which a node gets no work that was silent.
     """
 
     silence_s: float = 30.0
@@ -85,6 +88,7 @@ class Watch:
     age_s: float = 60.0
     age_factor: float = 5.0
     copies: int = 4
+    probation_s: float = 300.0
 
 
 @dataclass(slots=True)
@@ -95,11 +99,13 @@ class _Copy:
         word_s: When it was ordered, or last said something.
         has_begun: Whether it has said anything.
         is_first: Whether none of its jobs was ordered before.
+        node: The node that makes it; empty while that is unknown.
     """
 
     word_s: float
     is_first: bool
     has_begun: bool = False
+    node: str = ""
 
 
 @dataclass(slots=True)
@@ -146,20 +152,29 @@ class Chunks:
         slots: How many there may be at a time.
         share_bytes: What a job may hold before more is set aside for it alone.
         watch: When a copy is given a spare.
+        nodes: The nodes that are known at first.
     """
 
     slots: int
     share_bytes: int
     watch: Watch = field(default_factory=Watch)
+    nodes: tuple[str, ...] = ()
     _chunks: dict[int, _Chunk] = field(default_factory=dict)
     _slot_of: dict[int, int] = field(default_factory=dict)
     _ordered: set[int] = field(default_factory=set)
     _durations_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DURATIONS))
     _copies: int = 0
     _has_begun: bool = False
+    _has_been_silent: bool = False
     _first_s: float | None = None
+    _heard_s: dict[str, float] = field(init=False)
+    _avoided_s: dict[str, float] = field(default_factory=dict)
     _now_s: float = 0.0
     _out: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Have heard of no node yet."""
+        self._heard_s = dict.fromkeys(self.nodes, 0.0)
 
     def begin(self, slot: int, jobs: tuple[Job, ...], now_s: float) -> list[Answer]:
         """Take in what a slot was sent."""
@@ -176,17 +191,33 @@ class Chunks:
             self._dissolve(chunk)
         return self._out
 
-    def hear(self, copy: int, reports: Iterable[Report], now_s: float) -> list[Answer]:
-        """Take in what a copy says, in order; of one that was recalled nothing counts."""
+    def hear(
+        self, copy: int, reports: Iterable[Report], now_s: float, node: str = ""
+    ) -> list[Answer]:
+        """Take in what a copy says, in order; of one that was recalled nothing counts.
+
+        Args:
+            copy: Which.
+            reports: What it says; nothing with its first word, and whenever there is none.
+            now_s: When.
+            node: Where it is made, with its first word.
+        """
         self._turn(now_s)
+        self._mark(copy, node)
         for report in reports:
             if copy in self._slot_of:
                 self._hear(self._chunks[self._slot_of[copy]], copy, report)
+        return self._out
+
+    def _mark(self, copy: int, node: str) -> None:
+        """Note that a copy, and so its node, lives."""
         if copy in self._slot_of:
             known = self._chunks[self._slot_of[copy]].copies[copy]
-            known.word_s, known.has_begun = now_s, True
+            known.word_s, known.has_begun, known.node = self._now_s, True, node or known.node
             self._has_begun = True
-        return self._out
+            if known.node:
+                self._heard_s[known.node] = self._now_s
+                self._avoided_s.pop(known.node, None)
 
     def over(self, copy: int, now_s: float) -> list[Answer]:
         """Take in that a copy is done, and order again what it leaves."""
@@ -220,10 +251,16 @@ class Chunks:
         self._remark_standstill()
         for chunk in self._chunks.values():
             if self._is_silent(chunk):
+                self._has_been_silent = True
                 files = len(chunk.parts[0].jobs)
                 self._out.append(Remark(f"a node is silent: {files} files are made elsewhere too"))
+                self._avoid(copy.node for copy in chunk.copies.values())
                 self._order(chunk)
-            elif self._is_forgotten(chunk) or self._is_old(chunk):
+            elif self._is_forgotten(chunk):
+                since_s = self._now_s - self._quiet_s(chunk)
+                self._avoid(node for node, at_s in self._heard_s.items() if at_s <= since_s)
+                self._order(chunk)
+            elif self._is_old(chunk):
                 self._order(chunk)
         return self._out
 
@@ -290,6 +327,19 @@ class Chunks:
         del chunk.copies[copy]
         return None if chunk.copies else chunk
 
+    def _avoid(self, nodes: Iterable[str]) -> None:
+        """Send no work to nodes for a while, or until they are heard again."""
+        until_s = self._now_s + self.watch.probation_s
+        self._avoided_s.update(dict.fromkeys(filter(None, nodes), until_s))
+
+    def _shunned(self, chunk: _Chunk) -> tuple[str, ...]:
+        """Return the nodes that are to have no copy of a chunk, where others are left."""
+        avoided = {node for node, until_s in self._avoided_s.items() if until_s > self._now_s}
+        for shunned in (avoided | {copy.node for copy in chunk.copies.values()}, avoided):
+            if self._heard_s.keys() - shunned:
+                return tuple(sorted(filter(None, shunned)))
+        return ()
+
     def _order(self, chunk: _Chunk) -> None:
         part = chunk.parts[0]
         jobs = [job for number, job in part.jobs.items() if number not in chunk.ended]
@@ -298,9 +348,10 @@ class Chunks:
         part.orders += 1
         self._first_s = self._now_s if self._first_s is None else self._first_s
         self._copies += 1
+        again = tuple(map(self._again, jobs))
+        self._out.append(Order(self._copies, again, part.grant_bytes, self._shunned(chunk)))
         chunk.copies[self._copies] = _Copy(self._now_s, is_first)
         self._slot_of[self._copies] = chunk.slot
-        self._out.append(Order(self._copies, tuple(map(self._again, jobs)), part.grant_bytes))
         self._ordered.update(part.jobs)
 
     def _again(self, job: Job) -> Job:
@@ -322,8 +373,12 @@ class Chunks:
 
     def _is_forgotten(self, chunk: _Chunk) -> bool:
         """Whether it waits for a node that may be gone, while others get their turn."""
-        is_alone = len(chunk.copies) == 1 and bool(self._durations_s)
-        return is_alone and not _has_begun(chunk) and self._quiet_s(chunk) > self.watch.unbegun_s
+        if _has_begun(chunk) or not self._durations_s or len(chunk.copies) >= self.watch.copies:
+            return False
+        watch = self.watch
+        return self._quiet_s(chunk) > (
+            watch.silence_s if self._has_been_silent else watch.unbegun_s
+        )
 
     def _is_old(self, chunk: _Chunk) -> bool:
         """Whether it keeps a run waiting that has slots with nothing to do."""

@@ -142,6 +142,8 @@ def _settings(options: Options) -> Settings:
         no_backup=_or(options.no_backup, _SETTINGS.no_backup),
         name_template=options.name_template,
         manifest=options.manifest,
+        executor=_or(options.executor, _SETTINGS.executor),
+        ray_address=options.ray_address,
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),

@@ -49,6 +49,7 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "backup": "originals",
     "journal": "web-journal.sqlite",
     "log_file": "pixmill.log",
+    "ray_address": "10.0.0.1:6379",
 }
 _COMMENT_WIDTH: Final = 88
 
