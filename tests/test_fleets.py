@@ -10,7 +10,7 @@ from pixmill.errors import OptionError
 from pixmill.executors import fleets
 from pixmill.executors.fleets import fleet_of
 from pixmill.executors.tidings import Node
-from pixmill.extras import Extra
+from pixmill.extras import Package
 from pixmill.options import Options, meant
 from pixmill.settings import Durability, ExecutorName, Settings
 from pixmill.sizing import AFIELD_BYTES, sized, sized_afield
@@ -43,7 +43,7 @@ def test_what_makes_no_sense_with_an_executor_is_refused(settings: Settings, opt
 
 def test_without_ray_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray is an extra: who asks for it without having it learns how to get it."""
-    monkeypatch.setattr(fleets, "_RAY", Extra(module="no_such_module", extra="ray"))
+    monkeypatch.setattr(fleets, "RAY", Package("no_such_module", "ray"))
     with pytest.raises(OptionError, match=r"pip install 'pixmill\[ray\]'"):
         fleet_of(Settings(executor=RAY))
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pixmill.address import DEFAULT_ACCESS, Access
 from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, NameTemplate, parse_template
+from pixmill.sharding import WHOLE, Shard
 from pixmill.vocabulary import Corrupt, IfLarger
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ __all__ = [
     "Durability",
     "ExecutorName",
     "IfExists",
+    "MetadataDirective",
     "OnCollision",
     "Order",
     "Redo",
@@ -95,6 +98,13 @@ class Symlinks(StrEnum):
     FOLLOW = "follow"
 
 
+class MetadataDirective(StrEnum):
+    """What becomes of an object's headers and user metadata, in the words of S3."""
+
+    COPY = "copy"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a run is carried out.
@@ -137,6 +147,12 @@ class Settings:
         ray_address: `HOST:PORT` of the head of a Ray cluster, or `auto` for the one that this
             machine is part of; `None` for what `RAY_ADDRESS` says, or a Ray that is started on
             this machine for the run. Default: `None`.
+        shard: The share of the files that is made here, others being made by other runs into the
+            same output. Default: all.
+        access: How object stores are reached. Default: as the environment says.
+        cache_control: `Cache-Control` of objects that are put. Default: the source's.
+        metadata_directive: Whether objects keep what their sources say beside the type of their
+            content, which is always their own. Default: copy.
 
     Raises:
         OptionError: A value outside its range, or values that contradict each other.
@@ -172,10 +188,17 @@ class Settings:
     manifest: str | None = None
     executor: ExecutorName = ExecutorName.LOCAL
     ray_address: str | None = None
+    shard: Shard = WHOLE
+    access: Access = DEFAULT_ACCESS
+    cache_control: str | None = None
+    metadata_directive: MetadataDirective = MetadataDirective.COPY
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, or against each other."""
         self._check_in_place()
+        if self.manifest is not None and not self.shard.is_whole:
+            message = "each shard would write its own over the others': give it to pixmill merge"
+            raise OptionError(message, option="manifest")
         if self.name_template is not None:
             _parsed_template(self.name_template)
         if self.parallel is not None and self.parallel < 1:

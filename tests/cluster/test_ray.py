@@ -21,7 +21,7 @@ import pytest
 import pixmill
 from cluster.ray_nodes import Nodes, nodes
 from faults.plugin import MARKERS
-from pixmill.errors import RunError
+from pixmill.errors import OptionError, RunError
 from pixmill.executors import fleets
 from pixmill.executors.chunks import Watch
 from pixmill.model import FailureKind, Outcome, Status
@@ -249,6 +249,15 @@ def test_a_killed_node_costs_its_files_a_retry(
     assert all(outcome.attempts == 1 for outcome in far.outcomes)
     assert digests(tmp_path / "far") == digests(tmp_path / "local")
     assert not temporary_files(tmp_path / "far")
+
+
+@pytest.mark.parametrize("destination", ["s3://bucket/out", "memory://bucket/out"])
+def test_object_stores_and_a_cluster_are_refused_together(destination: str, tmp_path: Path) -> None:
+    """Nothing is started, and what works instead is told."""
+    source = archive(tmp_path / "in", NAMES[0])
+    nowhere = replace(LOCAL, executor=ExecutorName.RAY, ray_address="127.0.0.2:9")
+    with pytest.raises(OptionError, match="or use --shard on several machines"):
+        pixmill.optimize(source, destination, HALVED, settings=nowhere)
 
 
 def test_an_address_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from pixmill.dispatch import Rules
 from pixmill.errors import OptionError, RunError
@@ -16,7 +16,7 @@ from pixmill.executors.chunks import Chunks, Watch
 from pixmill.executors.local import LocalExecutor
 from pixmill.executors.outpost import Brief, makers
 from pixmill.executors.ray import Gateway, RayExecutor
-from pixmill.extras import Extra, how_to_install, is_installed
+from pixmill.extras import RAY, how_to_install, is_installed
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.settings import Durability, ExecutorName
 from pixmill.sizing import AFIELD_BYTES, sized, sized_afield
@@ -38,7 +38,6 @@ __all__ = ["Fleet", "fleet_of"]
 
 WATCH: Final = Watch()
 """When what is late on a cluster is made elsewhere too."""
-_RAY: Final = Extra(module="ray", extra="ray")
 _CHUNK_S: Final = 5.0
 """Of work a task: its 4 ms of overhead are a thousandth, and a lost node costs no more."""
 _PENDING_JOBS: Final = 256
@@ -47,7 +46,13 @@ _UNKNOWN_BYTES: Final = 1 << 62
 
 
 class Fleet(Protocol):
-    """Where workers are."""
+    """Where workers are.
+
+    Attributes:
+        is_near: Whether they see what only this machine has.
+    """
+
+    is_near: ClassVar[bool]
 
     def open(self) -> None:
         """Reach it.
@@ -93,6 +98,7 @@ class _LocalFleet:
         settings: How the run is carried out.
     """
 
+    is_near: ClassVar[bool] = True
     settings: Settings
 
     def __post_init__(self) -> None:
@@ -141,6 +147,7 @@ class _RayFleet:
         settings: How the run is carried out.
     """
 
+    is_near: ClassVar[bool] = False
     settings: Settings
     _gateway: Gateway | None = None
 
@@ -161,8 +168,8 @@ class _RayFleet:
         if self._address not in {"", "auto"} and not _is_address(self._address):
             message = f"expected HOST:PORT of the head, or auto, got {self._address!r}"
             raise OptionError(message, option="ray_address")
-        if not is_installed(_RAY):
-            raise OptionError(f"it needs Ray: {how_to_install(_RAY)}", option="executor")
+        if not is_installed(RAY):
+            raise OptionError(f"it needs Ray: {how_to_install(RAY)}", option="executor")
 
     def open(self) -> None:
         """Join the cluster."""

@@ -10,9 +10,10 @@ import json
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from pixmill.address import tag_digest
 from pixmill.errors import RunError
 from pixmill.model import Published, Status
 from pixmill.registry import codec
@@ -33,6 +34,7 @@ __all__ = [
     "ended_row",
     "listed",
     "lookup",
+    "over",
     "past_run",
     "record",
     "started_row",
@@ -75,7 +77,7 @@ class Record:
         destination: What was published, relative to the destination root, or empty.
         written_bytes: Size of that.
         digest: SHA-256 of the source, hexadecimal, where it was asked for; else empty.
-        written_digest: SHA-256 of what was published, likewise.
+        written_digest: SHA-256 of what was published, likewise; of an object its tag's.
         downs: How many runs have ended without a word with it in their hands.
         outputs: What was published where it has several outputs, as JSON; else empty.
     """
@@ -129,6 +131,7 @@ class PastRun:
     bytes_written: int
     is_in_place: bool
     backup: str
+    shard: str = ""
 
 
 def started_row(job: Job, run: int, fingerprint: str) -> Row:
@@ -170,7 +173,7 @@ def ended_row(outcome: Outcome, run: int, fingerprint: str) -> Row:
         run,
         time.time(),
         digest_bytes(outcome.digest) or None,
-        digest_bytes(outcome.written_digest) or None,
+        digest_bytes(outcome.written_digest or tag_digest(outcome.tag)) or None,
         os.fsencode(outcome.backup),
         None,
         listed(outcome.outputs) if outcome.outputs else None,
@@ -221,6 +224,20 @@ def record(columns: Sequence[Any]) -> Record:
     )
 
 
+def over(record: Record, elder: Record | None) -> Record:
+    """Return what is known of a source from two journals, the second being the older.
+
+    As `UPSERT` has it: what failed before it could become a job, or was begun and never ended,
+    leaves standing what stood there.
+    """
+    if elder is None or record.outputs:
+        return record
+    if record.destination and record.outcome != STARTED:
+        return record
+    destination = record.destination or elder.destination
+    return replace(record, destination=destination, outputs=elder.outputs)
+
+
 def listed(outputs: tuple[Output, ...]) -> str:
     """Return what is kept of several outputs: what a manifest says of them, as JSON in ASCII."""
     return json.dumps([_listed(each) for each in outputs], separators=(",", ":"))
@@ -234,11 +251,13 @@ def _listed(output: Output) -> dict[str, str | int]:
         "type": codec(output.target).media_type,
         "bytes": output.size_bytes,
     }
-    return known | ({"sha256": output.digest} if output.digest else {})
+    digest = {"sha256": output.digest} if output.digest else {}
+    return known | digest | ({"etag": output.tag} if output.tag else {})
 
 
 def _published(listed: dict[str, Any], mtime_ns: int) -> Published:
-    return Published(listed["path"], listed["bytes"], mtime_ns, listed.get("sha256", ""))
+    digest = listed.get("sha256") or tag_digest(listed.get("etag", ""))
+    return Published(listed["path"], listed["bytes"], mtime_ns, digest)
 
 
 def digest_bytes(digest: str) -> bytes:
@@ -278,4 +297,5 @@ def past_run(row: tuple[Any, ...]) -> PastRun:
         bytes_written=row[13] or 0,
         is_in_place=bool(row[14]),
         backup=os.fsdecode(row[15] or b""),
+        shard=row[16] or "",
     )

@@ -14,6 +14,7 @@ from pixmill.settings import (
     Durability,
     ExecutorName,
     IfExists,
+    MetadataDirective,
     OnCollision,
     Order,
     Sandbox,
@@ -70,6 +71,7 @@ class Group(StrEnum):
     LIMITS = "Limits on what is read"
     OUTPUT = "What is written"
     IN_PLACE = "In place"
+    STORES = "Object stores"
     REPEAT = "Running again"
     MACHINE = "Machine"
     SCREEN = "Progress and reports"
@@ -648,6 +650,16 @@ class Options:
             is_number_too=True,
         ),
     ] = None
+    shard: Annotated[
+        str | None,
+        About(
+            Group.MACHINE,
+            "Make one of N shares of the files, I from 0, while others make theirs into the same "
+            "OUTPUT, on other machines too; pixmill merge joins what they note",
+            default="0/1",
+            metavar="I/N",
+        ),
+    ] = None
     order: Annotated[
         Order | None,
         About(
@@ -701,6 +713,55 @@ class Options:
             "Where the head of the Ray cluster is; auto is the cluster this machine is part of",
             default_text="RAY_ADDRESS, or a Ray that is started here for the run",
             metavar="HOST:PORT|auto",
+        ),
+    ] = None
+    endpoint_url: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Where the store's server is, in place of the provider's own",
+            default_text="as AWS_ENDPOINT_URL and its like say",
+            metavar="URL",
+        ),
+    ] = None
+    region: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Region of the buckets",
+            default_text="as AWS_REGION or the profile says",
+            metavar="NAME",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Profile of the AWS configuration files that gives access; needs boto3",
+            default_text="AWS_PROFILE where no keys are in the environment",
+            metavar="NAME",
+        ),
+    ] = None
+    anonymous: Annotated[
+        bool | None,
+        About(Group.STORES, "Sign no request, as public buckets allow", default=False),
+    ] = None
+    cache_control: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Cache-Control of objects that are written, such as max-age=31536000",
+            default_text="the source's",
+            metavar="TEXT",
+        ),
+    ] = None
+    metadata_directive: Annotated[
+        MetadataDirective | None,
+        About(
+            Group.STORES,
+            "Whether objects take over their sources' headers and user metadata; the type is "
+            "always their own",
+            default=str(_SETTINGS.metadata_directive),
         ),
     ] = None
     json: Annotated[

@@ -9,12 +9,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pixmill.address import Access
 from pixmill.errors import OptionError
 from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
 from pixmill.recipe import AUTO_FORMAT, KEEP_SOURCE_FORMAT, CodecOption, Recipe
 from pixmill.settings import Redo, Settings, check_in_place, check_series
+from pixmill.sharding import parse_shard
 from pixmill.units import (
     Geometry,
     parse_duration,
@@ -144,6 +146,15 @@ def _settings(options: Options) -> Settings:
         manifest=options.manifest,
         executor=_or(options.executor, _SETTINGS.executor),
         ray_address=options.ray_address,
+        shard=_or(_parsed(parse_shard, options.shard, option="shard"), _SETTINGS.shard),
+        access=Access(
+            endpoint_url=options.endpoint_url,
+            region=options.region,
+            is_anonymous=_or(options.anonymous, _SETTINGS.access.is_anonymous),
+            profile=options.profile,
+        ),
+        cache_control=options.cache_control,
+        metadata_directive=_or(options.metadata_directive, _SETTINGS.metadata_directive),
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),

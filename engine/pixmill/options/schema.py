@@ -50,6 +50,10 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "journal": "web-journal.sqlite",
     "log_file": "pixmill.log",
     "ray_address": "10.0.0.1:6379",
+    "endpoint_url": "https://minio.example:9000",
+    "region": "eu-central-1",
+    "profile": "images",
+    "cache_control": "public, max-age=31536000, immutable",
 }
 _COMMENT_WIDTH: Final = 88
 
