@@ -30,7 +30,7 @@ from pixmill.protocol import (
 from pixmill.storage.drafts import is_beacon_lit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from pixmill.executors.base import Report
     from pixmill.model import Job
@@ -78,7 +78,7 @@ def makers() -> str:
 
 def chunk_made(
     brief: Brief, jobs: tuple[Job, ...], grant_bytes: int
-) -> Iterator[tuple[Report, ...]]:
+) -> Generator[tuple[Report, ...]]:
     """Make jobs in order, and yield what the worker says at least once a second.
 
     The slot in every report is 0. The last one is a `CostKnown` where a job needs more memory than
