@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.set-up
 FUZZ   := $(VENV)/.set-up-fuzz
+CLUSTER := $(VENV)/.set-up-cluster
 PEERS  := bench/rating/node/node_modules
 
 IN   ?= tests/sample
@@ -13,17 +14,18 @@ OUT  ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup oracles run test check format lint types perf soak chaos fuzz bench bench-peers bench-scaling bench-memory bench-search bench-quality sample formats-page clean
+.PHONY: help setup oracles run test test-cluster check format lint types perf soak chaos fuzz bench bench-peers bench-scaling bench-memory bench-search bench-quality sample formats-page clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with everything in it; does nothing when up to date
 
-$(STAMP): pyproject.toml constraints.txt hatch_build.py engine/pixmill/perception/kernel.c
+$(STAMP): pyproject.toml constraints.txt hatch_build.py engine/pixmill/perception/kernel.c engine/pixmill/imaging/huffman.c
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "pixmill needs Python 3.11 or newer"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m compileall -q engine cli  # as pip does, other than for editable ones
 	@touch $(STAMP)
 
 oracles: ## install what tests compare with, as root: ImageMagick, ffmpeg, exiftool (Debian)
@@ -37,8 +39,16 @@ run: setup ## optimise IN (a bundled sample) into OUT with ARGS
 test: setup ## run every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+test-cluster: $(CLUSTER) ## run the tests that need servers on loopback or a cluster of Ray
+	$(BIN)/python -m pytest tests/cluster
+
+$(CLUSTER): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,cloud,ray,cluster]'
+	@touch $(CLUSTER)
+
 check: setup lint types ## everything CI checks: format, lint, types, architecture, tests, performance
 	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test-cluster
 	$(MAKE) --no-print-directory perf
 
 format: setup ## format the code and mend what can be mended

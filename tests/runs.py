@@ -73,8 +73,8 @@ def archive(root: Path, *names: str, size_px: int = 48) -> Path:
 
 
 def ran(
-    source: Path,
-    destination: Path | None,
+    source: Path | str,
+    destination: Path | str | None,
     *,
     recipe: Recipe = HALVED,
     settings: Settings = TWO_WORKERS,

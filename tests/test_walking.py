@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pixmill import walking
+from pixmill import sorting
 from pixmill.settings import Settings, Symlinks
 from pixmill.walking import Sort, Walker
 
@@ -200,8 +200,8 @@ def test_a_folder_larger_than_a_chunk_is_sorted_all_the_same(
         for folder in Walker(str(tmp_path), Settings()).folders()
         for group in folder.groups
     ]
-    monkeypatch.setattr(walking, "_CHUNK", 7)
-    monkeypatch.setattr(walking, "_SPILLED", 3)
+    monkeypatch.setattr(sorting, "_CHUNK", 7)
+    monkeypatch.setattr(sorting, "_SPILLED", 3)
     assert _met(tmp_path) == whole
     assert groups == [
         len(group)
@@ -216,7 +216,7 @@ def test_names_that_are_no_text_are_walked(tmp_path: Path, monkeypatch: pytest.M
     _grow(tmp_path, "b.png")
     expected = ["b.png", os.fsdecode(b"caf\xe9.png")]
     assert _files(tmp_path, Settings(include=("*.png",))) == expected
-    monkeypatch.setattr(walking, "_CHUNK", 1)
+    monkeypatch.setattr(sorting, "_CHUNK", 1)
     assert _files(tmp_path) == expected
 
 

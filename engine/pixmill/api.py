@@ -79,9 +79,10 @@ def optimize(
     """Make every image under a folder, in worker processes.
 
     Args:
-        source: A folder, or one image file.
-        destination: The folder that results are published into; `None` where the settings say
-            in place.
+        source: A folder, or one image file; or the URL of a prefix in a bucket or of one object:
+            `s3://bucket/prefix`, `gs://`, `az://`, which need the extra `cloud`.
+        destination: The folder that results are published into, or the URL of a prefix; `None`
+            where the settings say in place.
         recipe: What is wanted of every image. Default: compress, metadata reduced.
         settings: How the run is carried out. Default: see `Settings`.
         reporter: An observer. Default: none, and nothing is counted ahead.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from pixmill.dispatch import Dispatcher, Rules
 from pixmill.errors import RunError
+from pixmill.freight import PAUSE
 from pixmill.model import Job
 from pixmill.protocol import (
     Advanced,
@@ -43,16 +44,20 @@ if TYPE_CHECKING:
 
     from pixmill.collector import Collector
     from pixmill.executors.base import Executor
+    from pixmill.feeding import Places
+    from pixmill.freight import Pause
     from pixmill.model import Outcome
     from pixmill.protocol import Command, Event
     from pixmill.reporting import Summary
-    from pixmill.storage.local import Destination
+    from pixmill.shipping import Shipping
 
 __all__ = ["Coordinator"]
 
 _PULL_FILES = 128
 _PULL_S = 0.02
 _WAIT_S = 0.2
+_SHIPPING_S = 0.005
+"""How long the ferry may have to wait to be heard, while it is about something."""
 
 
 @dataclass(slots=True)
@@ -66,14 +71,16 @@ class Coordinator:
         collector: Where outcomes go.
         destination: Where results go; swept where a worker died while publishing.
         is_dry_run: Whether nothing is published.
+        shipping: The traffic with object stores, where there is any.
     """
 
-    found: Iterator[Job | Outcome]
+    found: Iterator[Job | Outcome | Pause]
     rules: Rules
     executor: Executor
     collector: Collector
-    destination: Destination
+    destination: Places
     is_dry_run: bool = False
+    shipping: Shipping | None = None
     fatal: str = ""
     is_interrupted: bool = False
     _dispatcher: Dispatcher = field(init=False)
@@ -83,6 +90,7 @@ class Coordinator:
     _advances: dict[int, Advanced] = field(default_factory=dict)
     _has_told_gaps: bool = False
     _has_ended: bool = False
+    _is_aborted: bool = False
 
     def __post_init__(self) -> None:
         """Make the brain."""
@@ -97,7 +105,7 @@ class Coordinator:
         """Run, yielding every outcome as it is recorded; closing the iterator aborts the run."""
         try:
             self._handle(Tick())
-            while not (self._has_ended or self._dispatcher.is_finished):
+            while not (self._has_ended or self._is_done):
                 self._turn()
                 while self._recorded and not self._has_ended:
                     yield self._recorded.popleft()
@@ -112,6 +120,8 @@ class Coordinator:
         slots = range(self.rules.slots)
         held = tuple(job for slot in slots for job in self._dispatcher.jobs_of(slot))
         self.executor.close()
+        if self.shipping is not None:
+            self.shipping.close()
         self._sweep(held)
         if not self._dispatcher.is_finished:
             self.is_interrupted = True
@@ -122,10 +132,17 @@ class Coordinator:
             self.collector.settle()
         return self.collector.summary(is_interrupted=self.is_interrupted, fatal=self.fatal)
 
+    @property
+    def _is_done(self) -> bool:
+        """Whether all was done and every result is in its place, unless nobody waits for that."""
+        is_landed = self.shipping is None or self.shipping.is_empty or self._is_aborted
+        return self._dispatcher.is_finished and is_landed
+
     def _turn(self) -> None:
         """Hear the workers, pull from the walk, look at the clock."""
         if self._stop is not None:
             mode, self._stop, self._wanted = self._stop, None, 0
+            self._is_aborted = mode is StopMode.ABORT
             self._handle(StopAsked(mode))
         for report in self.executor.wait(self._patience_s()):
             if isinstance(report, Advanced):
@@ -137,6 +154,9 @@ class Coordinator:
                 self._has_told_gaps = True
                 self.collector.reporter.noticed(f"workers are not wholly confined: {report.gaps}")
             self._handle(report)
+        if self.shipping is not None:
+            with self._giving_up():
+                self._land(self.shipping)
         with self._giving_up():
             self._pull()
         self._handle(Tick())
@@ -154,7 +174,16 @@ class Coordinator:
             for slot, told in sorted(self._advances.items())
         )
 
+    def _land(self, shipping: Shipping) -> None:
+        """Record what is in its place by now."""
+        for outcome in shipping.landed():
+            self._recorded.append(self.collector.record(outcome))
+            if outcome.failure is not None and outcome.failure.is_fatal:
+                raise RunError(f"{outcome.path}: {outcome.failure.message}")
+
     def _patience_s(self) -> float:
+        if self.shipping is not None and not (self.shipping.is_empty and self._wanted == 0):
+            return _SHIPPING_S
         if self._wanted:
             return 0.0
         due_s = self._dispatcher.next_due_s
@@ -166,6 +195,8 @@ class Coordinator:
         Half of what may be pending where that is quick: the journal notes each slice for good, and
         with 32 files a slice that took 5 us of CPU more a file, and four times the flushes.
         """
+        if self.shipping is not None and self.shipping.is_full:
+            return
         jobs: list[Job] = []
         has_ended = False
         until_s = time.monotonic() + _PULL_S
@@ -173,14 +204,14 @@ class Coordinator:
             if len(jobs) >= self._wanted or has_ended or time.monotonic() > until_s:
                 break
             found = next(self.found, None)
+            if found is PAUSE:
+                break
             if found is None:
                 has_ended = True
             elif isinstance(found, Job):
                 jobs.append(found)
-            elif found.failure is not None:
-                self._handle(SourceFailed(found))
             else:
-                self._record(found)
+                self._pass(found)
         if jobs and self.collector.journal is not None:
             self.collector.journal.start(jobs)
         self._wanted -= len(jobs)
@@ -189,6 +220,13 @@ class Coordinator:
         if has_ended:
             self._wanted = 0
             self._handle(WalkEnded())
+
+    def _pass(self, outcome: Outcome) -> None:
+        """Take in what the walk met that is no job."""
+        if outcome.failure is not None:
+            self._handle(SourceFailed(outcome))
+        else:
+            self._record(outcome)
 
     def _handle(self, event: Event) -> None:
         for command in self._dispatcher.handle(event, time.monotonic()):
@@ -231,6 +269,8 @@ class Coordinator:
                 assert_never(command)
 
     def _record(self, outcome: Outcome) -> None:
+        if self.shipping is not None and self.shipping.takes(outcome):
+            return
         self._recorded.append(self.collector.record(outcome))
 
     def _note_loss(self, report: WorkerLost) -> None:

@@ -9,32 +9,36 @@ import os
 import posixpath
 from dataclasses import dataclass, field
 from os.path import splitext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pixmill.failures import RETRYABLE_ERRNOS, os_failure
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
 from pixmill.planning import target_of
+from pixmill.recall import Recall, Results
+from pixmill.recall import Sources as KnownSources
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision, template_for
 from pixmill.sieving import Sieve
-from pixmill.storage.local import read_head
 from pixmill.storage.standing import Standing
 from pixmill.units import format_size
-from pixmill.walking import Met, Sort, Trouble, Walker
+from pixmill.walking import Met, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
 
     from pixmill.model import Published
-    from pixmill.recall import Recall
     from pixmill.recipe import Recipe
     from pixmill.series import NameTemplate
     from pixmill.settings import Settings
-    from pixmill.storage.local import Destination, Head
+    from pixmill.storage.local import Head
     from pixmill.storage.originals import Backups
+    from pixmill.walking import Folder, Trouble
 
-__all__ = ["Feeder"]
+    Ahead: TypeAlias = Callable[[Iterator[list[Met]]], Iterator[list[Met]]]
+
+__all__ = ["Feeder", "Group", "Places", "Sources", "UnreachedError"]
 
 _WIDEST_PX = 9_999_999
 _MAX_NAME_BYTES = 255  # NAME_MAX of every file system that matters
@@ -44,6 +48,53 @@ _SKIPS = {
     Sort.SYMLINK: SkipReason.SYMLINK,
     Sort.SPECIAL: SkipReason.SPECIAL,
 }
+
+
+class UnreachedError(Exception):
+    """Say that a source cannot be looked into, for a reason that is no system error."""
+
+    def __init__(self, source: SourceRef, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.source = source
+        self.failure = failure
+
+
+class Places(Results, Protocol):
+    """Where results go: a folder, or a bucket."""
+
+    def exists(self, relative: str) -> bool:
+        """Return whether anything stands at this name."""
+
+    def names(self, folder: str) -> list[str]:
+        """Return the bare names in a folder."""
+
+    def sweep(self, relative_folder: str) -> int:
+        """Remove what runs that died have left there under names of their own."""
+
+
+class Sources(KnownSources, Protocol):
+    """Where sources come from: a folder, or a bucket."""
+
+    root: str
+
+    def folders(self) -> Iterator[Folder]:
+        """Yield every folder; see `walking.Walker`."""
+
+    def head(self, met: Met) -> Head:
+        """Return the beginning of a source; see `walking.Walker`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files that may want one name.
+
+    Attributes:
+        mets: The files.
+        namer: Names those of their folder.
+    """
+
+    mets: list[Met]
+    namer: Namer
 
 
 @dataclass(slots=True)
@@ -62,10 +113,10 @@ class Feeder:
         only: Relative path of the one file to take, or empty for all.
     """
 
-    walker: Walker
+    walker: Sources
     recipe: Recipe
     settings: Settings
-    destination: Destination
+    destination: Places
     recall: Recall
     backups: Backups | None = None
     protected: str = ""
@@ -86,19 +137,36 @@ class Feeder:
         What another shard makes is neither. A folder that cannot be listed is every shard's
         trouble: each may have lost files of its own in it.
         """
+        for found in self.groups(self.recall.ahead):
+            if isinstance(found, Outcome):
+                yield found
+            else:
+                yield from self._grouped(found)
+
+    def groups(self, ahead: Ahead = iter) -> Iterator[Group | Outcome]:
+        """Yield files that may want one name, and outcomes of folders that cannot be read.
+
+        Args:
+            ahead: Passes the groups of a folder on, to see some before their turn. Default: as
+                they come.
+        """
         if self.only:
             met = Met("", self.only, self._sort_of_only(), is_link=True)
-            for group in self.recall.ahead(self._passing(iter([[met]]))):
-                yield from self._grouped(group, Namer(self.recipe, template=self._template))
+            for mets in ahead(self._passing(iter([[met]]))):
+                yield Group(mets, Namer(self.recipe, template=self._template))
             return
         for folder in self.walker.folders():
             for trouble in folder.troubles:
                 yield _unlisted(trouble)
             if not self.settings.dry_run:
                 self._sweep(folder.paths)
-            namer = Namer(self.recipe, folder.names, self._template)
-            for group in self.recall.ahead(self._passing(folder.groups, folder.names)):
-                yield from self._grouped(group, namer)
+            namer = self.namer(folder.names)
+            for mets in ahead(self._passing(folder.groups, folder.names)):
+                yield Group(mets, namer)
+
+    def namer(self, folders: frozenset[str] = frozenset()) -> Namer:
+        """Return what names the files of one folder, given the folded names of those in it."""
+        return Namer(self.recipe, folders, self._template)
 
     def _passing(
         self, groups: Iterator[list[Met]], folders: frozenset[str] = frozenset()
@@ -126,48 +194,56 @@ class Feeder:
             if self.backups is not None:
                 self.backups.sweep(path)
 
-    def _grouped(self, group: list[Met], namer: Namer) -> Iterator[Job | Outcome]:
+    def _grouped(self, group: Group) -> Iterator[Job | Outcome]:
+        for found in self.named(group):
+            yield found if isinstance(found, Outcome) else self.job(found)
+
+    def named(self, group: Group) -> Iterator[Named | Outcome]:
+        """Tell what the files of a group are, and name those that may be made.
+
+        The groups of a folder must be named in order.
+        """
         sources = []
-        for met in group:
+        for met in group.mets:
             source = self._source(met)
             if not isinstance(source, Outcome):
                 sources.append(source)
             elif self.settings.shard.holds(met.path):
                 yield source
         if sources and self.settings.in_place:
-            for source in sources:
-                yield self._job(Named(source, source.path))
+            yield from (Named(source, source.path) for source in sources)
         elif sources:
-            for named in namer.named(sources):
+            for named in group.namer.named(sources):
                 if self.settings.shard.holds(named.source.path):
-                    yield self._job(named)
+                    yield named
 
     def _source(self, met: Met) -> SourceRef | Outcome:
         """Tell what a file is by its first bytes, or why it is left alone."""
         if met.sort is not Sort.FILE:
             return _skipped(SourceRef(met.path, 0, 0, ""), _SKIPS[met.sort])
-        path = self.walker.path(met)
-        if (known := self.recall.remembered(path, met)) is not None:
+        if (known := self.recall.remembered(met, self.walker)) is not None:
             return self._wanted(known)
         try:
-            head = self._head(path, met)
+            head = self._head(met)
         except OSError as error:
             return Outcome.failed(SourceRef(met.path, 0, 0, ""), os_failure(error, Stage.READ))
+        except UnreachedError as error:
+            return Outcome.failed(error.source, error.failure)
         name = recognised(head.content)
         source = SourceRef(met.path, head.size_bytes, head.mtime_ns, name, head.inode)
         if not head.is_regular:
             return _skipped(source, SkipReason.SPECIAL)
         return self._wanted(source)
 
-    def _head(self, path: str, met: Met) -> Head:
+    def _head(self, met: Met) -> Head:
         """Read the first bytes; what may pass is tried again at once: names wait for what it is."""
         for _ in range(self.settings.retries):
             try:
-                return read_head(path, can_follow=met.is_link)
+                return self.walker.head(met)
             except OSError as error:
                 if error.errno not in RETRYABLE_ERRNOS:
                     raise
-        return read_head(path, can_follow=met.is_link)
+        return self.walker.head(met)
 
     def _wanted(self, source: SourceRef) -> SourceRef | Outcome:
         wanted = self.settings.supported_formats
@@ -197,7 +273,8 @@ class Feeder:
             return source
         return _skipped(source, SkipReason.NOT_AN_IMAGE)
 
-    def _job(self, named: Named) -> Job | Outcome:
+    def job(self, named: Named) -> Job | Outcome:
+        """Return the job that makes a source, or why it is left alone."""
         source = named.source
         left = self.recall.left(source, named)
         if isinstance(left, Failed):

@@ -161,7 +161,7 @@ class Published:
         path: Relative to the destination root, `/`-separated.
         size_bytes: Its size.
         mtime_ns: Its modification time, nanoseconds since the epoch.
-        digest: Its SHA-256, hexadecimal, where that is known; else empty.
+        digest: Its SHA-256, hexadecimal, where that is known; of an object its tag's; else empty.
     """
 
     path: str
@@ -184,6 +184,7 @@ class Output:
         quality: Quality it was encoded at; `None` where none applies.
         score: What it scored, where a score was asked for.
         digest: SHA-256 of it, hexadecimal, where it was asked for; else empty.
+        tag: ETag of the object that it is; empty where it is a file.
     """
 
     path: str = ""
@@ -195,6 +196,7 @@ class Output:
     quality: int | None = None
     score: float | None = None
     digest: str = ""
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class Job:
         if series is None:
             return ()
         return tuple(
-            replace(each, path=series.name(each.width_px, each.suffix))
+            replace(each, path=series.name(each.width_px, each.suffix), tag="")
             for each in outputs
             if each.suffix in series.suffixes
         )
@@ -266,6 +268,7 @@ class Job:
             and outcome.destination == name
             and outcome.backup == backup
             and outcome.outputs == outputs
+            and not outcome.tag
         )
         if is_so:  # as every honest worker says of a first attempt: a copy takes 5 us
             return outcome
@@ -279,6 +282,7 @@ class Job:
             destination=name,
             backup=backup,
             outputs=outputs,
+            tag="",
         )
 
     def __reduce__(self) -> tuple[type[Job], tuple[object, ...]]:
@@ -319,6 +323,7 @@ class Outcome:
         notes: What the user should know: dropped frames, a wrong suffix, the content class.
         outputs: What was published where a source has several outputs, format by format, the
             narrowest first; empty where it has one, which the other fields tell of.
+        tag: ETag of the object that was published; empty where it is a file, or several.
     """
 
     path: str
@@ -345,6 +350,7 @@ class Outcome:
     backup: str = ""
     notes: tuple[str, ...] = ()
     outputs: tuple[Output, ...] = ()
+    tag: str = ""
 
     @classmethod
     def failed(

@@ -1,30 +1,28 @@
 """What the journal knows of a source, held against what is there now: is anything left to do?
 
-Must not open a source, but for its content's digest where content decides.
+Must not open a source; where content decides, it asks for its digest.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pixmill.journal.rows import STARTED
-from pixmill.model import Failed, FailureKind, Published, SkipReason, SourceRef, Stage, Status
+from pixmill.model import Failed, FailureKind, Published, SkipReason, Stage, Status
 from pixmill.settings import Redo
-from pixmill.storage.originals import digest_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixmill.journal.rows import Record
     from pixmill.journal.store import Journal
+    from pixmill.model import SourceRef
     from pixmill.naming import Named
     from pixmill.settings import Settings
-    from pixmill.storage.local import Destination
     from pixmill.walking import Met
 
-__all__ = ["Recall"]
+__all__ = ["Recall", "Results", "Sources"]
 
 _LOOKUP_FILES = 256
 _DOWNS_ALLOWED = 1
@@ -32,6 +30,26 @@ _QUARANTINED = (
     "the whole run ended without a word {downs} times with it in its hands, so it is left alone: "
     "look at it, and take it up again with --retry-failed"
 )
+
+
+class Sources(Protocol):
+    """Where sources are: a folder, or a bucket."""
+
+    def ref(self, met: Met, codec: str) -> SourceRef:
+        """Return one as it stands now; see `walking.Walker`."""
+
+    def digest(self, met: Met) -> str:
+        """Return the SHA-256 of its content; see `walking.Walker`."""
+
+
+class Results(Protocol):
+    """Where results are: a folder, or a bucket."""
+
+    def has(self, published: Published) -> bool:
+        """Return whether a result stands as it was published."""
+
+    def holds_content(self, relative: str, digest: str) -> bool:
+        """Return whether a result with this SHA-256 stands at a name."""
 
 
 @dataclass(slots=True)
@@ -47,7 +65,7 @@ class Recall:
 
     journal: Journal | None
     settings: Settings
-    destination: Destination
+    destination: Results
     fingerprint: str
     _known: dict[str, Record] = field(default_factory=dict)
     _same_content: set[str] = field(default_factory=set)
@@ -58,32 +76,37 @@ class Recall:
             yield from groups
             return
         while taken := _taken(groups):
-            self._known = self.journal.records_of([met.path for group in taken for met in group])
+            self._known = {}
             self._same_content.clear()
+            self.look_up([met.path for group in taken for met in group])
             yield from taken
+
+    def look_up(self, paths: list[str]) -> None:
+        """Have what the journal knows of some sources at hand, beside that of others."""
+        if self.journal is not None:
+            self._known |= self.journal.records_of(paths)
+
+    def forget(self, path: str) -> None:
+        """Let go of what was looked up of a source."""
+        self._known.pop(path, None)
+        self._same_content.discard(path)
 
     def of(self, path: str) -> Record | None:
         """Return what is known of a source of the groups at hand."""
         return self._known.get(path)
 
-    def remembered(self, path: str, met: Met) -> SourceRef | None:
-        """Return an unchanged source as the journal knows it, without looking at what it is.
-
-        Args:
-            path: Absolute path of the source.
-            met: The source.
-        """
+    def remembered(self, met: Met, sources: Sources) -> SourceRef | None:
+        """Return an unchanged source as the journal knows it, without looking at what it is."""
         record = self._known.get(met.path)
         if record is None or not record.codec:
             return None
         try:
-            status = os.stat(path, follow_symlinks=met.is_link)
-            source = SourceRef(
-                met.path, status.st_size, status.st_mtime_ns, record.codec, status.st_ino
-            )
-            return source if self._is_same(record, source, path) else None
+            source = sources.ref(met, record.codec)
+            if self.settings.checksum and not self._is_alike(record, source, met, sources):
+                return None
         except OSError:  # opening it will tell
             return None
+        return source if self._is_known(record, source) else None
 
     def left(self, source: SourceRef, named: Named) -> SkipReason | Failed | None:
         """Return why a source is left alone, or nothing where it is to be made."""
@@ -114,13 +137,11 @@ class Recall:
             return ()
         return (Published(record.destination, record.written_bytes, record.mtime_ns),)
 
-    def _is_same(self, record: Record, source: SourceRef, path: str) -> bool:
-        """Whether a source is the recorded one, or the result that was put in its place."""
-        if not self.settings.checksum:
-            return self._is_known(record, source)
+    def _is_alike(self, record: Record, source: SourceRef, met: Met, sources: Sources) -> bool:
+        """Whether a source's content is the recorded one, or that put in its place; noted if so."""
         sizes = {record.size_bytes, record.written_bytes if self.settings.in_place else 0}
         digests = {record.digest, record.written_digest if self.settings.in_place else ""}
-        is_same = source.size_bytes in sizes and digest_at(path) in digests - {""}
+        is_same = source.size_bytes in sizes and sources.digest(met) in digests - {""}
         if is_same:
             self._same_content.add(source.path)
         return is_same
@@ -142,7 +163,7 @@ class Recall:
     def _holds(self, published: Published) -> bool:
         if self.settings.checksum:
             return self.destination.holds_content(published.path, published.digest)
-        return self.destination.holds(published.path, published.size_bytes, published.mtime_ns)
+        return self.destination.has(published)
 
 
 def _taken(groups: Iterator[list[Met]]) -> list[list[Met]]:

@@ -6,7 +6,7 @@ Must not do the work: `coordinator` drives it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,11 +16,15 @@ from pixmill.collector import Collector
 from pixmill.confinement import confinement_warnings, readable
 from pixmill.coordinator import Coordinator
 from pixmill.dispatch import Rules
+from pixmill.ends import Ends
 from pixmill.errors import OptionError, RunError
 from pixmill.executors.local import LocalExecutor
 from pixmill.executors.note import Hands
+from pixmill.executors.scratch import Scratch
+from pixmill.executors.staged import StagedExecutor
 from pixmill.extras import how_to_install, is_installed
 from pixmill.feeding import Feeder
+from pixmill.freight import Voyage
 from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
@@ -32,11 +36,13 @@ from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import check_codec_options, codec, suffix_owner
+from pixmill.remote import RemoteResults, RemoteSources
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import rejoined, settle_doubts, settled
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
-from pixmill.sizing import Sizing, sized
+from pixmill.shipping import Shipping, shipping_of
+from pixmill.sizing import Sizing, beside_a_ferry, sized
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
 from pixmill.storage.local import Destination
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from pixmill.freight import Pause
     from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
     from pixmill.model import Outcome
@@ -55,6 +62,10 @@ if TYPE_CHECKING:
     from pixmill.reporting import Summary
 
 __all__ = ["Run", "assembled"]
+
+# Of --memory: the folder of what is under way may be one that is held in memory.
+_STAGED_SHARE = 8
+_PENDING_A_WORKER = 16
 
 
 @dataclass(slots=True)
@@ -141,30 +152,58 @@ def assembled(
     """Put a run together; see `pixmill.api.optimize`."""
     check_series(recipe, settings)
     check_in_place(recipe, settings)
+    ends = Ends.of(source, destination, settings)
     if recipe.target_quality is not None:
         check_kernel()
     check_codec_options(recipe.codec_options)
     _check_target(recipe)
-    roots = _roots(source, destination, settings)
+    scratch = Scratch("") if ends.are_local else _scratch()
+    try:
+        return _assembled(
+            _roots(source, destination, settings, ends=ends, staging=scratch.path),
+            recipe,
+            settings,
+            reporter,
+            berth=_Berth(ends, scratch, _Named.of(source, destination, ends)),
+            mill=mill,
+        )
+    except BaseException:
+        scratch.close()
+        raise
+
+
+def _assembled(
+    roots: _Roots,
+    recipe: Recipe,
+    settings: Settings,
+    reporter: Reporter | None,
+    *,
+    berth: _Berth,
+    mill: str,
+) -> Run:
+    ends = berth.ends
     backups = Backups(roots.backup) if roots.backup else None
-    warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))
+    is_source_inside = bool(roots.protected) and ends.are_local
+    warnings = confinement_warnings(settings, offered(), is_source_inside=is_source_inside)
     publisher = Destination(roots.destination)
-    if not settings.dry_run:
+    if not settings.dry_run and ends.destination is None:
         publisher.prepare()
         if backups is not None:
             backups.prepare()
     memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
     sizing = _sized(settings, memory_bytes)
+    if not ends.are_local:
+        sizing = beside_a_ferry(sizing)
     facts = RunFacts(
-        source=os.fspath(source),
-        destination=os.fspath(source if destination is None else destination),
+        source=berth.named.source,
+        destination=berth.named.destination,
         recipe=recipe.canonical(),
         fingerprint=recipe.fingerprint(),
         workers=sizing.workers,
         memory_bytes=memory_bytes,
         lease_bytes=sizing.lease_bytes,
         is_dry_run=settings.dry_run,
-        warnings=(*sizing.warnings, *warnings, *_shard_warnings(settings)),
+        warnings=(*sizing.warnings, *warnings, *_shard_warnings(settings), *ends.warnings),
         is_in_place=settings.in_place,
         backup=roots.backup,
         shard="" if settings.shard.is_whole else str(settings.shard),
@@ -173,40 +212,45 @@ def assembled(
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
     executor = LocalExecutor(
-        _setup(roots, recipe, settings, sizing, mill),
+        _setup(roots, recipe, settings, sizing, mill, ends=ends),
         hands=None if settings.dry_run else hands,
     )
-    is_surveyed = reporter is not None and not roots.only
-    survey = Survey(walker, settings.shard) if is_surveyed else None
-    session, journal = _opened(roots, settings, facts, place, hands)
+    is_counted = reporter is not None and not roots.only and ends.source is None
+    survey = Survey(walker, settings.shard) if is_counted else None
+    ahead = survey.ahead if survey else Ahead(has_ended=ends.source is None)
+    session, journal = _opened(roots, settings, facts, place, hands, ends=ends)
     listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
+    results = publisher if ends.destination is None else RemoteResults()
     feeder = Feeder(
-        walker,
+        walker if ends.source is None else RemoteSources(),
         recipe,
         settings,
-        publisher,
-        recall=Recall(journal, settings, publisher, facts.fingerprint),
+        results,
+        recall=Recall(journal, settings, results, facts.fingerprint),
         backups=backups,
         protected=roots.protected,
         only=roots.only,
     )
+    shipping = berth.shipping(feeder, settings, memory_bytes=memory_bytes, ahead=ahead)
     collector = Collector(
         facts,
         reporter or FanOut(),
-        survey.ahead if survey else Ahead(has_ended=True),
-        executor.processes,
+        ahead,
+        executor.processes if shipping is None else shipping.processes_beside(executor.processes),
         journal=session.journal if session else None,
         manifest=None if listing is None else Manifest(listing),
     )
     if session is not None and settings.in_place:
         collector.corrected = partial(settled, session.journal.originals, roots.destination)
+    found = feeder.jobs() if shipping is None else shipping.found()
     coordinator = Coordinator(
-        found=_surveyed(feeder.jobs(), survey) if survey else feeder.jobs(),
-        rules=_rules(settings, sizing),
-        executor=executor,
+        found=_surveyed(found, survey) if survey else found,
+        rules=_rules(settings, sizing) if shipping is None else _shipped_rules(settings, sizing),
+        executor=executor if shipping is None else StagedExecutor(executor, shipping.staging),
         collector=collector,
-        destination=publisher,
+        destination=results,
         is_dry_run=settings.dry_run,
+        shipping=shipping,
     )
     return Run(coordinator, survey, session, hands)
 
@@ -239,7 +283,9 @@ def _shard_warnings(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def _surveyed(found: Iterator[Job | Outcome], survey: Survey) -> Iterator[Job | Outcome]:
+def _surveyed(
+    found: Iterator[Job | Outcome | Pause], survey: Survey
+) -> Iterator[Job | Outcome | Pause]:
     """Begin the scan ahead with the first job: until then nothing takes time that it could tell.
 
     Beside a run with nothing to do it walked the same tree, for 0.65 s of CPU time beside 2.1 s.
@@ -254,7 +300,7 @@ def _surveyed(found: Iterator[Job | Outcome], survey: Survey) -> Iterator[Job | 
 
 
 def _opened(
-    roots: _Roots, settings: Settings, facts: RunFacts, place: Place, hands: Hands
+    roots: _Roots, settings: Settings, facts: RunFacts, place: Place, hands: Hands, *, ends: Ends
 ) -> tuple[Session | None, Journal | None]:
     """Open the journal; a dry run reads what there is and writes nothing."""
     if settings.dry_run:
@@ -263,7 +309,10 @@ def _opened(
         place,
         facts,
         version=version("pixmill"),
-        sync=syncer(roots.destination, settings.durability),
+        # an object lasts once it is put, which is before its outcome is noted
+        sync=(lambda _folders: None)
+        if ends.destination is not None
+        else syncer(roots.destination, settings.durability),
         held=hands.left,
         change=partial(rejoined, place.whole, roots.destination, Hands),
     )
@@ -272,7 +321,9 @@ def _opened(
     return session, session.journal
 
 
-def _setup(roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mill: str) -> Setup:
+def _setup(
+    roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mill: str, *, ends: Ends
+) -> Setup:
     return Setup(
         slot=0,
         source_root=roots.source,
@@ -282,7 +333,7 @@ def _setup(roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mi
         base_bytes=sizing.base_bytes,
         can_replace=settings.if_exists is IfExists.OVERWRITE,
         is_dry_run=settings.dry_run,
-        is_flushed=settings.durability is Durability.FULL,
+        is_flushed=settings.durability is Durability.FULL and ends.destination is None,
         mill=mill,
         caps=settings.caps,
         timeout_s=settings.timeout_s,
@@ -293,6 +344,60 @@ def _setup(roots: _Roots, recipe: Recipe, settings: Settings, sizing: Sizing, mi
         is_verified=settings.verify,
         is_hashed=settings.checksum,
     )
+
+
+def _scratch() -> Scratch:
+    scratch = Scratch.made()
+    if not scratch.path:
+        raise RunError("no temporary folder can be made: free some space, or set TMPDIR")
+    return scratch
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The ends of a run, as they are told."""
+
+    source: str
+    destination: str
+
+    @classmethod
+    def of(
+        cls,
+        source: str | os.PathLike[str],
+        destination: str | os.PathLike[str] | None,
+        ends: Ends,
+    ) -> _Named:
+        read = os.fspath(source) if ends.source is None else str(ends.source)
+        if ends.destination is not None:
+            return cls(read, str(ends.destination))
+        return cls(read, read if destination is None else os.fspath(destination))
+
+
+@dataclass(frozen=True, slots=True)
+class _Berth:
+    """What a run needs that has a bucket at an end."""
+
+    ends: Ends
+    scratch: Scratch
+    named: _Named
+
+    def shipping(
+        self, feeder: Feeder, settings: Settings, *, memory_bytes: int, ahead: Ahead
+    ) -> Shipping | None:
+        """Return the traffic of a run, `None` where all is on this machine."""
+        if self.ends.are_local:
+            return None
+        voyage = Voyage(
+            source=self.ends.source,
+            destination=self.ends.destination,
+            access=settings.access,
+            settings=settings,
+            staging=self.scratch.path,
+            excluded=self.ends.excluded,
+        )
+        return shipping_of(
+            voyage, self.scratch, feeder, limit_bytes=memory_bytes // _STAGED_SHARE, ahead=ahead
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,12 +432,33 @@ class _Roots:
         )
 
     @classmethod
+    def shipped(
+        cls,
+        source: str | os.PathLike[str],
+        destination: str | os.PathLike[str],
+        *,
+        ends: Ends,
+        staging: str,
+    ) -> _Roots:
+        """Return where files are while a bucket is at one end, or at both."""
+        named = f"{staging}/in" if ends.source is not None else _existing(source)
+        is_file = ends.source is None and not os.path.isdir(named)
+        root, only = os.path.split(named) if is_file else (named, "")
+        target = f"{staging}/out" if ends.destination is not None else os.path.abspath(destination)
+        if ends.destination is None:
+            _check_folder(destination)
+        return cls(
+            source=root,
+            destination=target,
+            only=only,
+            excluded="",
+            protected=ends.protected,
+        )
+
+    @classmethod
     def of(cls, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> _Roots:
         named, target = _existing(source), os.path.abspath(destination)
-        if os.path.exists(target) and not os.path.isdir(target):
-            raise OptionError(
-                f"the output {os.fspath(destination)} is a file: name a folder", option="output"
-            )
+        _check_folder(destination)
         is_file = not os.path.isdir(named)
         if is_file and suffix_owner(os.path.splitext(target)[1]) and not os.path.isdir(target):
             raise OptionError(
@@ -359,14 +485,26 @@ class _Roots:
         )
 
 
+def _check_folder(destination: str | os.PathLike[str]) -> None:
+    if os.path.exists(destination) and not os.path.isdir(destination):
+        raise OptionError(
+            f"the output {os.fspath(destination)} is a file: name a folder", option="output"
+        )
+
+
 def _roots(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str] | None,
     settings: Settings,
+    *,
+    ends: Ends,
+    staging: str,
 ) -> _Roots:
     if not settings.in_place:
         if destination is None:
             raise OptionError("missing: name a folder, or work in place", option="output")
+        if not ends.are_local:
+            return _Roots.shipped(source, destination, ends=ends, staging=staging)
         return _Roots.of(source, destination)
     if destination is not None:
         raise OptionError("has no meaning in place: leave it out", option="output")
@@ -387,6 +525,11 @@ def _is_inside(path: str, folder: str) -> bool:
 def _sized(settings: Settings, memory_bytes: int) -> Sizing:
     wanted = settings.parallel or usable_cpus()
     return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
+
+
+def _shipped_rules(settings: Settings, sizing: Sizing) -> Rules:
+    """Return rules under which few jobs wait: each has its source on the disc."""
+    return replace(_rules(settings, sizing), pending_jobs=_PENDING_A_WORKER * sizing.workers)
 
 
 def _rules(settings: Settings, sizing: Sizing) -> Rules:

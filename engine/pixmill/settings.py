@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pixmill.address import DEFAULT_ACCESS, Access
 from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
 from pixmill.recipe import KEEP_SOURCE_FORMAT
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Durability",
     "IfExists",
+    "MetadataDirective",
     "OnCollision",
     "Order",
     "Redo",
@@ -88,6 +90,13 @@ class Symlinks(StrEnum):
     FOLLOW = "follow"
 
 
+class MetadataDirective(StrEnum):
+    """What becomes of an object's headers and user metadata, in the words of S3."""
+
+    COPY = "copy"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a run is carried out.
@@ -128,6 +137,10 @@ class Settings:
             beside the journal. Default: beside the journal.
         shard: The share of the files that is made here, others being made by other runs into the
             same output. Default: all.
+        access: How object stores are reached. Default: as the environment says.
+        cache_control: `Cache-Control` of objects that are put. Default: the source's.
+        metadata_directive: Whether objects keep what their sources say beside the type of their
+            content, which is always their own. Default: copy.
 
     Raises:
         OptionError: A value outside its range, or values that contradict each other.
@@ -162,6 +175,9 @@ class Settings:
     name_template: str | None = None
     manifest: str | None = None
     shard: Shard = WHOLE
+    access: Access = DEFAULT_ACCESS
+    cache_control: str | None = None
+    metadata_directive: MetadataDirective = MetadataDirective.COPY
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, or against each other."""

@@ -1,24 +1,25 @@
 """The lazy stream of sources under a root, folder by folder, in a stable order.
 
 Holds one chunk of one folder's names at a time: a folder larger than that is sorted on disc.
-Must not recognise formats, choose names or read files: `feeding` does.
+Must not recognise formats, choose names or open a file unasked: `feeding` does.
 """
 
 from __future__ import annotations
 
-import heapq
 import os
-import pickle
-import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from pixmill.model import SourceRef
 from pixmill.naming import folded, stem_key
 from pixmill.settings import Symlinks
+from pixmill.sorting import Sorter
 from pixmill.storage.folders import reachable
+from pixmill.storage.local import read_head
+from pixmill.storage.originals import digest_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     import pathspec
 
     from pixmill.settings import Settings
+    from pixmill.storage.local import Head
 
     _Globs: TypeAlias = pathspec.PathSpec[pathspec.Pattern]
 
-__all__ = ["Folder", "Met", "Sort", "Trouble", "Walker"]
+__all__ = ["Folder", "Met", "Sieve", "Sort", "Trouble", "Walker"]
 
-_CHUNK = 20_000
 _KEY = attrgetter("key")
-_SPILLED = 64  # entries of a chunk that are read back from disc at a time
 
 
 class Sort(StrEnum):
@@ -100,6 +100,40 @@ class _Place:
 
 
 @dataclass(slots=True)
+class Sieve:
+    """Tells by names alone what is taken.
+
+    Args:
+        settings: What to take.
+    """
+
+    settings: Settings
+    _include: _Globs | None = field(init=False)
+    _exclude: _Globs | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compile the globs once."""
+        self._include = _compiled(self.settings.include)
+        self._exclude = _compiled(self.settings.exclude)
+
+    def enters(self, name: str, path: str) -> bool:
+        """Return whether a folder is entered, so far as its name and relative path tell."""
+        if name.startswith(".") and not self.settings.hidden:
+            return False
+        return self._exclude is None or not self._exclude.match_file(path + "/")
+
+    def sort(self, name: str, path: str) -> Sort:
+        """Return what a regular file is, by its name and relative path."""
+        if name.startswith(".") and not self.settings.hidden:
+            return Sort.HIDDEN
+        if self._exclude is not None and self._exclude.match_file(path):
+            return Sort.EXCLUDED
+        if self._include is not None and not self._include.match_file(path):
+            return Sort.EXCLUDED
+        return Sort.FILE
+
+
+@dataclass(slots=True)
 class Walker:
     """Walks a root.
 
@@ -112,21 +146,44 @@ class Walker:
     root: str
     settings: Settings
     excluded: str = ""
-    _include: _Globs | None = field(init=False)
-    _exclude: _Globs | None = field(init=False)
+    _sieve: Sieve = field(init=False)
     _real_root: str = field(init=False)
     _above: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Compile the globs once."""
-        self._include = _compiled(self.settings.include)
-        self._exclude = _compiled(self.settings.exclude)
+        self._sieve = Sieve(self.settings)
         self._real_root = os.path.realpath(self.root)
         self._above = os.path.join(self.root, "")
 
     def path(self, met: Met) -> str:
         """Return the absolute path of an entry."""
         return self._above + met.path
+
+    def ref(self, met: Met, codec: str) -> SourceRef:
+        """Return an entry as a source, by a look at it and not into it.
+
+        Raises:
+            OSError: It is not there any more.
+        """
+        status = os.stat(self._above + met.path, follow_symlinks=met.is_link)
+        return SourceRef(met.path, status.st_size, status.st_mtime_ns, codec, status.st_ino)
+
+    def head(self, met: Met) -> Head:
+        """Return the beginning of an entry.
+
+        Raises:
+            OSError: It cannot be opened or read.
+        """
+        return read_head(self._above + met.path, can_follow=met.is_link)
+
+    def digest(self, met: Met) -> str:
+        """Return the SHA-256 of an entry's content, hexadecimal.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return digest_at(self._above + met.path)
 
     def folders(self) -> Iterator[Folder]:
         """Yield every folder, parents first, siblings in order."""
@@ -163,7 +220,7 @@ class Walker:
                 listing.places.append(_Place(path, (*place.above, above)))
         else:
             is_file = entry.is_file(follow_symlinks=False)
-            sort = self._sort(entry.name, path) if is_file else Sort.SPECIAL
+            sort = self._sieve.sort(entry.name, path) if is_file else Sort.SPECIAL
             listing.add(Met(stem_key(entry.name), path, sort))
 
     def _take_link(
@@ -177,7 +234,7 @@ class Walker:
                 return
             real = ""
         is_file = bool(real) and os.path.isfile(real)
-        sort = self._sort(entry.name, path) if is_file else Sort.SYMLINK
+        sort = self._sieve.sort(entry.name, path) if is_file else Sort.SYMLINK
         listing.add(Met(stem_key(entry.name), path, sort, is_link=is_file))
 
     def _followed(self, path: str) -> str:
@@ -189,59 +246,26 @@ class Walker:
         return real if is_inside or self.settings.symlinks is Symlinks.FOLLOW else ""
 
     def _enters(self, name: str, path: str, real: str = "") -> bool:
-        if name.startswith(".") and not self.settings.hidden:
-            return False
-        if self._exclude is not None and self._exclude.match_file(path + "/"):
+        if not self._sieve.enters(name, path):
             return False
         return not self.excluded or ((real or os.path.join(self._real_root, path)) != self.excluded)
-
-    def _sort(self, name: str, path: str) -> Sort:
-        if name.startswith(".") and not self.settings.hidden:
-            return Sort.HIDDEN
-        if self._exclude is not None and self._exclude.match_file(path):
-            return Sort.EXCLUDED
-        if self._include is not None and not self._include.match_file(path):
-            return Sort.EXCLUDED
-        return Sort.FILE
 
 
 @dataclass(slots=True)
 class _Listing:
-    """The entries of a folder: sorted in memory, or in runs on disc where they are many."""
+    """The entries of a folder, and the folders in it."""
 
     places: list[_Place] = field(default_factory=list)
-    _chunk: list[Met] = field(default_factory=list)
-    _runs: list[Iterator[Met]] = field(default_factory=list)
+    _entries: Sorter[Met] = field(default_factory=Sorter)
 
     def add(self, met: Met) -> None:
         """Take in one entry."""
-        self._chunk.append(met)
-        if len(self._chunk) >= _CHUNK:
-            self._runs.append(_on_disc(sorted(self._chunk)))
-            self._chunk = []
+        self._entries.add(met)
 
     def groups(self) -> Iterator[list[Met]]:
         """Yield the entries that share a key, in order; may be called once."""
-        chunk, self._chunk = sorted(self._chunk), []
-        ordered = heapq.merge(*self._runs, chunk) if self._runs else iter(chunk)
-        for _, group in groupby(ordered, key=_KEY):
+        for _, group in groupby(self._entries.ordered(), key=_KEY):
             yield list(group)
-
-
-def _on_disc(chunk: list[Met]) -> Iterator[Met]:
-    """Write a sorted chunk to an unnamed file and return an iterator that reads it back."""
-    spill = tempfile.TemporaryFile(prefix="pixmill-walk-")  # noqa: SIM115 - closed by its reader
-    starts = range(0, len(chunk), _SPILLED)
-    for start in starts:
-        pickle.dump(chunk[start : start + _SPILLED], spill)
-    spill.seek(0)
-
-    def read_back() -> Iterator[Met]:
-        with spill:
-            for _ in starts:
-                yield from pickle.load(spill)  # noqa: S301 - our own, unnamed file
-
-    return read_back()
 
 
 def _siblings(places: list[_Place]) -> list[tuple[_Place, ...]]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pixmill.address import is_address
 from pixmill.errors import OptionError
 from pixmill.options.fields import Options, spelling
 from pixmill_cli.commands.piping import carried_through, check_pipe, is_piped
@@ -24,28 +25,31 @@ _FLAGS_WIN = "JSON or TOML file of options; a flag wins over it."
 @takes_options
 def optimize(
     source: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            metavar="INPUT", help="Folder or file to read, or - for stdin.", show_default=False
+            metavar="INPUT",
+            help="Folder, file, s3://, gs:// or az:// to read, or - for stdin.",
+            show_default=False,
         ),
     ] = None,
     destination: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="OUTPUT",
-            help="Folder to write, or - for one image to stdout; none with --in-place.",
+            help="Folder, s3://, gs:// or az:// to write, or - for one image to stdout; none with "
+            "--in-place.",
             show_default=False,
         ),
     ] = None,
     *,
     input_flag: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--input", "-i", metavar="PATH", help="The same as INPUT.", rich_help_panel=_PLACES
         ),
     ] = None,
     output_flag: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output", "-o", metavar="PATH", help="The same as OUTPUT.", rich_help_panel=_PLACES
         ),
@@ -58,15 +62,16 @@ def optimize(
 ) -> None:
     """Optimise every image of a folder into another folder, or with --in-place where it is.
 
-    The folder tree is kept and the input is never written to. Formats are told by content.
+    Either may be a prefix of a bucket. The folder tree is kept and the input is never written to.
+    Formats are told by content.
     """
     flags = given_options(given)
     read = _one_place(source, input_flag, option="input")
-    write = destination or output_flag
-    if write is not None or not (flags.in_place or config):
+    write = None
+    if destination or output_flag or not (flags.in_place or config):
         write = _one_place(destination, output_flag, option="output")
     is_stream = is_piped(read, write)
-    if not (is_stream or read.exists()):
+    if isinstance(read, Path) and not (is_stream or read.exists()):
         raise OptionError(f"there is no {read}", option="input")
     options, request = _understood(flags, config)
     if is_stream:
@@ -79,11 +84,11 @@ def optimize(
     raise typer.Exit(_carried_out(read, write, options=options, request=request))
 
 
-def _one_place(argument: Path | None, flag: Path | None, *, option: str) -> Path:
-    """Return the place that was named, which must have been named once."""
+def _one_place(argument: str | None, flag: str | None, *, option: str) -> "Path | str":
+    """Return the place that was named, which must have been named once; a URL stays a text."""
     if argument is not None and flag is not None:
         raise OptionError(
-            f"given twice, as {str(argument)!r} and as {str(flag)!r}: "
+            f"given twice, as {argument!r} and as {flag!r}: "
             f"name INPUT OUTPUT, or --input and --output",
             option=option,
         )
@@ -92,7 +97,7 @@ def _one_place(argument: Path | None, flag: Path | None, *, option: str) -> Path
         raise OptionError(
             f"missing: pixmill optimize INPUT OUTPUT, or {spelling(option)} PATH", option=option
         )
-    return found
+    return found if is_address(found) else Path(found)
 
 
 def _understood(flags: Options, config: Path | None) -> "tuple[Options, Request]":
@@ -127,7 +132,7 @@ def _remark_unused(flags: Options, options: Options) -> None:
 
 
 def _carried_out(
-    read: Path, write: Path | None, *, options: Options, request: "Request"
+    read: Path | str, write: Path | str | None, *, options: Options, request: "Request"
 ) -> ExitCode:
     """Run it, with every reporter that was asked for, and return the exit code."""
     from pixmill.errors import RunError  # noqa: PLC0415 - not for a help page

@@ -27,17 +27,20 @@ __all__ = ["carried_through", "check_pipe", "is_piped"]
 _STREAM: Final = "-"
 
 
-def is_piped(read: Path, write: Path | None) -> bool:
+def is_piped(read: Path | str, write: Path | str | None) -> bool:
     """Whether one of the two places is a stream."""
     return _STREAM in {str(read), str(write)}
 
 
-def check_pipe(read: Path, write: Path | None, options: Options) -> None:
+def check_pipe(read: Path | str, write: Path | str | None, options: Options) -> None:
     """Refuse what cannot go through a pipe.
 
     Raises:
-        OptionError: Stdin into a folder, two kinds of data on one stdout, or a terminal.
+        OptionError: Stdin into a folder, an object to stdout, two kinds of data on one stdout, or
+            a terminal.
     """
+    if isinstance(read, str):
+        raise OptionError("an object is not piped: name a folder or a bucket", option="output")
     if str(write) != _STREAM:
         message = "one image from stdin goes to stdout: pixmill optimize - - < FILE > FILE"
         raise OptionError(message, option="output")
@@ -52,7 +55,7 @@ def check_pipe(read: Path, write: Path | None, options: Options) -> None:
         raise OptionError(message, option="output")
 
 
-def carried_through(read: Path, *, options: Options, request: Request) -> ExitCode:
+def carried_through(read: Path | str, *, options: Options, request: Request) -> ExitCode:
     """Make the image, with every reporter that was asked for, and return the exit code."""
     from pixmill import api  # noqa: PLC0415 - not for a help page
     from pixmill.reporting import FanOut  # noqa: PLC0415 - likewise

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from pixmill.address import tag_digest
 from pixmill.errors import RunError
 from pixmill.model import Published, Status
 from pixmill.registry import codec
@@ -76,7 +77,7 @@ class Record:
         destination: What was published, relative to the destination root, or empty.
         written_bytes: Size of that.
         digest: SHA-256 of the source, hexadecimal, where it was asked for; else empty.
-        written_digest: SHA-256 of what was published, likewise.
+        written_digest: SHA-256 of what was published, likewise; of an object its tag's.
         downs: How many runs have ended without a word with it in their hands.
         outputs: What was published where it has several outputs, as JSON; else empty.
     """
@@ -172,7 +173,7 @@ def ended_row(outcome: Outcome, run: int, fingerprint: str) -> Row:
         run,
         time.time(),
         digest_bytes(outcome.digest) or None,
-        digest_bytes(outcome.written_digest) or None,
+        digest_bytes(outcome.written_digest or tag_digest(outcome.tag)) or None,
         os.fsencode(outcome.backup),
         None,
         listed(outcome.outputs) if outcome.outputs else None,
@@ -250,11 +251,13 @@ def _listed(output: Output) -> dict[str, str | int]:
         "type": codec(output.target).media_type,
         "bytes": output.size_bytes,
     }
-    return known | ({"sha256": output.digest} if output.digest else {})
+    digest = {"sha256": output.digest} if output.digest else {}
+    return known | digest | ({"etag": output.tag} if output.tag else {})
 
 
 def _published(listed: dict[str, Any], mtime_ns: int) -> Published:
-    return Published(listed["path"], listed["bytes"], mtime_ns, listed.get("sha256", ""))
+    digest = listed.get("sha256") or tag_digest(listed.get("etag", ""))
+    return Published(listed["path"], listed["bytes"], mtime_ns, digest)
 
 
 def digest_bytes(digest: str) -> bytes:

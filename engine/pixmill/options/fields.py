@@ -10,7 +10,16 @@ from enum import StrEnum
 from typing import Annotated, Final, get_args, get_origin, get_type_hints
 
 from pixmill.recipe import DEFAULT_KEEP, Recipe
-from pixmill.settings import Durability, IfExists, OnCollision, Order, Sandbox, Settings, Symlinks
+from pixmill.settings import (
+    Durability,
+    IfExists,
+    MetadataDirective,
+    OnCollision,
+    Order,
+    Sandbox,
+    Settings,
+    Symlinks,
+)
 from pixmill.vocabulary import (
     Colour,
     Corrupt,
@@ -61,6 +70,7 @@ class Group(StrEnum):
     LIMITS = "Limits on what is read"
     OUTPUT = "What is written"
     IN_PLACE = "In place"
+    STORES = "Object stores"
     REPEAT = "Running again"
     MACHINE = "Machine"
     SCREEN = "Progress and reports"
@@ -684,6 +694,55 @@ class Options:
             Group.MACHINE,
             "Keep workers from every file but input and output, from programs and the network",
             default=_SETTINGS.sandbox,
+        ),
+    ] = None
+    endpoint_url: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Where the store's server is, in place of the provider's own",
+            default_text="as AWS_ENDPOINT_URL and its like say",
+            metavar="URL",
+        ),
+    ] = None
+    region: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Region of the buckets",
+            default_text="as AWS_REGION or the profile says",
+            metavar="NAME",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Profile of the AWS configuration files that gives access; needs boto3",
+            default_text="AWS_PROFILE where no keys are in the environment",
+            metavar="NAME",
+        ),
+    ] = None
+    anonymous: Annotated[
+        bool | None,
+        About(Group.STORES, "Sign no request, as public buckets allow", default=False),
+    ] = None
+    cache_control: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Cache-Control of objects that are written, such as max-age=31536000",
+            default_text="the source's",
+            metavar="TEXT",
+        ),
+    ] = None
+    metadata_directive: Annotated[
+        MetadataDirective | None,
+        About(
+            Group.STORES,
+            "Whether objects take over their sources' headers and user metadata; the type is "
+            "always their own",
+            default=str(_SETTINGS.metadata_directive),
         ),
     ] = None
     json: Annotated[

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pixmill.address import Access
 from pixmill.errors import OptionError
 from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
@@ -144,6 +145,14 @@ def _settings(options: Options) -> Settings:
         name_template=options.name_template,
         manifest=options.manifest,
         shard=_or(_parsed(parse_shard, options.shard, option="shard"), _SETTINGS.shard),
+        access=Access(
+            endpoint_url=options.endpoint_url,
+            region=options.region,
+            is_anonymous=_or(options.anonymous, _SETTINGS.access.is_anonymous),
+            profile=options.profile,
+        ),
+        cache_control=options.cache_control,
+        metadata_directive=_or(options.metadata_directive, _SETTINGS.metadata_directive),
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),

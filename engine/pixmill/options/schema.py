@@ -49,6 +49,10 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "backup": "originals",
     "journal": "web-journal.sqlite",
     "log_file": "pixmill.log",
+    "endpoint_url": "https://minio.example:9000",
+    "region": "eu-central-1",
+    "profile": "images",
+    "cache_control": "public, max-age=31536000, immutable",
 }
 _COMMENT_WIDTH: Final = 88
 

@@ -6,6 +6,7 @@ destination root, and never shows a half-written file under its final name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from pixmill.storage.originals import carry_attributes, digest_at
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pixmill.model import SourceRef
+    from pixmill.model import Published, SourceRef
     from pixmill.storage.originals import Keeper, Original
 
 __all__ = [
@@ -139,6 +140,16 @@ class Destination:
             return False
         is_same_time = abs(status.st_mtime_ns - mtime_ns) < _TIME_GRAIN_NS
         return stat.S_ISREG(status.st_mode) and status.st_size == size_bytes and is_same_time
+
+    def has(self, published: Published) -> bool:
+        """Return whether a result stands as it was published, by its size and time."""
+        return self.holds(published.path, published.size_bytes, published.mtime_ns)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the bare names in a folder; none where it cannot be read."""
+        with contextlib.suppress(OSError), reachable(self.path(folder)) as short:
+            return os.listdir(short)
+        return []
 
     def holds_content(self, relative: str, digest: str) -> bool:
         """Return whether a regular file with this SHA-256, hexadecimal, stands at a name."""

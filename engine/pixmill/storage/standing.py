@@ -5,19 +5,21 @@ Must not open a file.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import posixpath
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from pixmill.storage.folders import reachable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pixmill.series import NameTemplate, Series
-    from pixmill.storage.local import Destination
 
 __all__ = ["Standing"]
+
+
+class Named(Protocol):
+    """What has names in folders."""
+
+    def names(self, folder: str) -> list[str]:
+        """Return the bare names in a folder."""
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class Standing:
         template: How they are named.
     """
 
-    destination: Destination
+    destination: Named
     template: NameTemplate
     _folder: str | None = None
     _names: dict[str, list[str]] = field(default_factory=dict)
@@ -47,8 +49,7 @@ class Standing:
 
     def _listed(self, folder: str) -> dict[str, list[str]]:
         names: dict[str, list[str]] = {}
-        with contextlib.suppress(OSError), reachable(self.destination.path(folder)) as short:
-            for name in os.listdir(short):
-                if key := self.template.key_of(name.lower()):
-                    names.setdefault(key, []).append(name)
+        for name in self.destination.names(folder):
+            if key := self.template.key_of(name.lower()):
+                names.setdefault(key, []).append(name)
         return names

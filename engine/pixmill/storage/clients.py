@@ -1,0 +1,135 @@
+"""The clients of object stores: made of the environment and of what the user said.
+
+Must not ask a store anything, nor show what it was made of.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
+
+from pixmill.errors import OptionError
+from pixmill.extras import Package, is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from obstore.auth.boto3 import Boto3CredentialProvider
+    from obstore.store import ClientConfig
+
+    from pixmill.address import Access, Address
+
+__all__ = ["Client", "client_of"]
+
+Client: TypeAlias = S3Store | GCSStore | AzureStore | LocalStore | MemoryStore
+# The time is the whole request's, its body included: 8 MB at 30 kB/s. No read timeout: it would
+# end PUTs of bodies that are slow to leave.
+_REQUEST_S: Final = 300
+_CONNECT_S: Final = 5
+# In no extra: most users name no profile, and it is 35 MB.
+_BOTO3: Final = Package("boto3", "")
+_PLAIN_HTTP: Final = "http://"
+
+
+def client_of(address: Address, access: Access) -> Client:
+    """Return a client for a whole bucket; it repeats what may pass, as obstore's own default is.
+
+    Raises:
+        OptionError: A profile is asked for and boto3 is missing, or it has no credentials.
+    """
+    return _OPENERS[address.scheme](address, access)
+
+
+def _s3(address: Address, access: Access) -> Client:
+    endpoint = (
+        access.endpoint_url
+        or os.environ.get("AWS_ENDPOINT_URL_S3")
+        or os.environ.get("AWS_ENDPOINT_URL")
+    )
+    provider = _of_profile(access)
+    region = access.region or (provider.config.get("region") if provider else None)
+    return S3Store(
+        address.bucket,
+        config={
+            **({"endpoint": endpoint} if endpoint else {}),
+            **({"region": region} if region else {}),
+            **({"skip_signature": True} if access.is_anonymous else {}),
+        },
+        client_options=_options(endpoint),
+        credential_provider=provider,
+    )
+
+
+def _of_profile(access: Access) -> Boto3CredentialProvider | None:
+    """Return what knows the credentials of a profile, which obstore itself does not read.
+
+    A profile of the environment counts where nothing else there gives access.
+    """
+    has_keys = "AWS_ACCESS_KEY_ID" in os.environ
+    profile = access.profile or (None if has_keys else os.environ.get("AWS_PROFILE"))
+    if profile is None or access.is_anonymous:
+        return None
+    if not is_installed(_BOTO3):
+        raise OptionError("a profile needs boto3: pip install boto3", option="profile")
+    import boto3  # noqa: PLC0415 - 284 ms, for who names a profile
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - likewise
+
+    try:
+        return Boto3CredentialProvider(boto3.Session(profile_name=profile))
+    except (BotoCoreError, ValueError):
+        message = f"the profile {profile} is not there or gives no credentials"
+        raise OptionError(message, option="profile") from None
+
+
+def _gs(address: Address, access: Access) -> Client:
+    endpoint = access.endpoint_url or os.environ.get("GOOGLE_BASE_URL")
+    return GCSStore(
+        address.bucket,
+        config={
+            **({"base_url": endpoint} if endpoint else {}),
+            **({"skip_signature": True} if access.is_anonymous else {}),
+        },
+        client_options=_options(endpoint),
+    )
+
+
+def _az(address: Address, access: Access) -> Client:
+    endpoint = access.endpoint_url or os.environ.get("AZURE_STORAGE_ENDPOINT")
+    return AzureStore(
+        address.bucket,
+        config={
+            **({"endpoint": endpoint} if endpoint else {}),
+            **({"skip_signature": True} if access.is_anonymous else {}),
+        },
+        client_options=_options(endpoint),
+    )
+
+
+def _folders(_address: Address, _access: Access) -> Client:
+    return LocalStore("/")
+
+
+def _memory(_address: Address, _access: Access) -> Client:
+    return MemoryStore()
+
+
+def _options(endpoint: str | None) -> ClientConfig:
+    """Return how requests are made; without TLS only where the endpoint says so."""
+    return {
+        "timeout": timedelta(seconds=_REQUEST_S),
+        "connect_timeout": timedelta(seconds=_CONNECT_S),
+        "allow_http": bool(endpoint) and str(endpoint).startswith(_PLAIN_HTTP),
+    }
+
+
+_OPENERS: Final[dict[str, Callable[[Address, Access], Client]]] = {
+    "s3": _s3,
+    "gs": _gs,
+    "az": _az,
+    "file": _folders,
+    "memory": _memory,
+}

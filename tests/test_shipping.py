@@ -1,0 +1,276 @@
+"""Whole runs with a store at either end, through the ferry; the store is a folder of this machine.
+
+What only a server shows, such as headers and conditions, is in `tests/cluster`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pixmill
+from pixmill import run as run_module
+from pixmill.errors import OptionError
+from pixmill.model import FailureKind, SkipReason, Status
+from pixmill.recipe import Recipe
+from pixmill.settings import IfExists, Redo, Settings
+from pixmill.vocabulary import Operation
+from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran, until, workers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import psutil
+
+_NAMES = ("a.jpg", "B.png", "deep/er/c.webp", "deep/d e+ü.jpg", "deep/d e+ü.png", "x.gif")
+
+
+def _url(path: Path) -> str:
+    return f"file://{path}"
+
+
+def _kept_in(path: Path, **changes: object) -> Settings:
+    """Return settings whose journal is a file of this machine."""
+    return replace(TWO_WORKERS, journal=str(path / "journal.sqlite"), **changes)  # type: ignore[arg-type]
+
+
+def _ferry() -> psutil.Process:
+    """Wait for the ferry, and return it."""
+
+    def found() -> list[psutil.Process]:
+        return [each for each in left_running() if "ferryman" in " ".join(each.cmdline())]
+
+    until(lambda: bool(found()))
+    return found()[0]
+
+
+@pytest.mark.parametrize("ends", ["both", "source", "destination"])
+def test_a_store_gets_what_a_folder_gets(tmp_path: Path, ends: str) -> None:
+    """Results are the same bytes under the same names, whichever end is a store."""
+    source = archive(tmp_path / "in", *_NAMES)
+    (source / "notes.txt").write_text("no image")
+    (source / "empty.jpg").touch()
+    on_disc = ran(source, tmp_path / "disc")
+    ended = ran(
+        source if ends == "destination" else _url(source),
+        tmp_path / "out" if ends == "source" else _url(tmp_path / "out"),
+        settings=_kept_in(tmp_path),
+    )
+    assert digests(tmp_path / "out") == digests(tmp_path / "disc")
+    found, expected = by_path(ended.outcomes), by_path(on_disc.outcomes)
+    assert {path: (each.status, each.destination) for path, each in found.items()} == {
+        path: (each.status, each.destination) for path, each in expected.items()
+    }
+    assert not left_running()
+
+
+def test_running_again_does_nothing(tmp_path: Path) -> None:
+    """What is done is left alone; what changed, was removed or was overwritten is made again."""
+    source, out = archive(tmp_path / "in", *_NAMES), tmp_path / "out"
+    settings = _kept_in(tmp_path)
+    ran(_url(source), _url(out), settings=settings)
+    before = digests(out)
+    again = ran(_url(source), _url(out), settings=settings)
+    assert {each.reason for each in again.outcomes} == {SkipReason.DONE}
+    (out / "a.jpg").unlink()
+    (out / "B.png").write_bytes(b"other")
+    os.utime(source / "x.gif", ns=(1, 10**18))
+    third = by_path(ran(_url(source), _url(out), settings=settings).outcomes)
+    made = {path for path, each in third.items() if each.reason is not SkipReason.DONE}
+    assert made == {"a.jpg", "B.png", "x.gif"}
+    assert digests(out) == before
+
+
+def test_a_name_that_no_key_can_be(tmp_path: Path) -> None:
+    """A file whose name is no text is refused by itself, since keys are UTF-8."""
+    source = archive(tmp_path / "in", "a.jpg", "b.jpg")
+    (source / "a.jpg").rename(os.fsdecode(os.fsencode(source) + b"/\xff.jpg"))
+    found = by_path(ran(source, _url(tmp_path / "out"), settings=_kept_in(tmp_path)).outcomes)
+    failure = found["\udcff.jpg"].failure
+    assert failure is not None
+    assert failure.kind is FailureKind.REFUSED
+    assert found["b.jpg"].status is Status.OPTIMIZED
+
+
+def test_what_stands_there_is_not_replaced(tmp_path: Path) -> None:
+    """An object that is not pixmill's own stays, unless the user says that it may go."""
+    source, out = archive(tmp_path / "in", "a.jpg", "b.jpg"), tmp_path / "out"
+    out.mkdir()
+    (out / "a.jpg").write_bytes(b"mine")
+    skipped = ran(_url(source), _url(out), settings=_kept_in(tmp_path))
+    assert by_path(skipped.outcomes)["a.jpg"].reason is SkipReason.EXISTS
+    failed = ran(_url(source), _url(out), settings=_kept_in(tmp_path, if_exists=IfExists.FAIL))
+    failure = by_path(failed.outcomes)["a.jpg"].failure
+    assert failure is not None
+    assert failure.kind is FailureKind.EXISTS
+    assert (out / "a.jpg").read_bytes() == b"mine"
+    settings = _kept_in(tmp_path, if_exists=IfExists.OVERWRITE)
+    assert not by_path(ran(_url(source), _url(out), settings=settings).outcomes)["a.jpg"].failure
+    assert (out / "a.jpg").read_bytes() != b"mine"
+
+
+def test_a_series_in_a_store(tmp_path: Path) -> None:
+    """All outputs are put and listed, made again if one is missing, and old ones removed."""
+    source, out = archive(tmp_path / "in", "a.jpg", "deep/b.png", size_px=64), tmp_path / "out"
+    recipe = Recipe(widths=(16, 32), formats=("webp", "jpg"))
+    settings = _kept_in(tmp_path)
+    ran(_url(source), _url(out), recipe=recipe, settings=settings)
+    ran(source, tmp_path / "disc", recipe=recipe)
+    assert digests(out) == digests(tmp_path / "disc")
+    again = ran(_url(source), _url(out), recipe=recipe, settings=settings)
+    assert {each.reason for each in again.outcomes} == {SkipReason.DONE}
+    (out / "a-16.webp").unlink()
+    third = by_path(ran(_url(source), _url(out), recipe=recipe, settings=settings).outcomes)
+    assert third["a.jpg"].status is Status.OPTIMIZED
+    assert third["deep/b.png"].reason is SkipReason.DONE
+    assert digests(out) == digests(tmp_path / "disc")
+    narrower = replace(recipe, widths=(16, 24))
+    ran(_url(source), _url(out), recipe=narrower, settings=settings)
+    ran(source, tmp_path / "disc", recipe=narrower)
+    assert digests(out) == digests(tmp_path / "disc")
+    assert "a-32.jpg" not in digests(out)
+    assert (tmp_path / "journal.sqlite.srcset.json").exists()
+
+
+def test_formats_that_follow_from_the_result(tmp_path: Path) -> None:
+    """Under `auto` an object is named by what it became."""
+    source, out = archive(tmp_path / "in", "a.png"), tmp_path / "out"
+    settings = _kept_in(tmp_path)
+    recipe = Recipe(
+        operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+        target_format="auto",
+        candidates=("webp", "jpg"),
+    )
+    (outcome,) = ran(_url(source), _url(out), recipe=recipe, settings=settings).outcomes
+    assert [outcome.destination] == list(digests(out))
+    assert outcome.destination in {"a.webp", "a.jpg"}
+    (outcome,) = ran(_url(source), _url(out), recipe=recipe, settings=settings).outcomes
+    assert outcome.reason is SkipReason.DONE
+
+
+def test_only_failures_are_tried_again(tmp_path: Path) -> None:
+    """A source that failed is taken up by `--retry-failed`, and nothing else."""
+    source, out = archive(tmp_path / "in", "a.jpg", "b.jpg"), tmp_path / "out"
+    whole = (source / "b.jpg").read_bytes()
+    (source / "b.jpg").write_bytes(whole[: len(whole) // 2])
+    first = ran(_url(source), _url(out), settings=_kept_in(tmp_path))
+    assert by_path(first.outcomes)["b.jpg"].status is Status.FAILED
+    (source / "b.jpg").write_bytes(whole)
+    again = ran(_url(source), _url(out), settings=_kept_in(tmp_path, redo=Redo.FAILED))
+    found = by_path(again.outcomes)
+    assert found["a.jpg"].reason is SkipReason.NOT_FAILED
+    assert found["b.jpg"].status is Status.OPTIMIZED
+
+
+def test_one_object(tmp_path: Path) -> None:
+    """An address may name one object, whose result has its bare name."""
+    source = archive(tmp_path / "in", "deep/a.jpg", "deep/b.jpg")
+    ended = ran(_url(source / "deep/a.jpg"), _url(tmp_path / "out"), settings=_kept_in(tmp_path))
+    assert list(by_path(ended.outcomes)) == ["a.jpg"]
+    assert list(digests(tmp_path / "out")) == ["a.jpg"]
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    """A prefix below which nothing lies ends the run, and says so."""
+    ended = ran(_url(tmp_path / "none"), _url(tmp_path / "out"), settings=_kept_in(tmp_path))
+    assert "nothing lies there" in ended.summary.fatal
+    assert not ended.outcomes
+
+
+def test_results_are_no_sources(tmp_path: Path) -> None:
+    """An output below the input is not met, nor is what begins like it left out."""
+    source = archive(tmp_path / "in", "a.jpg", "web2/b.jpg")
+    for _ in range(2):
+        ended = ran(_url(source), _url(source / "web"), settings=_kept_in(tmp_path))
+        assert set(by_path(ended.outcomes)) == {"a.jpg", "web2/b.jpg"}
+
+
+def test_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources that are each larger than all that may be under way come one at a time."""
+    monkeypatch.setattr(run_module, "_STAGED_SHARE", 1 << 40)
+    source = archive(tmp_path / "in", *_NAMES)
+    ended = ran(_url(source), _url(tmp_path / "out"), settings=_kept_in(tmp_path))
+    assert {each.status for each in ended.outcomes} == {Status.OPTIMIZED}
+
+
+def test_a_dry_run_puts_nothing(tmp_path: Path) -> None:
+    """A dry run makes everything and writes neither objects nor a journal."""
+    source = archive(tmp_path / "in", "a.jpg")
+    settings = replace(TWO_WORKERS, dry_run=True)
+    (outcome,) = ran(_url(source), _url(tmp_path / "out"), settings=settings).outcomes
+    assert outcome.status is Status.OPTIMIZED
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_that_dies_costs_nothing(tmp_path: Path) -> None:
+    """A file whose worker was killed is made again from what was fetched."""
+    source = archive(tmp_path / "in", *(f"{number}.png" for number in range(12)), size_px=400)
+    settings = _kept_in(tmp_path)
+    with pixmill.optimize(_url(source), _url(tmp_path / "out"), HALVED, settings=settings) as run:
+        first = next(run)
+        workers()[0].send_signal(signal.SIGKILL)
+        outcomes = [first, *run]
+    assert {each.status for each in outcomes} <= {Status.OPTIMIZED, Status.KEPT}
+    assert len(outcomes) == len(digests(tmp_path / "out")) == 12
+
+
+def test_a_ferry_that_dies_ends_the_run(tmp_path: Path) -> None:
+    """Without its ferry a run ends at once and says so; the next one makes what is missing."""
+    source = archive(tmp_path / "in", *(f"{number}.png" for number in range(24)), size_px=400)
+    settings = _kept_in(tmp_path)
+    with pixmill.optimize(_url(source), _url(tmp_path / "out"), HALVED, settings=settings) as run:
+        next(run)
+        _ferry().send_signal(signal.SIGKILL)
+        list(run)
+    assert "has ended" in run.summary.fatal
+    assert not left_running()
+    ended = ran(_url(source), _url(tmp_path / "out"), settings=settings)
+    assert not ended.summary.fatal
+    assert len(digests(tmp_path / "out")) == len(ended.outcomes) == 24
+
+
+def test_a_run_that_is_stopped(tmp_path: Path) -> None:
+    """A drained run puts what it has made; an aborted one waits for nothing."""
+    source = archive(tmp_path / "in", *(f"{number}.png" for number in range(24)), size_px=400)
+    for stop in ("drain", "abort"):
+        settings = _kept_in(tmp_path)
+        with pixmill.optimize(
+            _url(source), _url(tmp_path / stop), HALVED, settings=settings
+        ) as run:
+            next(run)
+            getattr(run, stop)()
+            rest = list(run)
+        assert run.summary.is_interrupted
+        assert len(rest) < 23
+        made = {each.destination for each in rest if each.destination}
+        assert made <= set(digests(tmp_path / stop))
+    assert threading.active_count() == 1
+    assert not left_running()
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        (Settings(in_place=True, no_backup=True), "in_place"),
+        (Settings(checksum=True, journal="j"), "checksum"),
+        (Settings(), "journal"),
+    ],
+    ids=["in place", "checksum", "no journal"],
+)
+def test_what_objects_cannot_have(tmp_path: Path, settings: Settings, option: str) -> None:
+    """What is about files alone is refused by name, and nothing is begun."""
+    destination = None if settings.in_place else _url(tmp_path / "out")
+    with pytest.raises(OptionError) as caught:
+        pixmill.optimize(_url(tmp_path), destination, settings=settings)
+    assert caught.value.option == option
+
+
+def test_one_prefix_twice(tmp_path: Path) -> None:
+    """Input and output may not be one prefix."""
+    with pytest.raises(OptionError, match="one prefix"):
+        pixmill.optimize(_url(tmp_path), _url(tmp_path) + "/", settings=_kept_in(tmp_path))
