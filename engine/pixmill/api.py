@@ -11,8 +11,10 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pixmill.address import DEFAULT_ACCESS, Access, is_address
 from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
+from pixmill.ends import Ends
 from pixmill.errors import ImageError, OptionError, RunError
 from pixmill.executors.note import Hands
 from pixmill.journal.joining import viewed
@@ -140,19 +142,31 @@ def optimize_stream(  # noqa: PLR0913 - as `optimize`
     )
 
 
-def history(destination: str | os.PathLike[str], journal: str | None = None) -> Journal | None:
+def history(
+    destination: str | os.PathLike[str],
+    journal: str | None = None,
+    *,
+    access: Access = DEFAULT_ACCESS,
+) -> Journal | None:
     """Open what the journal of an output knows, with those of shards, without changing any.
 
     Args:
-        destination: The output folder.
+        destination: The output folder, or the URL of an output in an object store.
         journal: The journal, where it is not in its usual place.
+        access: How the store is reached. Default: as the environment says.
 
     Returns:
         The journal, to be closed with `close(None)`; `None` where there is none.
 
     Raises:
+        OptionError: The URL is none, or its store cannot be reached so.
         RunError: It cannot be read, or was written by a newer pixmill.
     """
+    ends = Ends.of(os.curdir, destination, Settings(access=access))
+    if ends.destination is not None and journal is None:
+        from pixmill.shelving import remembered  # noqa: PLC0415 - loads obstore
+
+        return remembered(ends.destination, access)
     return viewed(place_of(os.path.abspath(destination), journal))
 
 
@@ -175,6 +189,9 @@ def merge(
     Raises:
         RunError: A run works on it, there is no journal, or its state cannot be written.
     """
+    if is_address(os.fspath(destination)) and journal is None:
+        message = "journals in a bucket are not joined yet: give every shard a local one"
+        raise OptionError(message, option="journal")
     listing = None if manifest is None else os.fspath(manifest)
     return merged(os.path.abspath(destination), journal=journal, manifest=listing)
 
@@ -197,8 +214,11 @@ def undo(
         is_dry_run: Whether to tell what would be done, and do nothing.
 
     Raises:
+        OptionError: It is a URL.
         RunError: There is no journal, it cannot be opened, or a run works on this folder.
     """
+    if is_address(os.fspath(destination)):
+        raise OptionError("objects are never replaced in place, so none is to be undone")
     named = os.path.abspath(destination)
     root, only = (named, "") if os.path.isdir(named) else os.path.split(named)
     place = place_of(root, journal)

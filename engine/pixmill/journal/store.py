@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from pixmill.journal.copies import Copies
     from pixmill.journal.rows import PastRun, Record, Row
     from pixmill.model import Job, Outcome
     from pixmill.reporting import RunFacts, Summary
@@ -63,11 +64,13 @@ class Journal:
         sync: Called before every commit with the folders that hold what it speaks of.
         elder: What was known before the output was divided into shards, where this is the journal
             of one; read and never written.
+        copies: What keeps copies of it elsewhere, or `None`.
     """
 
     connection: sqlite3.Connection
     sync: Callable[[set[str]], None] = lambda _folders: None
     elder: Journal | None = None
+    copies: Copies | None = None
     _run: int = 0
     _fingerprint: str = ""
     _is_in_place: bool = False
@@ -144,10 +147,16 @@ class Journal:
             self._folders.add(posixpath.dirname(outcome.destination))
 
     def tick(self) -> None:
-        """Commit what is enough for a batch, or has waited long enough."""
+        """Commit what is enough for a batch, or has waited long enough.
+
+        Raises:
+            RunError: It cannot be, or copies cannot be kept.
+        """
         is_due = time.monotonic() >= self._due_s or len(self._rows) >= _BATCH_ROWS
         if self._rows and is_due:
             self.flush()
+        if self.copies is not None:
+            self.copies.look()
 
     def flush(self) -> None:
         """Commit what is noted, once it is all in place.
@@ -165,12 +174,14 @@ class Journal:
         """Commit what is noted, for the last time: what cannot be is forgotten, and made again.
 
         Raises:
-            RunError: It cannot be.
+            RunError: It cannot be, or cannot be copied.
         """
         try:
             self.flush()
         finally:
             self._forget()
+        if self.copies is not None:
+            self.copies.settle()
 
     def close(self, summary: Summary | None) -> None:
         """Commit, note how the run ended, and close."""
@@ -182,6 +193,8 @@ class Journal:
             if summary is not None and self._run:
                 with contextlib.suppress(sqlite3.Error):
                     self._note_end(summary)
+        if self.copies is not None:
+            self.copies.close()
 
     def counts(self) -> dict[str, int]:
         """Return how many sources ended in each way."""
@@ -308,8 +321,12 @@ def opened(path: Path, sync: Callable[[set[str]], None]) -> Journal:
     return Journal(connection, sync)
 
 
-def opened_to_read(path: Path) -> Journal | None:
+def opened_to_read(path: Path, *, is_passing: bool = False) -> Journal | None:
     """Open a journal without changing it, `None` where there is none.
+
+    Args:
+        path: The SQLite file.
+        is_passing: Whether the file may go while the journal is open. Default: no.
 
     Raises:
         RunError: It cannot be read, or was written by a newer pixmill.
@@ -320,7 +337,7 @@ def opened_to_read(path: Path) -> Journal | None:
         connection = sqlite3.connect(
             f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
         )
-        if is_older(connection):
+        if is_passing or is_older(connection):
             with contextlib.closing(connection) as found:
                 connection = sqlite3.connect(  # on disc, gone when closed
                     "", isolation_level=None, check_same_thread=False
