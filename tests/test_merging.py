@@ -451,6 +451,13 @@ def test_the_command_joins_an_output(tmp_path: Path) -> None:
     assert json.loads(report.read_text())["totals"]["walked"] == 2
 
 
+def test_an_output_in_a_bucket_is_refused() -> None:
+    """Journals are joined on file systems alone; a URL is none, and no folder of that name."""
+    refused = CliRunner().invoke(app, ["merge", "s3://bucket/web"])
+    assert isinstance(refused.exception, OptionError)
+    assert "not joined yet" in str(refused.exception)
+
+
 def test_the_command_joins_reports(tmp_path: Path) -> None:
     """Reports of shards make one, on stdout; whatever else is named is refused by its name."""
     paths = []
