@@ -32,6 +32,7 @@ PURE = [
         "plan",
     ),
     *("protocol", "stats", "sizing", "content", "units", "registry", "reporting", "verdicts"),
+    "executors/chunks",
     *("perception/scales", "perception/metric", "perception/mosaic"),
     *(f"strategies/{path.stem}" for path in (ROOT / "strategies").glob("*.py")),
     *(f"operations/{path.stem}" for path in (ROOT / "operations").glob("*.py")),
