@@ -168,6 +168,10 @@ class Feeder:
         """Return what names the files of one folder, given the folded names of those in it."""
         return Namer(self.recipe, folders, self._template)
 
+    def sieve(self, folders: frozenset[str] = frozenset()) -> Sieve:
+        """Return what tells which files of one folder have to be named, likewise."""
+        return Sieve(self.settings.shard, folders, self._template)
+
     def _passing(
         self, groups: Iterator[list[Met]], folders: frozenset[str] = frozenset()
     ) -> Iterator[list[Met]]:
@@ -178,7 +182,7 @@ class Feeder:
         if self.settings.in_place:
             own = ([met for met in group if shard.holds(met.path)] for group in groups)
             return filter(None, own)
-        sieve = Sieve(shard, folders, self._template)
+        sieve = self.sieve(folders)
         return (
             group for group in groups if sieve.passes(group[0].key, [met.path for met in group])
         )
