@@ -11,13 +11,18 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pixmill.address import DEFAULT_ACCESS, Access, is_address
 from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
+from pixmill.ends import Ends
 from pixmill.errors import ImageError, OptionError, RunError
+from pixmill.executors.note import Hands
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.rows import PastRun
-from pixmill.journal.store import Journal, opened_to_read
+from pixmill.journal.store import Journal
 from pixmill.machine import available_memory_bytes
+from pixmill.merging import Merged, merged
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.piping import Piped, check_piped, piped
 from pixmill.protocol import DEFAULT_MILL
@@ -41,6 +46,7 @@ __all__ = [
     "Finding",
     "FormatSupport",
     "Journal",
+    "Merged",
     "PastRun",
     "Piped",
     "Run",
@@ -54,6 +60,7 @@ __all__ = [
     "formats",
     "history",
     "inspect",
+    "merge",
     "optimize",
     "optimize_bytes",
     "optimize_file",
@@ -135,20 +142,58 @@ def optimize_stream(  # noqa: PLR0913 - as `optimize`
     )
 
 
-def history(destination: str | os.PathLike[str], journal: str | None = None) -> Journal | None:
-    """Open what the journal of an output knows, without changing it.
+def history(
+    destination: str | os.PathLike[str],
+    journal: str | None = None,
+    *,
+    access: Access = DEFAULT_ACCESS,
+) -> Journal | None:
+    """Open what the journal of an output knows, with those of shards, without changing any.
 
     Args:
-        destination: The output folder.
+        destination: The output folder, or the URL of an output in an object store.
         journal: The journal, where it is not in its usual place.
+        access: How the store is reached. Default: as the environment says.
 
     Returns:
         The journal, to be closed with `close(None)`; `None` where there is none.
 
     Raises:
+        OptionError: The URL is none, or its store cannot be reached so.
         RunError: It cannot be read, or was written by a newer pixmill.
     """
-    return opened_to_read(place_of(os.path.abspath(destination), journal).journal)
+    ends = Ends.of(os.curdir, destination, Settings(access=access))
+    if ends.destination is not None and journal is None:
+        from pixmill.shelving import remembered  # noqa: PLC0415 - loads obstore
+
+        return remembered(ends.destination, access)
+    return viewed(place_of(os.path.abspath(destination), journal))
+
+
+def merge(
+    destination: str | os.PathLike[str],
+    *,
+    journal: str | None = None,
+    manifest: str | os.PathLike[str] | None = None,
+) -> Merged:
+    """Join what the shards of an output have noted to what one run would have left.
+
+    Runs over the output do so by themselves where they divide it otherwise. May be repeated.
+
+    Args:
+        destination: The output folder, or the folder that was worked on in place.
+        journal: The journal, where it is not in its usual place.
+        manifest: Where the list of all outputs is written where sources have several. Default:
+            `srcset.json` beside the journal.
+
+    Raises:
+        RunError: A run works on it, there is no journal, or its state cannot be written.
+    """
+    if is_address(os.fspath(destination)) and journal is None:
+        message = "journals in a bucket are not joined yet: give every shard a local one"
+        raise OptionError(message, option="journal")
+    listing = None if manifest is None else os.fspath(manifest)
+    return merged(os.path.abspath(destination), journal=journal, manifest=listing)
 
 
 def undo(
@@ -169,15 +214,18 @@ def undo(
         is_dry_run: Whether to tell what would be done, and do nothing.
 
     Raises:
+        OptionError: It is a URL.
         RunError: There is no journal, it cannot be opened, or a run works on this folder.
     """
+    if is_address(os.fspath(destination)):
+        raise OptionError("objects are never replaced in place, so none is to be undone")
     named = os.path.abspath(destination)
     root, only = (named, "") if os.path.isdir(named) else os.path.split(named)
     place = place_of(root, journal)
-    if not place.journal.exists():
+    if not (place.journal.exists() or place.shards()):
         raise RunError(f"there is no journal for {os.fspath(destination)}: nothing to undo")
     moved = None if backup is None else os.path.abspath(backup)
-    return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run)
+    return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run, hands=Hands)
 
 
 def optimize_bytes(content: bytes, recipe: Recipe | None = None) -> bytes:

@@ -93,11 +93,6 @@ class Ends:
         for name, is_asked, why in (
             ("in_place", settings.in_place, "objects are not replaced in place: name an output"),
             ("checksum", settings.checksum, "objects are known by their tags: leave it out"),
-            (
-                "journal",
-                self.destination is not None and settings.journal is None and not settings.dry_run,
-                "the journal of a bucket is kept on this machine: name a file",
-            ),
         ):
             if is_asked:
                 raise OptionError(why, option=name)

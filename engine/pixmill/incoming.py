@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.failures import os_failure
@@ -267,9 +267,13 @@ class Incoming:
             return found
         if answer is not None and answer.failure is not None:
             return Outcome.failed(found.source, answer.failure)
-        if answer is not None and self._results is not None:
-            self._results.show(answer.found)
-        return self.feeder.job(found)
+        if answer is None or self._results is None:
+            return self.feeder.job(found)
+        self._results.show(answer.found)
+        job = self.feeder.job(found)
+        if isinstance(job, Job) and self._results.has_unknown:
+            return replace(job, can_replace=True)
+        return job
 
     def _forget_looks(self) -> None:
         kept = {asked.look for asked in self._asked}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ __all__ = [
     "file_system",
     "knows_data_size",
     "knows_proportional_size",
+    "process_space",
+    "process_start",
     "tree_memory_bytes",
     "usable_cpus",
 ]
@@ -52,6 +56,33 @@ def tree_memory_bytes(pids: Iterable[int]) -> int:
     shared pages once for every process.
     """
     return sum(_memory_bytes(pid) for pid in (os.getpid(), *pids))
+
+
+def process_space() -> str:
+    """Return where a process's number is its own: this machine since it started, or a container.
+
+    The machine's name comes first; spaces that say the same have the same processes.
+    """
+    words = [platform.node()]
+    with contextlib.suppress(OSError):
+        words.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        words.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(words)
+
+
+def process_start(pid: int) -> float:
+    """Return what tells a process from others that had or will have its number: when it began.
+
+    Not to be compared with a clock. 0 where it has ended or does not tell.
+    """
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        # ticks since the boot; psutil adds the time of the boot, which moves with the clock
+        _, _, told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        words = told.split()
+        return 0.0 if words[0] == "Z" else float(words[19])
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).create_time()
+    return 0.0
 
 
 def knows_proportional_size() -> bool:

@@ -20,7 +20,7 @@ from pixmill.storage.drafts import draft, write_all
 from pixmill.storage.folders import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["SCHEMA_VERSION", "Manifest"]
@@ -35,9 +35,11 @@ class Manifest:
 
     Args:
         path: Where it is written, absolute.
+        kept: Called with it once it is written, to keep it elsewhere. Default: it stays there.
     """
 
     path: Path
+    kept: Callable[[Path], None] = lambda _path: None
 
     def write(self, outputs: Iterable[tuple[str, str]]) -> None:
         """Write it anew in one step, and leave one that says the same as it is.
@@ -46,7 +48,7 @@ class Manifest:
             outputs: Sources, each with the list of its outputs as JSON.
 
         Raises:
-            RunError: It cannot be written.
+            RunError: It cannot be written, or not be kept.
         """
         try:
             root = Root(str(self.path.parent))
@@ -63,6 +65,7 @@ class Manifest:
                 f"the list of outputs cannot be written to {self.path}: "
                 f"{error.strerror or error}; make room, or name another place with --manifest"
             ) from error
+        self.kept(self.path)
 
     def _says(self, path: str) -> bool:
         return self.path.is_file() and filecmp.cmp(path, self.path, shallow=False)

@@ -81,8 +81,14 @@ class RemoteSources:
 
 @dataclass(slots=True)
 class RemoteResults:
-    """What stands in a bucket where the results of one source may go."""
+    """What stands in a bucket where the results of one source may go.
 
+    Attributes:
+        unknown_since_ns: Since when results of runs that died may stand there which no journal
+            knows; 0 where there are none.
+    """
+
+    unknown_since_ns: int = 0
     _found: dict[str, ObjectFacts] = field(default_factory=dict)
 
     def show(self, found: Iterable[ObjectFacts]) -> None:
@@ -90,8 +96,17 @@ class RemoteResults:
         self._found = {facts.key: facts for facts in found}
 
     def exists(self, relative: str) -> bool:
-        """Return whether an object stands at this key."""
-        return relative in self._found
+        """Return whether an object stands at this key that is not likely to be pixmill's own."""
+        facts = self._found.get(relative)
+        return facts is not None and not self._may_be_own(facts)
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether something stands there that a run which died may have put."""
+        return any(map(self._may_be_own, self._found.values()))
+
+    def _may_be_own(self, facts: ObjectFacts) -> bool:
+        return 0 < self.unknown_since_ns <= facts.mtime_ns
 
     def names(self, folder: str) -> list[str]:
         """Return the bare names of the objects right below a folder of keys."""

@@ -25,9 +25,9 @@ from pixmill.executors.staged import StagedExecutor
 from pixmill.extras import how_to_install, is_installed
 from pixmill.feeding import Feeder
 from pixmill.freight import Voyage
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
-from pixmill.journal.store import opened_to_read
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.manifest import Manifest
 from pixmill.model import Job
@@ -38,7 +38,7 @@ from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import check_codec_options, codec, suffix_owner
 from pixmill.remote import RemoteResults, RemoteSources
 from pixmill.reporting import FanOut, Reporter, RunFacts
-from pixmill.restoring import settle_doubts, settled
+from pixmill.restoring import rejoined, settle_doubts, settled
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
 from pixmill.shipping import Shipping, shipping_of
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pixmill.model import Outcome
     from pixmill.recipe import Recipe
     from pixmill.reporting import Summary
+    from pixmill.shelving import Shelved
 
 __all__ = ["Run", "assembled"]
 
@@ -80,6 +81,7 @@ class Run:
     _survey: Survey | None = None
     _session: Session | None = None
     _hands: Hands | None = None
+    _shelved: Shelved | None = None
     _outcomes: Iterator[Outcome] = field(init=False)
     _summary: Summary | None = None
 
@@ -138,6 +140,8 @@ class Run:
                 self._session.close(self._summary)
             if self._hands is not None:
                 self._hands.clear()
+            if self._shelved is not None:
+                self._shelved.close()
 
 
 def assembled(
@@ -158,17 +162,21 @@ def assembled(
     check_codec_options(recipe.codec_options)
     _check_target(recipe)
     scratch = Scratch("") if ends.are_local else _scratch()
+    shelved = None
     try:
+        shelved = _shelved(ends, settings)
         return _assembled(
             _roots(source, destination, settings, ends=ends, staging=scratch.path),
             recipe,
             settings,
             reporter,
-            berth=_Berth(ends, scratch, _Named.of(source, destination, ends)),
+            berth=_Berth(ends, scratch, _Named.of(source, destination, ends), shelved),
             mill=mill,
         )
     except BaseException:
         scratch.close()
+        if shelved is not None:
+            shelved.abandon()
         raise
 
 
@@ -203,11 +211,17 @@ def _assembled(
         memory_bytes=memory_bytes,
         lease_bytes=sizing.lease_bytes,
         is_dry_run=settings.dry_run,
-        warnings=(*sizing.warnings, *warnings, *ends.warnings),
+        warnings=(*sizing.warnings, *warnings, *_shard_warnings(settings), *ends.warnings),
         is_in_place=settings.in_place,
         backup=roots.backup,
+        shard="" if settings.shard.is_whole else str(settings.shard),
     )
-    place = place_of(roots.destination, settings.journal)
+    shelved = berth.shelved
+    place = (
+        place_of(roots.destination, settings.journal).of_shard(settings.shard)
+        if shelved is None
+        else shelved.place
+    )
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
     executor = LocalExecutor(
@@ -215,11 +229,12 @@ def _assembled(
         hands=None if settings.dry_run else hands,
     )
     is_counted = reporter is not None and not roots.only and ends.source is None
-    survey = Survey(walker) if is_counted else None
+    survey = Survey(walker, settings.shard) if is_counted else None
     ahead = survey.ahead if survey else Ahead(has_ended=ends.source is None)
-    session, journal = _opened(roots, settings, facts, place, hands, ends=ends)
+    session, journal = _opened(roots, settings, facts, place, hands, berth=berth)
     listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
-    results = publisher if ends.destination is None else RemoteResults()
+    unknown_ns = session.unknown_since_ns if session else 0
+    results = publisher if ends.destination is None else RemoteResults(unknown_ns)
     feeder = Feeder(
         walker if ends.source is None else RemoteSources(),
         recipe,
@@ -237,7 +252,7 @@ def _assembled(
         ahead,
         executor.processes if shipping is None else shipping.processes_beside(executor.processes),
         journal=session.journal if session else None,
-        manifest=None if listing is None else Manifest(listing),
+        manifest=None if listing is None else _manifest(listing, settings, shelved),
     )
     if session is not None and settings.in_place:
         collector.corrected = partial(settled, session.journal.originals, roots.destination)
@@ -251,7 +266,14 @@ def _assembled(
         is_dry_run=settings.dry_run,
         shipping=shipping,
     )
-    return Run(coordinator, survey, session, hands)
+    return Run(coordinator, survey, session, hands, shelved)
+
+
+def _manifest(listing: Path, settings: Settings, shelved: Shelved | None) -> Manifest:
+    """Return the list of outputs, which goes with the journal unless it was named."""
+    if shelved is None or settings.manifest is not None:
+        return Manifest(listing)
+    return Manifest(listing, kept=shelved.keep)
 
 
 def _check_target(recipe: Recipe) -> None:
@@ -273,6 +295,15 @@ def _check_target(recipe: Recipe) -> None:
             )
 
 
+def _shard_warnings(settings: Settings) -> tuple[str, ...]:
+    """Say what may make the results of shards differ from those of one run over everything."""
+    if settings.shard.is_whole or settings.memory_bytes is not None:
+        return ()
+    return (
+        "what fits into memory decides how large images are made: give every shard one --memory",
+    )
+
+
 def _surveyed(
     found: Iterator[Job | Outcome | Pause], survey: Survey
 ) -> Iterator[Job | Outcome | Pause]:
@@ -290,11 +321,18 @@ def _surveyed(
 
 
 def _opened(
-    roots: _Roots, settings: Settings, facts: RunFacts, place: Place, hands: Hands, *, ends: Ends
+    roots: _Roots,
+    settings: Settings,
+    facts: RunFacts,
+    place: Place,
+    hands: Hands,
+    *,
+    berth: _Berth,
 ) -> tuple[Session | None, Journal | None]:
     """Open the journal; a dry run reads what there is and writes nothing."""
+    ends, shelved = berth.ends, berth.shelved
     if settings.dry_run:
-        return None, opened_to_read(place.journal)
+        return None, viewed(place.whole) if shelved is None else shelved.viewed()
     session = Session.begun(
         place,
         facts,
@@ -304,6 +342,8 @@ def _opened(
         if ends.destination is not None
         else syncer(roots.destination, settings.durability),
         held=hands.left,
+        change=partial(rejoined, place.whole, roots.destination, Hands),
+        copies=None if shelved is None else shelved.copies,
     )
     hands.clear()
     settle_doubts(session.journal.originals, roots.destination)
@@ -333,6 +373,15 @@ def _setup(
         is_verified=settings.verify,
         is_hashed=settings.checksum,
     )
+
+
+def _shelved(ends: Ends, settings: Settings) -> Shelved | None:
+    """Return the state of an output that is in a bucket, unless its journal is kept here."""
+    if ends.destination is None or settings.journal is not None:
+        return None
+    from pixmill.shelving import Shelved  # noqa: PLC0415 - loads obstore
+
+    return Shelved.of(ends.destination, settings.access, settings.shard)
 
 
 def _scratch() -> Scratch:
@@ -369,6 +418,7 @@ class _Berth:
     ends: Ends
     scratch: Scratch
     named: _Named
+    shelved: Shelved | None = None
 
     def shipping(
         self, feeder: Feeder, settings: Settings, *, memory_bytes: int, ahead: Ahead

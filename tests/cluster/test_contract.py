@@ -29,7 +29,6 @@ STORES: Final = ("folder", "memory", "moto", "rclone", "azurite", "gcs")
 DEVIATIONS: Final = {
     ("rclone", "conditions"): "puts whatever stands there",
     ("gcs", "conditions"): "moto knows S3's conditions, not Google's generations",
-    ("folder", "matches"): "a folder has no conditional replacing",
     ("rclone", "matches"): "puts whatever stands there",
     ("gcs", "matches"): "moto knows S3's conditions, not Google's generations",
     ("azurite", "gone"): "as Azure does, it answers the condition before it looks for the object",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pixmill.address import Access
 from pixmill.errors import OptionError
 from pixmill_cli.screen import printable
 from pixmill_cli.sink import stdout_sink
@@ -21,18 +22,43 @@ __all__ = ["runs", "status"]
 _SHOWN_FAILURES = 50
 _STARTED = "started"
 _Output = Annotated[
-    Path, typer.Argument(metavar="OUTPUT", help="The output folder.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="OUTPUT", help="The output: a folder, s3://, gs:// or az://.", show_default=False
+    ),
 ]
 _JournalFile = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="The journal, where it is not beside OUTPUT."),
 ]
+_Endpoint = Annotated[
+    str | None, typer.Option("--endpoint-url", metavar="URL", help="As for pixmill optimize.")
+]
+_Region = Annotated[
+    str | None, typer.Option("--region", metavar="NAME", help="As for pixmill optimize.")
+]
+_Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="As for pixmill optimize.")
+]
+_IsAnonymous = Annotated[bool, typer.Option("--anonymous", help="As for pixmill optimize.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def status(output: _Output, *, journal: _JournalFile = None, as_json: _AsJson = False) -> None:
+def status(  # noqa: PLR0913 - an argument a flag
+    output: _Output,
+    *,
+    journal: _JournalFile = None,
+    endpoint_url: _Endpoint = None,
+    region: _Region = None,
+    profile: _Profile = None,
+    anonymous: _IsAnonymous = False,
+    as_json: _AsJson = False,
+) -> None:
     """Show where an output stands: how many files are done, and what failed and why."""
-    with closing(_Open(output, journal)) as found:
+    access = Access(
+        endpoint_url=endpoint_url, region=region, profile=profile, is_anonymous=anonymous
+    )
+    with closing(_Open(output, journal, access)) as found:
         counts = found.journal.counts()
         past = found.journal.runs()
         failures = found.journal.failures()
@@ -60,9 +86,21 @@ def status(output: _Output, *, journal: _JournalFile = None, as_json: _AsJson = 
         stdout_sink().write("\n".join(lines) + "\n")
 
 
-def runs(output: _Output, *, journal: _JournalFile = None, as_json: _AsJson = False) -> None:
+def runs(  # noqa: PLR0913 - an argument a flag
+    output: _Output,
+    *,
+    journal: _JournalFile = None,
+    endpoint_url: _Endpoint = None,
+    region: _Region = None,
+    profile: _Profile = None,
+    anonymous: _IsAnonymous = False,
+    as_json: _AsJson = False,
+) -> None:
     """List the runs over an output, the oldest first."""
-    with closing(_Open(output, journal)) as found:
+    access = Access(
+        endpoint_url=endpoint_url, region=region, profile=profile, is_anonymous=anonymous
+    )
+    with closing(_Open(output, journal, access)) as found:
         past = found.journal.runs()
     if as_json:
         document = {"schema": 1, "runs": [_document(run) for run in past]}
@@ -74,10 +112,10 @@ def runs(output: _Output, *, journal: _JournalFile = None, as_json: _AsJson = Fa
 class _Open:
     """A journal that is open for reading; one that does not exist is the user's error."""
 
-    def __init__(self, output: Path, journal: Path | None) -> None:
+    def __init__(self, output: str, journal: Path | None, access: Access) -> None:
         from pixmill import api  # noqa: PLC0415 - a help page must not wait for the engine
 
-        found = api.history(output, None if journal is None else str(journal))
+        found = api.history(output, None if journal is None else str(journal), access=access)
         if found is None:
             raise OptionError(
                 f"there is no journal for {output}: name the output of a run, or --journal FILE",
@@ -97,7 +135,8 @@ def _told(run: "PastRun") -> str:
     if run.is_in_place:
         kept = f"originals in {printable(run.backup)}" if run.backup else "no originals kept"
         place = f"in place, {kept}"
-    return f"run {run.number}  {since}  {ending}: {counts}  {place}"
+    share = f", shard {run.shard}" if run.shard else ""
+    return f"run {run.number}  {since}  {ending}: {counts}  {place}{share}"
 
 
 def _document(run: "PastRun") -> "dict[str, Json]":
@@ -114,4 +153,5 @@ def _document(run: "PastRun") -> "dict[str, Json]":
         "bytes": {"read": run.bytes_read, "written": run.bytes_written},
         "in_place": run.is_in_place,
         "backup": run.backup or None,
+        "shard": run.shard or None,
     }

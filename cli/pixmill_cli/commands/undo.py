@@ -19,7 +19,7 @@ __all__ = ["undo"]
 
 def undo(
     folder: Annotated[
-        Path,
+        str,
         typer.Argument(metavar="FOLDER", help="What was worked on in place.", show_default=False),
     ],
     *,

@@ -217,6 +217,9 @@ class ObjectStore:
         if isinstance(condition, IfAbsent) and size_bytes > _SINGLE_BYTES:
             self._refuse_standing(key)
             condition = None  # parts cannot be put on a condition
+        if isinstance(condition, IfMatch) and isinstance(self.client, LocalStore):
+            self._refuse_changed(key, condition.seen)
+            condition = None  # folders know no such condition
         for pause_s in (*_PAUSES_S, 0.0):
             try:
                 done = self._put(
@@ -273,6 +276,11 @@ class ObjectStore:
     def _refuse_standing(self, key: str) -> None:
         if self.facts(key, stage=Stage.PUBLISH) is not None:
             raise StoreError(Failed(FailureKind.EXISTS, Stage.PUBLISH, EXISTS))
+
+    def _refuse_changed(self, key: str, seen: ObjectFacts) -> None:
+        found = self.facts(key, stage=Stage.PUBLISH)
+        if found is None or found.tag != seen.tag:
+            raise StoreError(Failed(FailureKind.CHANGED, Stage.PUBLISH, CHANGED))
 
     def _equal(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
         """Return what stands at a key if its bytes are these."""

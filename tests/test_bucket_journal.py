@@ -1,0 +1,137 @@
+"""Runs into a bucket, which a folder plays: their journal is in it, and as good as one on disc."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from typer.testing import CliRunner
+
+import pixmill
+from pixmill import api
+from pixmill.errors import OptionError, RunError
+from pixmill.model import SkipReason
+from pixmill.settings import Redo
+from pixmill_cli.app import app
+from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran
+
+if TYPE_CHECKING:
+    from pixmill.model import Outcome
+
+JOURNAL: Final = "web.pixmill/journal-0.sqlite"
+NAMES: Final = tuple(f"{number:02}.jpg" for number in range(8))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return a folder of small photographs and a broken one."""
+    folder = archive(tmp_path / "in", *NAMES)
+    (folder / "broken.jpg").write_bytes((folder / NAMES[0]).read_bytes()[:300])
+    return folder
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> str:
+    """Return the address of an output."""
+    return f"file://{tmp_path}/bucket/web"
+
+
+def _words(outcomes: list[Outcome]) -> dict[str, str]:
+    return {path: str(each.reason or each.status) for path, each in by_path(outcomes).items()}
+
+
+def test_the_journal_is_in_the_bucket(source: Path, web: str, tmp_path: Path) -> None:
+    """A second run does nothing, tries what failed, and nothing is left on this machine."""
+    ran(source, web)
+    ran(source, tmp_path / "disc")
+    assert digests(tmp_path / "bucket/web") == digests(tmp_path / "disc")
+    assert set(digests(tmp_path / "bucket")) - {f"web/{name}" for name in NAMES} == {JOURNAL}
+    again = _words(ran(source, web).outcomes)
+    assert again == dict.fromkeys(NAMES, "done") | {"broken.jpg": "failed"}
+    failed = _words(ran(source, web, settings=replace(TWO_WORKERS, redo=Redo.FAILED)).outcomes)
+    assert failed == dict.fromkeys(NAMES, "not-failed") | {"broken.jpg": "failed"}
+    found = api.history(web)
+    assert found is not None
+    assert [run.ending for run in found.runs()] == ["done"] * 3
+    found.close(None)
+    assert not left_running()
+
+
+def test_a_dry_run_reads_the_journal_and_claims_nothing(
+    source: Path, web: str, tmp_path: Path
+) -> None:
+    """A dry run knows what is done, and changes nothing in the bucket."""
+    ran(source, web)
+    before = digests(tmp_path / "bucket")
+    dry = ran(source, web, settings=replace(TWO_WORKERS, dry_run=True))
+    assert _words(dry.outcomes)[NAMES[0]] == "done"
+    assert digests(tmp_path / "bucket") == before
+
+
+def test_the_second_of_two_runs_is_refused(source: Path, web: str) -> None:
+    """While a run holds an output in a bucket another is refused, and leaves it alone."""
+    with pixmill.optimize(source, web, HALVED, settings=TWO_WORKERS) as run:
+        next(run)
+        with pytest.raises(RunError, match=f"process {os.getpid()} on "):
+            ran(source, web)
+        assert len(list(run)) == len(NAMES)
+    assert not run.summary.fatal
+    assert _words(ran(source, web).outcomes)[NAMES[-1]] == "done"
+
+
+@pytest.mark.parametrize("quality", [82, 40])
+def test_a_killed_run_is_resumed(source: Path, web: str, tmp_path: Path, quality: int) -> None:
+    """What a run put before it was killed is made again, as its own, under any recipe."""
+    recipe = replace(HALVED, quality=quality)
+    script = (
+        "import os, signal, sys, pixmill\n"
+        "from runs import HALVED, TWO_WORKERS\n"
+        "if __name__ == '__main__':\n"
+        "    with pixmill.optimize(*sys.argv[1:], HALVED, settings=TWO_WORKERS) as run:\n"
+        "        [next(run) for _ in range(4)]\n"
+        "        os.killpg(0, signal.SIGKILL)\n"
+    )
+    path = tmp_path / "script.py"
+    path.write_text(script, encoding="utf-8")
+    killed = subprocess.run(
+        [sys.executable, str(path), str(source), web],
+        check=False,
+        start_new_session=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(digests(tmp_path / "bucket/web")) >= 3
+    resumed = _words(ran(source, web, recipe=recipe).outcomes)
+    assert resumed == dict.fromkeys(NAMES, "optimized") | {"broken.jpg": "failed"}
+    ran(source, tmp_path / "disc", recipe=recipe)
+    assert digests(tmp_path / "bucket/web") == digests(tmp_path / "disc")
+
+
+def test_what_stood_before_is_nobodys(source: Path, web: str, tmp_path: Path) -> None:
+    """An object that pixmill did not put is left alone, as a file would be."""
+    mine = tmp_path / "bucket/web" / NAMES[2]
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    assert by_path(ran(source, web).outcomes)[NAMES[2]].reason is SkipReason.EXISTS
+    assert by_path(ran(source, web).outcomes)[NAMES[2]].reason is SkipReason.EXISTS
+    assert mine.read_bytes() == b"mine"
+
+
+def test_status_and_undo(source: Path, web: str) -> None:
+    """`status` and `runs` tell of an output in a bucket; `undo` says that there is nothing to."""
+    assert isinstance(CliRunner().invoke(app, ["status", web]).exception, OptionError)
+    ran(source, web)
+    told = json.loads(CliRunner().invoke(app, ["status", web, "--json"]).stdout)
+    assert told["files"] == {"optimized": len(NAMES), "failed": 1}
+    assert told["last_run"]["ending"] == "done"
+    assert "done" in CliRunner().invoke(app, ["runs", web]).stdout
+    with pytest.raises(OptionError, match="never replaced in place"):
+        api.undo(web)
