@@ -15,13 +15,26 @@ import pytest
 
 import pixmill
 from pixmill import run as run_module
+from pixmill.address import Access
 from pixmill.errors import OptionError
 from pixmill.model import FailureKind, SkipReason, Status
+from pixmill.options import Options, meant
 from pixmill.recipe import Recipe
-from pixmill.settings import IfExists, Redo, Settings
+from pixmill.settings import IfExists, MetadataDirective, Redo, Settings
 from pixmill.sharding import Shard
 from pixmill.vocabulary import Effort, Operation
-from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran, until, workers
+from runs import (
+    HALVED,
+    TWO_WORKERS,
+    archive,
+    by_path,
+    digests,
+    left_running,
+    ran,
+    scripted,
+    until,
+    workers,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -293,6 +306,65 @@ def test_what_objects_cannot_have(tmp_path: Path, settings: Settings, option: st
     with pytest.raises(OptionError) as caught:
         pixmill.optimize(_url(tmp_path), destination, settings=settings)
     assert caught.value.option == option
+
+
+def test_the_command_takes_urls(tmp_path: Path) -> None:
+    """URLs reach the run as they were typed, and no coordinator loads what speaks to stores."""
+    source, out = archive(tmp_path / "in", "a.jpg"), tmp_path / "out"
+    ended = scripted(
+        "import sys\n"
+        "from pixmill_cli.app import app\n"
+        "try:\n"
+        "    app(['optimize', *sys.argv[2:]])\n"
+        "finally:\n"
+        "    assert 'obstore' not in sys.modules\n",
+        tmp_path,
+        _url(source),
+        _url(out),
+        "--quiet",
+        f"--journal={tmp_path / 'journal.sqlite'}",
+    )
+    assert not ended.stderr
+    assert list(digests(out)) == ["a.jpg"]
+
+
+def test_without_the_extra(tmp_path: Path) -> None:
+    """Where obstore is missing folders work, and a URL says what to install."""
+    archive(tmp_path / "in", "a.jpg")
+    scripted(
+        "import sys\n"
+        "sys.modules['obstore'] = None\n"
+        "import pixmill\n"
+        "if __name__ == '__main__':\n"
+        "    folder = sys.argv[1]\n"
+        "    with pixmill.optimize(f'{folder}/in', f'{folder}/out') as run:\n"
+        "        assert [each.failure for each in run] == [None]\n"
+        "    try:\n"
+        "        pixmill.optimize(f'{folder}/in', 's3://bucket/out')\n"
+        "    except pixmill.OptionError as error:\n"
+        "        assert \"pip install 'pixmill[cloud]'\" in str(error), error\n"
+        "    else:\n"
+        "        raise AssertionError\n",
+        tmp_path,
+    )
+
+
+def test_access_is_what_was_typed() -> None:
+    """Flags and keys say how stores are reached and what objects say of themselves."""
+    options = Options(
+        endpoint_url="http://127.0.0.1:9",
+        region="here",
+        profile="me",
+        anonymous=True,
+        cache_control="no-store",
+        metadata_directive=MetadataDirective.REPLACE,
+    )
+    settings = meant(options).settings
+    assert settings.access == Access(
+        endpoint_url="http://127.0.0.1:9", region="here", profile="me", is_anonymous=True
+    )
+    assert settings.cache_control == "no-store"
+    assert settings.metadata_directive is MetadataDirective.REPLACE
 
 
 def test_one_prefix_twice(tmp_path: Path) -> None:
