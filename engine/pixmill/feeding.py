@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from pixmill.failures import RETRYABLE_ERRNOS, os_failure
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
-from pixmill.planning import target_of
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision, template_for
 from pixmill.storage.local import read_head
 from pixmill.storage.standing import Standing
+from pixmill.targeting import target_of
 from pixmill.units import format_size
 from pixmill.walking import Met, Sort, Trouble, Walker
 
