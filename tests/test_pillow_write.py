@@ -17,10 +17,10 @@ from pixmill.imaging.encode import encode_to_file, encoded
 from pixmill.imaging.verify import Expected, difference
 from pixmill.model import Status
 from pixmill.operations.context import Context
-from pixmill.planning import target_of
 from pixmill.recipe import CodecOption, Recipe
 from pixmill.registry import codec, recognised, writable_names
 from pixmill.settings import Settings
+from pixmill.targeting import target_of
 from pixmill.vocabulary import Colour, Effort, Operation
 from runs import by_path, ran
 

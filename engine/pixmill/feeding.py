@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 from pixmill.failures import RETRYABLE_ERRNOS, os_failure
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
-from pixmill.planning import target_of
 from pixmill.recall import Recall, Results
 from pixmill.recall import Sources as KnownSources
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision, template_for
 from pixmill.sieving import Sieve
 from pixmill.storage.standing import Standing
+from pixmill.targeting import target_of
 from pixmill.units import format_size
 from pixmill.walking import Met, Sort
 
