@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
@@ -14,11 +16,12 @@ import pytest
 from pixmill.address import Access, Address
 from pixmill.errors import RunError
 from pixmill.executors.note import Hands
-from pixmill.journal.claim import Claim, Holder
+from pixmill.journal.claim import Claim, HeldError, Holder
 from pixmill.journal.copies import Copies, fetched
 from pixmill.journal.partition import Partition
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
+from pixmill.journal.store import opened
 from pixmill.machine import process_space, process_start
 from pixmill.model import Job, Outcome, SourceRef, Status
 from pixmill.reporting import RunFacts
@@ -102,7 +105,9 @@ def _copies(shelf: Shelf, folder: Path, shard: Shard, holder: Holder = HERE) -> 
         is_running=lambda held: process_start(held.pid) == held.start,
     )
     aside = place_of(str(folder / "joined"))
-    partition = Partition(shelf, place, claim, aside=aside, hands=Hands, poll_s=0.01)
+    partition = Partition(
+        shelf, place, claim, aside=aside, hands=Hands, patience_s=20.0, poll_s=0.01
+    )
     elder = None if place.elder is None else place.elder.journal
     return Copies(shelf, place.journal, claim, every_s=3600.0, elder=elder, enter=partition.enter)
 
@@ -203,6 +208,43 @@ def test_one_joins_and_the_others_wait(shelf: ObjectShelf, tmp_path: Path) -> No
     assert len(elders) == 1
     locks = {each.claim.name for each in copies}
     assert set(shelf.names()) == {"journal-0.sqlite"} | locks
+
+
+def test_two_divisions_never_work_at_a_time(shelf: ObjectShelf, tmp_path: Path) -> None:
+    """Whoever comes when: of runs that enter and leave, those inside divide alike."""
+    inside: Counter[int] = Counter()
+    tries: list[int] = []
+    counting = threading.Lock()
+
+    def enter(seed: int) -> int:
+        rng, entered = random.Random(seed), 0
+        for turn in range(12):
+            shard = Shard(0, rng.choice([1, 2, 3]))
+            copies = _copies(shelf, tmp_path / f"{seed}-{turn}", shard)
+            tries.append(seed)
+            try:
+                copies.fetch()
+            except HeldError:
+                continue
+            entered += 1
+            with counting:
+                inside[shard.count] += 1
+                assert sum(each > 0 for each in inside.values()) == 1
+            met = len(tries) + 3
+            for _ in range(1000):  # until others have come, if there are any left
+                if len(tries) > met:
+                    break
+                shelf.names()
+            with counting:
+                inside[shard.count] -= 1
+            if rng.random() < 0.5:
+                opened(copies.path, lambda _folders: None).close(None)
+                copies.close()
+            copies.abandon()
+        return entered
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(enter, range(3)))
 
 
 def test_who_joins_for_ever_is_not_waited_for(shelf: ObjectShelf, tmp_path: Path) -> None:
