@@ -21,10 +21,11 @@ help: ## list the targets
 
 setup: $(STAMP) ## make .venv with everything in it; does nothing when up to date
 
-$(STAMP): pyproject.toml constraints.txt hatch_build.py engine/pixmill/perception/kernel.c
+$(STAMP): pyproject.toml constraints.txt hatch_build.py engine/pixmill/perception/kernel.c engine/pixmill/imaging/huffman.c
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "pixmill needs Python 3.11 or newer"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m compileall -q engine cli  # as pip does, other than for editable ones
 	@touch $(STAMP)
 
 oracles: ## install what tests compare with, as root: ImageMagick, ffmpeg, exiftool (Debian)

@@ -1,7 +1,7 @@
-"""The build hook: compile the metric's kernel where there is a compiler, and go on without it.
+"""The build hook: compile what is C where there is a compiler, and go on without it.
 
-A wheel with the kernel is for one platform and any Python; one without is for all, and depends on
-numpy, which then computes the same. Must not fail a build.
+A wheel with it is for one platform and any Python; one without is for all, and depends on numpy,
+which then computes scores; libjpeg then makes the codes of JPEGs. Must not fail a build.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from typing import Any, Final
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_FOLDER: Final = "engine/pixmill/perception"
-_LIBRARY: Final = "_kernel.so"
+_SOURCES: Final = "engine"
+_LIBRARIES: Final = {
+    "pixmill/perception/kernel.c": "pixmill/perception/_kernel.so",
+    "pixmill/imaging/huffman.c": "pixmill/imaging/_huffman.so",
+}
 # No contraction: the answer must not depend on whether a processor has FMA.
 _FLAGS: Final = ("-std=c11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 _SHARED: Final = ("-fPIC", "-shared", "-fvisibility=hidden")
@@ -27,31 +30,31 @@ _PATIENCE_S: Final = 120
 
 
 class KernelHook(BuildHookInterface):  # type: ignore[type-arg]  # its configuration is not used
-    """Put the compiled kernel into the wheel, or beside its source for an editable one."""
+    """Put what is compiled into the wheel, or beside its source for an editable one."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and say in the build's data what came of it."""
-        source = Path(self.root, _FOLDER, "kernel.c")
-        if version == "editable":
-            library = source.with_name(_LIBRARY)
-        else:
-            self._made = tempfile.TemporaryDirectory()  # removed with the hook
-            library = Path(self._made.name, _LIBRARY)
-        if not _is_compiled(source, library):
+        sources, is_editable = Path(self.root, _SOURCES), version == "editable"
+        self._made = tempfile.TemporaryDirectory()  # removed with the hook
+        folder = sources if is_editable else Path(self._made.name)
+        made = {name: folder / name for name in _LIBRARIES.values()}
+        compiled = [_is_compiled(sources / each, made[name]) for each, name in _LIBRARIES.items()]
+        if not all(compiled):
             self.app.display_warning("no C compiler: scores will be computed by numpy, slowly")
             build_data["dependencies"].append("numpy>=2.0")
             return
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"
-        if version != "editable":
-            build_data["force_include"][str(library)] = f"pixmill/perception/{_LIBRARY}"
+        if not is_editable:
+            build_data["force_include"] |= {str(path): name for name, path in made.items()}
 
 
 def _is_compiled(source: Path, library: Path) -> bool:
     compiler = _compiler()
+    library.parent.mkdir(parents=True, exist_ok=True)
     library.unlink(missing_ok=True)  # one of older source would be worse than none
     if not compiler:
         return False

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from contest.chart import drawn
-from contest.contestants import FLOOR, PEERS, PIXMILL
+from contest.contestants import CAPPED, FLOOR, PEERS, PIXMILL
 from contest.heats import held
 from contest.jobs import JOBS
 from contest.page import facts, page, record, table
@@ -78,14 +78,14 @@ def _parsed() -> argparse.Namespace:
 
 def present() -> tuple[list[Contestant], dict[str, str]]:
     """Return who is installed, and everybody's version."""
-    everybody = (PIXMILL, FLOOR, *PEERS)
+    everybody = (PIXMILL, CAPPED, FLOOR, *PEERS)
     found = {each.title: each.found() for each in everybody}
     contestants = [each for each in everybody if found[each.title] is not None]
     return contestants, {title: each or MISSING for title, each in found.items()}
 
 
 def _held(job: Job, contestants: Sequence[Contestant], rounds: int) -> Heat:
-    names = {PIXMILL.name, *job.rivals, *([FLOOR.name] if job.has_floor else [])}
+    names = {PIXMILL.name, CAPPED.name, *job.rivals, *([FLOOR.name] if job.has_floor else [])}
     taking_part = [each for each in contestants if each.name in names]
     with tempfile.TemporaryDirectory(prefix="pixmill-bench-") as folder:
         return held(job, taking_part, Path(folder), rounds=rounds)

@@ -159,11 +159,16 @@ def test_photographs(photos: Path, edge_px: int) -> None:
 def test_slow_decoding_is_seen(photos: Path) -> None:
     """An engine that decodes without shrink-on-load is held to fail the check of thumbnails."""
     race = Race(photos, 400, ("floor", "pillow", SLOW))
-    for _ in range(FEWEST_ROUNDS):
+    wanted = THRESHOLDS["ratio"]["to_400_px"]
+    is_seen = False
+    for number in range(MOST_ROUNDS):
         race.go_round()
-    ratios = race.ratios(to=SLOW)
+        ratios = race.ratios(to=SLOW)
+        is_seen = all(ratios[name] < least for name, least in wanted.items())
+        if is_seen and number + 1 >= FEWEST_ROUNDS:
+            break
     print(", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()))
-    assert all(ratios[name] < least for name, least in THRESHOLDS["ratio"]["to_400_px"].items())
+    assert is_seen
 
 
 @pytest.mark.parametrize(("parallel", "has_met"), [(None, True), (1, False)])

@@ -15,12 +15,14 @@ from pixmill.header import Header
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.judge import Judge
 from pixmill.imaging.load import reopened
+from pixmill.imaging.pack import packed
 from pixmill.imaging.score import likeness
 from pixmill.milling import mill
 from pixmill.model import Status
 from pixmill.planning import Limits
 from pixmill.product import Product
 from pixmill.recipe import Recipe
+from pixmill.reducing import least_score
 from pixmill.registry import codec
 from pixmill.strategies.enough import is_good_enough
 from pixmill.strategies.palettes import finer
@@ -30,6 +32,7 @@ from pixmill.vocabulary import Effort, IfLarger, Operation, StrategyName
 FAST = Recipe(effort=Effort.FAST)
 EDGE_PX = 300
 CONVERTED = frozenset({Operation.CONVERT, Operation.COMPRESS})
+CONVERTED_FAST = replace(FAST, operations=CONVERTED)
 
 
 def saved(image: Image.Image) -> bytes:
@@ -136,14 +139,87 @@ def test_a_palette_that_shows_is_matched_more_closely() -> None:
     assert Judge(reopened(content, "png")).score(made, "png") >= 85
 
 
+def leaves() -> Image.Image:
+    """Return pale soft noise, finer than JPEG's blocks, which 256 colours hold fairly well."""
+    coarse = Image.frombytes("RGB", (80, 80), random.Random(5).randbytes(19_200))
+    image = coarse.resize((400, 400), Image.Resampling.BICUBIC)
+    return Image.blend(image.convert("L").convert("RGB"), image, 0.3)
+
+
+def test_a_photograph_gets_a_palette_where_a_quality_bears_it() -> None:
+    """A PNG photograph in fewer colours looks no worse than as JPEG at the quality named."""
+    content = saved(leaves())
+    made = milled(content, replace(FAST, quality=50))
+    assert isinstance(made.content, bytes)
+    assert Image.open(io.BytesIO(made.content)).mode == "P"
+    judge = Judge(reopened(content, "png"))
+    as_jpg = milled(content, replace(CONVERTED_FAST, quality=50, target_format="jpg"))
+    assert isinstance(as_jpg.content, bytes)
+    assert judge.score(made.content, "png") >= max(75, judge.score(as_jpg.content, "jpg"))
+
+
+@pytest.mark.parametrize("quality", [None, 80, 95])
+def test_a_photograph_that_a_palette_would_cost_too_much_stays_exact(quality: int | None) -> None:
+    """Unless somebody named a quality, and above what 256 colours hold, every pixel stays."""
+    content = saved(leaves())
+    made = milled(content, replace(FAST, quality=quality))
+    assert isinstance(made.content, bytes)
+    assert Image.open(io.BytesIO(made.content)).tobytes() == leaves().tobytes()
+    assert made.encodes == 1, "a sample tells that it has no hope"
+
+
+def test_what_fewer_colours_must_score() -> None:
+    """A drawing a floor, a photograph what JPEG does, one beyond JPEG's edges stays as it is."""
+    image = reopened(saved(leaves()), "png")
+    palette = Encoding(codec="png", quality=100, effort=Effort.FAST, is_palette=True)
+    asked = replace(FAST, quality=50)
+    least = least_score(image, palette, asked)
+    assert least is not None
+    assert least > 75
+    clear = image.bandjoin(255).copy_memory()
+    assert least_score(clear, palette, asked) == pytest.approx(least, abs=0.01)
+    assert least_score(image, replace(palette, is_flat=True), asked) == 75
+    assert least_score(image, replace(palette, quality=None), asked) == 75
+    assert least_score(image.replicate(170, 1), palette, asked) is None
+
+
+def test_a_photograph_may_lose_colours_for_a_score() -> None:
+    """Where a score is asked for, a palette that has it is smaller than every pixel, and packed."""
+    content = saved(leaves())
+    exact = milled(content, FAST)
+    made = milled(content, replace(FAST, target_quality=80.0))
+    assert made.score is not None
+    assert 80 <= made.score < 100
+    assert made.content_bytes < 0.7 * exact.content_bytes
+    assert isinstance(made.content, bytes)
+    every = codec("png").packings
+    assert every is not None
+    assert len(packed(made.content, every(Effort.FAST, 160_000, made.content_bytes))) == len(
+        made.content
+    )
+
+
 @pytest.mark.corpora
 @needs_corpora
 def test_a_fast_palette_does_not_dither_flat_areas() -> None:
     """Less effort costs some bytes of a screenshot, not several times as many."""
     image = reopened((CORPORA / "graphics/18f_press-all-buttons.png").read_bytes(), "png")
-    palette = Encoding(codec="png", quality=80, effort=Effort.FAST, is_palette=True)
+    palette = Encoding(codec="png", quality=80, effort=Effort.FAST, is_palette=True, is_flat=True)
     balanced = replace(palette, effort=Effort.BALANCED)
     assert len(encoded(image, palette)) < 1.3 * len(encoded(image, balanced))
+
+
+@pytest.mark.parametrize("has_few", [True, False])
+def test_a_strip_keeps_its_colours(*, has_few: bool) -> None:
+    """What is too narrow to score within its plan stays exact, in as many colours as it has."""
+    rng = random.Random(2)
+    shades = [rng.randbytes(3) for _ in range(200 if has_few else 700)]
+    row = b"".join(rng.choice(shades) * rng.randint(3, 12) for _ in range(9000))
+    strip = Image.frombytes("RGB", (len(row) // 3, 1), row)
+    made = milled(saved(strip.quantize(256) if has_few else strip))
+    assert made.encodes == 1
+    assert isinstance(made.content, bytes)
+    assert Image.open(io.BytesIO(made.content)).convert("RGB").tobytes() == row
 
 
 def test_a_palette_that_shows_is_refined_in_steps() -> None:

@@ -170,7 +170,7 @@ def test_a_choice_holds_no_more_than_its_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 65_000), (65_000, 1), (1, 65_000)])
-def test_what_is_too_narrow_for_a_sample_is_not_judged(size: tuple[int, int]) -> None:
+def test_what_is_too_narrow_to_score_is_not_judged(size: tuple[int, int]) -> None:
     """A strip is stored as it is asked for, within what its plan may hold."""
     strip = GREY.resize(size)
     assert chosen(strip) == JPEG

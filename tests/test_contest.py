@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import replace
@@ -14,10 +15,11 @@ from PIL import Image
 
 import peers
 from contest.chart import drawn
-from contest.contestants import FLOOR, PEERS, PIXMILL, Contestant, Order
+from contest.contestants import CAPPED, FLOOR, PEERS, PIXMILL, Contestant, Order
 from contest.heats import held
 from contest.jobs import JOBS, Job, Place, Task
 from contest.judging import fault_of
+from contest.looks import Looks
 from contest.measuring import Command, spent_on
 from contest.page import facts, page, record, table
 from contest.standings import Heat, Standing
@@ -95,7 +97,7 @@ def test_missing_peers_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     present, versions = peers.present()
     assert "sharp" not in [each.name for each in present]
     assert versions["sharp"] == "missing"
-    assert set(versions) == {each.title for each in (PIXMILL, FLOOR, *PEERS)}
+    assert set(versions) == {each.title for each in (PIXMILL, CAPPED, FLOOR, *PEERS)}
 
 
 def test_jobs_name_peers() -> None:
@@ -158,8 +160,26 @@ def test_a_heat_is_held(tmp_path: Path) -> None:
         "pillow",
     ]
     assert all(len(each.cpu_s) == 2 for each in heat.standings if each.has_figures)
-    assert "broken has no figures: exit code 1: no" in table(heat)
+    assert re.search(r"broken has no figures, and held \d+ MB: exit code 1: no", table(heat))
     assert "Engine efficiency" in table(heat)
+    assert all(each.score is not None for each in heat.standings if each.has_figures)
+
+
+def test_looks_are_scored(tmp_path: Path) -> None:
+    """Who shows more of the sources scores higher; a job without a quality has no score."""
+    order = order_of(tmp_path, job_of(2, edge_px=300, quality=80))
+    looks, scores = Looks(order), []
+    for quality in (20, 90):
+        for file in order.files:
+            with Image.open(file) as image:
+                image.thumbnail((300, 300))
+                image.save(order.place.destination / file.name, quality=quality)
+        scores.append(looks.score())
+    low, high = scores
+    assert low is not None
+    assert high is not None
+    assert low + 20 < high
+    assert Looks(order_of(tmp_path / "other", job_of(2, max_bytes=9000))).score() is None
 
 
 @pytest.mark.parametrize("effort", [Effort.FAST, Effort.BALANCED])
@@ -193,7 +213,7 @@ def test_medians_are_told() -> None:
     """A table has medians and ratios to pixmill, and what is left of the floor."""
     told = table(made_up_heat())
     assert "| **pixmill** | 24.0 | 48.0 | 4.00 | 50 |" in told
-    assert "| a < b | 8.0 | 16.0 | 10.00 | 0 | 0.00 | 3.00 | 2.50 |" in told
+    assert "| a < b | 8.0 | 16.0 | 10.00 | 0 | 0.00 |  | 3.00 | 2.50 |" in told
     assert "75% of CPU, 75% of time" in told
 
 

@@ -39,7 +39,7 @@ def summary(**changes: object) -> Summary:
         "cpu_s": 3.5,
         "peak_memory_bytes": 90_000_000,
         "encodes": 12,
-        "median_score": 80.5,
+        "scores": {790: 1, 805: 2},
         "pixels_written": 4_000_000,
         "is_interrupted": False,
         "fatal": "",
@@ -78,6 +78,8 @@ def test_the_document_holds_what_was_promised() -> None:
     assert document["peak_memory_bytes"] == 90_000_000
     assert document["encodes"] == 12
     assert document["median_score"] == 80.5
+    assert document["scores"] == {"79.0": 1, "80.5": 2}
+    assert document["pixels_written"] == 4_000_000
     assert document["failures"] == [
         {
             "path": "a.jpg",

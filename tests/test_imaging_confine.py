@@ -87,6 +87,21 @@ print(pinned(pyvips.Image.black(20_000, 10_000)).width)
     assert result.stdout.split() == ["memory", "2000", "20000"], result.stderr
 
 
+def test_many_threads_are_no_want_of_memory() -> None:
+    """Where a process has more threads than a worker, their stacks are not an image's cost."""
+    code = """
+from pixmill.milling import mill
+from pixmill.planning import Limits
+from pixmill.recipe import Recipe
+pyvips.concurrency_set(32)
+source = pyvips.Image.gaussnoise(640, 480, mean=128).cast("uchar").pngsave_buffer()
+recipe = Recipe(operations=frozenset({"convert", "compress"}), target_format="avif")
+print(mill(source, "png", recipe, Limits(1 << 30), lease=lambda _: None).status)
+"""
+    told = _ran(code)
+    assert told.stdout.split() == ["optimized"], told.stderr
+
+
 def test_a_callers_own_process_keeps_its_limits() -> None:
     """Only a worker is held to a plan's cost, and its limit is as before afterwards."""
     code = """

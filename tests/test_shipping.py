@@ -86,6 +86,17 @@ def test_running_again_does_nothing(tmp_path: Path) -> None:
     assert digests(out) == before
 
 
+def test_a_name_that_no_key_can_be(tmp_path: Path) -> None:
+    """A file whose name is no text is refused by itself, since keys are UTF-8."""
+    source = archive(tmp_path / "in", "a.jpg", "b.jpg")
+    (source / "a.jpg").rename(os.fsdecode(os.fsencode(source) + b"/\xff.jpg"))
+    found = by_path(ran(source, _url(tmp_path / "out"), settings=_kept_in(tmp_path)).outcomes)
+    failure = found["\udcff.jpg"].failure
+    assert failure is not None
+    assert failure.kind is FailureKind.REFUSED
+    assert found["b.jpg"].status is Status.OPTIMIZED
+
+
 def test_what_stands_there_is_not_replaced(tmp_path: Path) -> None:
     """An object that is not pixmill's own stays, unless the user says that it may go."""
     source, out = archive(tmp_path / "in", "a.jpg", "b.jpg"), tmp_path / "out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixmill.sizing import MIN_MEMORY_BYTES, sized
+from pixmill.sizing import MIN_MEMORY_BYTES, beside_a_ferry, sized
 
 CAPS = st.integers(min_value=1, max_value=10**12)
 WORKERS = st.integers(min_value=1, max_value=256)
@@ -52,3 +52,14 @@ def test_little_memory_and_fewer_workers_are_told() -> None:
     (warning,) = sized(160_000_000, 64, was_asked=True).warnings
     assert warning.endswith("of memory is enough for 1 of 64 workers")
     assert sized(160_000_000, 64, was_asked=False).warnings == ()
+
+
+@given(CAPS, WORKERS)
+def test_a_ferry_costs_workers_and_no_image(memory_bytes: int, wanted: int) -> None:
+    """Beside a ferry one image may hold what it could, so that a bucket gets the same bytes."""
+    alone = sized(memory_bytes, wanted, was_asked=True)
+    beside = beside_a_ferry(alone)
+    assert beside.lease_bytes == alone.lease_bytes
+    assert 1 <= beside.workers <= alone.workers
+    assert beside.lease_bytes + (beside.workers - 1) * beside.base_bytes <= beside.budget_bytes
+    assert beside.budget_bytes <= alone.budget_bytes

@@ -120,7 +120,7 @@ def test_adaptive_keeps_edges_sharp(content: ContentClass) -> None:
     assert not photo.is_full_chroma
 
 
-def test_adaptive_offers_palettes_to_drawings_alone() -> None:
+def test_adaptive_offers_palettes_to_drawings() -> None:
     """A PNG may be reduced to a palette where the content bears it, or exactly where it had one."""
     (photo,) = _candidates(StrategyName.ADAPTIVE, _brief("png", DRAWING))
     assert not photo.is_palette
@@ -132,6 +132,19 @@ def test_adaptive_offers_palettes_to_drawings_alone() -> None:
     indexed = replace(DRAWING, palette_bits=8)
     _, palette = _candidates(StrategyName.ADAPTIVE, _brief("png", indexed))
     assert (palette.is_palette, palette.quality) == (True, None)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(quality=80), Recipe(target_quality=70.0)])
+def test_adaptive_offers_palettes_to_photographs_where_loss_is_named(recipe: Recipe) -> None:
+    """A quality or a score says what a photograph may lose; frames and what is unseen stay."""
+    exact, palette = _candidates(StrategyName.ADAPTIVE, _brief("png", DRAWING, recipe))
+    assert not exact.is_palette
+    assert (palette.is_palette, palette.is_flat, palette.quality) == (True, False, 100)
+    (unseen,) = _candidates(StrategyName.ADAPTIVE, _brief("png", DRAWING, recipe, None))
+    assert not unseen.is_palette
+    moving = replace(_brief("png", DRAWING, recipe), is_moving=True)
+    (framed,) = _candidates(StrategyName.ADAPTIVE, moving)
+    assert not framed.is_palette
 
 
 def test_without_compression_no_fidelity_is_spent() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from contest.contestants import FLOOR, Order
 from contest.judging import fault_of, written_bytes
+from contest.looks import Looks
 from contest.measuring import Spent, spent_on
 from contest.standings import Heat, Standing
 from pixmill.machine import usable_cpus
@@ -40,8 +41,9 @@ def held(job: Job, contestants: Iterable[Contestant], folder: Path, *, rounds: i
     order = Order(job, place, files, usable_cpus(), folder)
     standings = {each.name: Standing(each.name, each.title) for each in contestants}
     commands = {each.name: each.command(order) for each in contestants}
+    looks = Looks(order)
     for name, command in commands.items():
-        _judge(standings[name], command, order)
+        _judge(standings[name], command, looks)
     for number in range(rounds):
         for name in _rotated(list(commands), number):
             if not standings[name].fault:
@@ -50,12 +52,14 @@ def held(job: Job, contestants: Iterable[Contestant], folder: Path, *, rounds: i
     return Heat(job, read_bytes, tuple(standings.values()), standings.get(FLOOR.name))
 
 
-def _judge(standing: Standing, command: Command, order: Order) -> None:
+def _judge(standing: Standing, command: Command, looks: Looks) -> None:
+    order = looks.order
     spent = _run(command, order, is_watched=True)
     standing.tree_bytes = spent.tree_bytes
     is_capped = standing.name != FLOOR.name
     standing.fault = spent.complaint or fault_of(order, is_capped=is_capped)
     standing.written_bytes = written_bytes(order)
+    standing.score = None if standing.fault else looks.score()
 
 
 def _time(standing: Standing, command: Command, order: Order) -> None:

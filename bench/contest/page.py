@@ -30,6 +30,7 @@ _COLUMNS: Final = (
     "CPU s",
     "memory MB",
     "written MB",
+    "score",
     "time / pixmill",
     "CPU / pixmill",
 )
@@ -37,7 +38,9 @@ _HEAD: Final = f"| contestant | {' | '.join(_COLUMNS)} |\n|---|{'--:|' * len(_CO
 _HOW: Final = (
     "Everybody in turn on the same files, in as many processes as CPUs. Memory is the highest sum "
     "of proportional set sizes\nover the process tree, in a run that is not timed. The codec floor "
-    "is libvips decoding, resizing and encoding in a\nbare loop per core."
+    "is libvips decoding, resizing and encoding in a\nbare loop per core. "
+    "Score is the mean SSIMULACRA2 of up to twelve results against an exact reduction of their "
+    "sources:\nat one quality encoders differ in bytes and in looks, and neither says much alone."
 )
 
 
@@ -103,7 +106,11 @@ def table(heat: Heat) -> str:
     floor = heat.floor
     if floor is not None and floor.has_figures and heat.ours.has_figures:
         lines += ["", _efficiency(heat, floor)]
-    failed = [f"{each.title} has no figures: {each.fault}" for each in heat.standings if each.fault]
+    failed = [
+        f"{each.title} has no figures, and held {each.tree_bytes / 1e6:.0f} MB: {each.fault}"
+        for each in heat.standings
+        if each.fault
+    ]
     return "\n".join([*lines, *(line for each in failed for line in ("", each)), ""])
 
 
@@ -141,7 +148,7 @@ def record(facts: Facts, heats: Sequence[Heat]) -> str:
 
 def _sources(heat: Heat) -> str:
     count = f"{heat.job.files:,} files" if heat.job.files > 1 else "1 file"
-    return f"{count}, {heat.read_bytes / 1e6:,.1f} MB."
+    return f"{count}, {heat.read_bytes / 1e6:,.1f} MB; pixmill with --effort {heat.job.effort}."
 
 
 def _row(heat: Heat, standing: Standing) -> str:
@@ -152,6 +159,7 @@ def _row(heat: Heat, standing: Standing) -> str:
         f"{standing.median_cpu_s:.2f}",
         f"{standing.tree_bytes / 1e6:.0f}",
         f"{standing.written_bytes / 1e6:.2f}",
+        "" if standing.score is None else f"{standing.score:.1f}",
         *_ratios(heat, standing),
     )
     return f"| {' | '.join(cells)} |"

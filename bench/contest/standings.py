@@ -26,6 +26,7 @@ class Standing:
         cpu_s: Seconds of CPU, likewise.
         tree_bytes: Highest proportional set size of its process tree.
         written_bytes: What its results take.
+        score: Mean SSIMULACRA2 score of its results; `None` where looks are not judged.
         fault: Why it has no figures, empty where it has.
     """
 
@@ -35,6 +36,7 @@ class Standing:
     cpu_s: list[float] = field(default_factory=list)
     tree_bytes: int = 0
     written_bytes: int = 0
+    score: float | None = None
     fault: str = ""
 
     @property

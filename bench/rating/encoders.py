@@ -101,7 +101,13 @@ def _packing(effort: Effort) -> Callable[[Picture, int], bytes]:
 
 def _reducing(effort: Effort) -> Callable[[Picture, int], bytes]:
     def encode(picture: Picture, quality: int) -> bytes:
-        encoding = Encoding(codec="png", quality=quality, effort=effort, is_palette=True)
+        encoding = Encoding(
+            codec="png",
+            quality=quality,
+            effort=effort,
+            is_palette=True,
+            is_flat=picture.is_drawn,
+        )
         return _repacked(picture, encoded(picture.image, encoding), effort)
 
     return encode

@@ -12,6 +12,7 @@ from pixmill_cli.commands.config import config_app
 from pixmill_cli.commands.doctor import doctor
 from pixmill_cli.commands.formats import formats
 from pixmill_cli.commands.inspect import inspect
+from pixmill_cli.commands.merge import merge
 from pixmill_cli.commands.optimize import optimize
 from pixmill_cli.commands.past import runs, status
 from pixmill_cli.commands.undo import undo
@@ -35,6 +36,7 @@ app.command(cls=Command, no_args_is_help=True)(inspect)
 app.command(cls=Command, no_args_is_help=True)(compare)
 app.command(cls=Command, no_args_is_help=True)(status)
 app.command(cls=Command, no_args_is_help=True)(runs)
+app.command(cls=Command, no_args_is_help=True)(merge)
 app.command(cls=Command, no_args_is_help=True)(undo)
 app.command(cls=Command)(formats)
 app.command(cls=Command)(doctor)

@@ -16,10 +16,13 @@ from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
 from pixmill.ends import Ends
 from pixmill.errors import ImageError, OptionError, RunError
+from pixmill.executors.note import Hands
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.rows import PastRun
-from pixmill.journal.store import Journal, opened_to_read
+from pixmill.journal.store import Journal
 from pixmill.machine import available_memory_bytes
+from pixmill.merging import Merged, merged
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.piping import Piped, check_piped, piped
 from pixmill.protocol import DEFAULT_MILL
@@ -43,6 +46,7 @@ __all__ = [
     "Finding",
     "FormatSupport",
     "Journal",
+    "Merged",
     "PastRun",
     "Piped",
     "Run",
@@ -56,6 +60,7 @@ __all__ = [
     "formats",
     "history",
     "inspect",
+    "merge",
     "optimize",
     "optimize_bytes",
     "optimize_file",
@@ -76,9 +81,10 @@ def optimize(
     """Make every image under a folder, in worker processes.
 
     Args:
-        source: A folder, or one image file.
-        destination: The folder that results are published into; `None` where the settings say
-            in place.
+        source: A folder, or one image file; or the URL of a prefix in a bucket or of one object:
+            `s3://bucket/prefix`, `gs://`, `az://`, which need the extra `cloud`.
+        destination: The folder that results are published into, or the URL of a prefix; `None`
+            where the settings say in place.
         recipe: What is wanted of every image. Default: compress, metadata reduced.
         settings: How the run is carried out. Default: see `Settings`.
         reporter: An observer. Default: none, and nothing is counted ahead.
@@ -142,7 +148,7 @@ def history(
     *,
     access: Access = DEFAULT_ACCESS,
 ) -> Journal | None:
-    """Open what the journal of an output knows, without changing it.
+    """Open what the journal of an output knows, with those of shards, without changing any.
 
     Args:
         destination: The output folder, or the URL of an output in an object store.
@@ -161,7 +167,30 @@ def history(
         from pixmill.shelving import remembered  # noqa: PLC0415 - loads obstore
 
         return remembered(ends.destination, access)
-    return opened_to_read(place_of(os.path.abspath(destination), journal).journal)
+    return viewed(place_of(os.path.abspath(destination), journal))
+
+
+def merge(
+    destination: str | os.PathLike[str],
+    *,
+    journal: str | None = None,
+    manifest: str | os.PathLike[str] | None = None,
+) -> Merged:
+    """Join what the shards of an output have noted to what one run would have left.
+
+    Runs over the output do so by themselves where they divide it otherwise. May be repeated.
+
+    Args:
+        destination: The output folder, or the folder that was worked on in place.
+        journal: The journal, where it is not in its usual place.
+        manifest: Where the list of all outputs is written where sources have several. Default:
+            `srcset.json` beside the journal.
+
+    Raises:
+        RunError: A run works on it, there is no journal, or its state cannot be written.
+    """
+    listing = None if manifest is None else os.fspath(manifest)
+    return merged(os.path.abspath(destination), journal=journal, manifest=listing)
 
 
 def undo(
@@ -190,10 +219,10 @@ def undo(
     named = os.path.abspath(destination)
     root, only = (named, "") if os.path.isdir(named) else os.path.split(named)
     place = place_of(root, journal)
-    if not place.journal.exists():
+    if not (place.journal.exists() or place.shards()):
         raise RunError(f"there is no journal for {os.fspath(destination)}: nothing to undo")
     moved = None if backup is None else os.path.abspath(backup)
-    return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run)
+    return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run, hands=Hands)
 
 
 def optimize_bytes(content: bytes, recipe: Recipe | None = None) -> bytes:

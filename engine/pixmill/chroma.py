@@ -16,9 +16,8 @@ from pixmill.imaging.encode import encoded
 from pixmill.imaging.judge import Judge
 from pixmill.imaging.load import reopened
 from pixmill.imaging.sample import sampled_for_size
-from pixmill.imaging.score import likeness
+from pixmill.imaging.score import is_cheap, likeness
 from pixmill.perception.kernels import has_kernel
-from pixmill.perception.metric import cost_bytes
 from pixmill.registry import codec
 from pixmill.strategies.score_search import Aim, Hints, lowest_reaching
 from pixmill.vocabulary import Effort
@@ -38,9 +37,6 @@ _BAND: Final = 0.5
 _ABOVE: Final = 1.5
 """Likewise above it, on the whole."""
 _MOST_MENDS: Final = 4
-_MOST_JUDGED_BYTES: Final = 6_000_000
-"""As for 512 x 512 px; beyond it what has no sample, being too narrow for one, is not judged. To be
-scored it goes on with its mirror image: one of 65,000 x 1 px took 300 MB where 7 were planned."""
 _LEAST_BANDS: Final = 3
 _MOST_PROVED_PX: Final = 2_500_000
 """Beyond a screen of 1920 px, proofs are roughly encoded, and fast ones left out: at 4 and 20 MP a
@@ -74,6 +70,8 @@ def with_best_chroma(image: pyvips.Image, encoding: Encoding) -> Encoding:
     """
     if image.bands < _LEAST_BANDS:
         return encoding  # grey, to which three encodes and two scores would say nothing
+    if not is_cheap(image):
+        return encoding  # for a strip, scores hold more than was planned
     return _Choice(image, encoding).best()
 
 
@@ -96,8 +94,6 @@ class _Choice:
 
     def best(self) -> Encoding:
         """Return the smaller by the sample; whole chroma must prove itself on all of the image."""
-        if not self._judge.has_sample and self._judged_bytes() > _MOST_JUDGED_BYTES:
-            return self._whole
         score = self._score(self._halved)
         size_bytes, is_ruined = self._sample_bytes(self._halved), score < _LEAST_SCORE
         gained = self._score(self._whole) - score
@@ -110,9 +106,6 @@ class _Choice:
         if not is_ruined and self._sample_bytes(whole) > size_bytes:
             return self._halved
         return self._proved(whole)
-
-    def _judged_bytes(self) -> int:
-        return cost_bytes(self._image.width, self._image.height, is_cached=True)
 
     def _proved(self, whole: Encoding) -> Encoding:
         """Return whole chroma at a quality that the image bears, or halved where that is smaller.

@@ -131,6 +131,8 @@ def summary_document(summary: Summary) -> dict[str, Json]:
         "peak_memory_bytes": summary.peak_memory_bytes,
         "encodes": summary.encodes,
         "median_score": summary.median_score,
+        "scores": {f"{tenths / 10}": count for tenths, count in sorted(summary.scores.items())},
+        "pixels_written": summary.pixels_written,
         "skips": summary.skips,
         **_lists(summary),
     }
@@ -191,6 +193,7 @@ def _facts(facts: RunFacts) -> dict[str, Json]:
         "warnings": list(facts.warnings),
         "in_place": facts.is_in_place,
         "backup": facts.backup or None,
+        "shard": facts.shard or None,
     }
 
 

@@ -19,6 +19,7 @@ from pixmill.recall import Recall, Results
 from pixmill.recall import Sources as KnownSources
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision, template_for
+from pixmill.sieving import Sieve
 from pixmill.storage.standing import Standing
 from pixmill.units import format_size
 from pixmill.walking import Met, Sort
@@ -131,7 +132,11 @@ class Feeder:
         self._standing = None if known is None else Standing(self.destination, known)
 
     def jobs(self) -> Iterator[Job | Outcome]:
-        """Yield a job for every source to be made, an outcome for every other file met."""
+        """Yield a job for every source to be made, an outcome for every other file met.
+
+        What another shard makes is neither. A folder that cannot be listed is every shard's
+        trouble: each may have lost files of its own in it.
+        """
         for found in self.groups(self.recall.ahead):
             if isinstance(found, Outcome):
                 yield found
@@ -147,7 +152,7 @@ class Feeder:
         """
         if self.only:
             met = Met("", self.only, self._sort_of_only(), is_link=True)
-            for mets in ahead(iter([[met]])):
+            for mets in ahead(self._passing(iter([[met]]))):
                 yield Group(mets, Namer(self.recipe, template=self._template))
             return
         for folder in self.walker.folders():
@@ -156,12 +161,27 @@ class Feeder:
             if not self.settings.dry_run:
                 self._sweep(folder.paths)
             namer = self.namer(folder.names)
-            for mets in ahead(folder.groups):
+            for mets in ahead(self._passing(folder.groups, folder.names)):
                 yield Group(mets, namer)
 
     def namer(self, folders: frozenset[str] = frozenset()) -> Namer:
         """Return what names the files of one folder, given the folded names of those in it."""
         return Namer(self.recipe, folders, self._template)
+
+    def _passing(
+        self, groups: Iterator[list[Met]], folders: frozenset[str] = frozenset()
+    ) -> Iterator[list[Met]]:
+        """Leave out what another shard makes, but for what has a say in the names of this one's."""
+        shard = self.settings.shard
+        if shard.is_whole:
+            return groups
+        if self.settings.in_place:
+            own = ([met for met in group if shard.holds(met.path)] for group in groups)
+            return filter(None, own)
+        sieve = Sieve(shard, folders, self._template)
+        return (
+            group for group in groups if sieve.passes(group[0].key, [met.path for met in group])
+        )
 
     def _sort_of_only(self) -> Sort:
         """Tell whether the one file is taken: links are followed, but not replaced in place."""
@@ -186,14 +206,16 @@ class Feeder:
         sources = []
         for met in group.mets:
             source = self._source(met)
-            if isinstance(source, Outcome):
-                yield source
-            else:
+            if not isinstance(source, Outcome):
                 sources.append(source)
+            elif self.settings.shard.holds(met.path):
+                yield source
         if sources and self.settings.in_place:
             yield from (Named(source, source.path) for source in sources)
         elif sources:
-            yield from group.namer.named(sources)
+            for named in group.namer.named(sources):
+                if self.settings.shard.holds(named.source.path):
+                    yield named
 
     def _source(self, met: Met) -> SourceRef | Outcome:
         """Tell what a file is by its first bytes, or why it is left alone."""

@@ -65,7 +65,7 @@ def with_fewer_colours(picture: Picture, encoding: Encoding) -> Encoding | None:
     is_exact = picture.recipe.is_lossless or not can_match
     if not target.has_lossy_palette or is_stuck or is_exact:
         return None
-    return replace(encoding, quality=100, is_palette=True, is_flat=False)
+    return replace(encoding, quality=100, is_palette=True)
 
 
 def _searched(picture: Picture, encoding: Encoding, cap_bytes: int) -> Candidate | Failed:

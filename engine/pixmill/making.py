@@ -248,7 +248,7 @@ class Making:
         made = found or self._beyond(aiming, encodings[0])
         if isinstance(made, Failed):
             return made
-        best = _scored(made)
+        best = self.picture.packed(_scored(made))
         cap_bytes = self._recipe.max_size_bytes
         if cap_bytes is not None and best.size_bytes > cap_bytes:
             return self._lowered(encodings, cap_bytes)

@@ -21,6 +21,7 @@ from pixmill.imaging.resampling import resampled
 from pixmill.imaging.verify import meant
 from pixmill.model import FailureKind
 from pixmill.plan import Scale
+from pixmill.reducing import least_score
 from pixmill.registry import codec
 from pixmill.strategies import palettes
 
@@ -136,17 +137,14 @@ class Picture:
 
     def candidate(self, encoding: Encoding) -> Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette, or too few colours."""
+        if encoding.is_palette:
+            return self._reduced(encoding)
         made = self.encoded(encoding)
         must_match = self.recipe.is_lossless and codec(self.plan.target).max_colours > 0
-        if not (encoding.is_palette or must_match) or not isinstance(made.content, bytes):
+        if not must_match or not isinstance(made.content, bytes):
             return made
         reduced = load.reopened(made.content, encoding.codec)
-        if must_match:
-            return made if compare.is_identical(self.image(), reduced) else None
-        if looks_alike(self.image(), reduced):
-            return made
-        finer = palettes.finer(encoding)
-        return None if finer is None else self.candidate(finer)
+        return made if compare.is_identical(self.image(), reduced) else None
 
     def packed(self, made: Candidate) -> Candidate:
         """Return the same picture in fewer bytes, where the plan has the memory for that."""
@@ -177,6 +175,20 @@ class Picture:
         self.plan = replace(self.plan, width_px=size.width_px, height_px=size.height_px)
         if self.expected is not None:
             self.expected = replace(self.expected, width_px=size.width_px, height_px=size.height_px)
+
+    def _reduced(self, encoding: Encoding) -> Candidate | None:
+        """Encode with a palette that looks as it must, or with a closer one; `None` for none."""
+        wanted = least_score(self.image(), encoding, self.recipe)
+        if wanted is None:
+            return None
+        made = self.encoded(encoding)
+        if not isinstance(made.content, bytes):
+            return made
+        reduced = load.reopened(made.content, encoding.codec)
+        if looks_alike(self.image(), reduced, least_score=wanted):
+            return made
+        finer = palettes.finer(encoding)
+        return None if finer is None else self._reduced(finer)
 
     def content_class(self) -> ContentClass:
         """Return what the image shows, and tell so."""

@@ -63,6 +63,7 @@ def check_piped(recipe: Recipe, settings: Settings) -> None:
         ("copy_others", settings.copy_others),
         ("journal", settings.journal is not None),
         ("retry_failed", settings.redo is Redo.FAILED),
+        ("shard", not settings.shard.is_whole),
         ("widths", bool(recipe.widths)),
         ("formats", bool(recipe.formats)),
         ("if_larger", recipe.if_larger is IfLarger.SKIP),

@@ -226,6 +226,11 @@ class Recipe:
         return self.max_size_bytes is not None or self.target_quality is not None
 
     @property
+    def is_loss_named(self) -> bool:
+        """Whether somebody said how much of an image's looks may be spent."""
+        return self.quality is not None or self.target_quality is not None
+
+    @property
     def has_compression(self) -> bool:
         """Whether fidelity may be spent on bytes."""
         return Operation.COMPRESS in self.operations

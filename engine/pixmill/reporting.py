@@ -41,6 +41,7 @@ class RunFacts:
         warnings: What the user should know before the run.
         is_in_place: Whether results replace their sources.
         backup: Absolute path of the folder that keeps the originals then, or empty.
+        shard: The share of the files that the run makes, `3/16`; empty for all.
     """
 
     source: str
@@ -54,6 +55,7 @@ class RunFacts:
     warnings: tuple[str, ...] = ()
     is_in_place: bool = False
     backup: str = ""
+    shard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Summary:
         cpu_s: CPU seconds of the process tree.
         peak_memory_bytes: Highest summed proportional set size of the tree that was measured.
         encodes: Encodes in all.
-        median_score: Median of the scores of what was published, to a tenth; `None` without any.
+        scores: How often each score was reached by what was published, in tenths.
         pixels_written: Pixels of all published images, in all.
         is_interrupted: Whether the user stopped the run.
         fatal: Why the run stopped itself, or empty.
@@ -178,7 +180,7 @@ class Summary:
     cpu_s: float
     peak_memory_bytes: int
     encodes: int
-    median_score: float | None
+    scores: dict[int, int]
     pixels_written: int
     is_interrupted: bool
     fatal: str
@@ -193,6 +195,16 @@ class Summary:
     def bytes_saved(self) -> int:
         """Bytes by which what was published is smaller than its sources."""
         return self.bytes_read - self.bytes_written
+
+    @property
+    def median_score(self) -> float | None:
+        """Median of the scores, to a tenth; `None` without any."""
+        left = (sum(self.scores.values()) + 1) // 2
+        for tenths, count in sorted(self.scores.items()):
+            left -= count
+            if left <= 0:
+                return tenths / 10
+        return None
 
 
 class Reporter(Protocol):

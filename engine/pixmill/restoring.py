@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
+from pixmill.journal.division import Division
+from pixmill.journal.joining import joined
 from pixmill.journal.lock import Lock
 from pixmill.journal.originals import Replaced
 from pixmill.journal.store import opened
@@ -20,12 +22,15 @@ from pixmill.storage.originals import digest_at, remove_backup, restore, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
+    from pixmill.journal.joining import Noted
     from pixmill.journal.originals import Doubt, Originals
     from pixmill.journal.place import Place
     from pixmill.model import Outcome
+    from pixmill.sharding import Shard
 
-__all__ = ["Undoing", "Undone", "settle_doubts", "settled", "undone"]
+__all__ = ["Undoing", "Undone", "rejoined", "settle_doubts", "settled", "undone"]
 
 _BATCH_FILES = 256
 
@@ -51,6 +56,32 @@ class Undone:
     path: str
     ending: Undoing
     message: str = ""
+
+
+def rejoined(place: Place, root: str, hands: Callable[[Path], Noted]) -> tuple[Shard, ...]:
+    """Have all that is known of an output in one journal, with no original in doubt.
+
+    To be called by who has the output to himself.
+
+    Args:
+        place: The state of the whole output.
+        root: Absolute path that files are relative to.
+        hands: Returns the notes whose files have a prefix; see `joined`.
+
+    Returns:
+        The shards whose journals were joined.
+
+    Raises:
+        RunError: A journal cannot be opened, read or written.
+    """
+    shards = joined(place, hands)
+    if place.journal.exists():
+        journal = opened(place.journal, lambda _folders: None)
+        try:
+            settle_doubts(journal.originals, root)
+        finally:
+            journal.close(None)
+    return shards
 
 
 def settle_doubts(originals: Originals, root: str) -> None:
@@ -101,8 +132,15 @@ def settled(originals: Originals, root: str, outcome: Outcome) -> Outcome:
     )
 
 
-def undone(
-    place: Place, root: str, *, only: str, run: int | None, backup: str | None, is_dry_run: bool
+def undone(  # noqa: PLR0913 - as `api.undo`
+    place: Place,
+    root: str,
+    *,
+    only: str,
+    run: int | None,
+    backup: str | None,
+    is_dry_run: bool,
+    hands: Callable[[Path], Noted],
 ) -> Iterator[Undone]:
     """Bring originals back, and tell of each file that was replaced.
 
@@ -116,13 +154,16 @@ def undone(
         run: The only run to undo. Default: all.
         backup: Absolute path where the folder of backups is now. Default: where it was.
         is_dry_run: Whether nothing is changed.
+        hands: As for `rejoined`.
 
     Raises:
         RunError: A run works on this output, or the journal cannot be opened.
     """
-    lock = Lock(place.lock)
+    lock, division = Lock(place.lock), Division(place)
     lock.take()
     try:
+        division.take()
+        joined(place, hands)
         journal = opened(place.journal, lambda _folders: None)
         try:
             settle_doubts(journal.originals, root)
@@ -135,6 +176,7 @@ def undone(
             journal.close(None)
     finally:
         lock.release()
+        division.release()
 
 
 @dataclass(frozen=True, slots=True)

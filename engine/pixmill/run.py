@@ -6,7 +6,7 @@ Must not do the work: `coordinator` drives it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -25,9 +25,9 @@ from pixmill.executors.staged import StagedExecutor
 from pixmill.extras import how_to_install, is_installed
 from pixmill.feeding import Feeder
 from pixmill.freight import Voyage
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
-from pixmill.journal.store import opened_to_read
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.manifest import Manifest
 from pixmill.model import Job
@@ -38,11 +38,11 @@ from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import check_codec_options, codec, suffix_owner
 from pixmill.remote import RemoteResults, RemoteSources
 from pixmill.reporting import FanOut, Reporter, RunFacts
-from pixmill.restoring import settle_doubts, settled
+from pixmill.restoring import rejoined, settle_doubts, settled
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
 from pixmill.shipping import Shipping, shipping_of
-from pixmill.sizing import Sizing, sized
+from pixmill.sizing import Sizing, beside_a_ferry, sized
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
 from pixmill.storage.local import Destination
@@ -66,7 +66,6 @@ __all__ = ["Run", "assembled"]
 
 # Of --memory: the folder of what is under way may be one that is held in memory.
 _STAGED_SHARE = 8
-# Every job that waits has its source on the disc.
 _PENDING_A_WORKER = 16
 
 
@@ -192,7 +191,8 @@ def _assembled(
 ) -> Run:
     ends = berth.ends
     backups = Backups(roots.backup) if roots.backup else None
-    warnings = confinement_warnings(settings, offered(), is_source_inside=bool(roots.protected))
+    is_source_inside = bool(roots.protected) and ends.are_local
+    warnings = confinement_warnings(settings, offered(), is_source_inside=is_source_inside)
     publisher = Destination(roots.destination)
     if not settings.dry_run and ends.destination is None:
         publisher.prepare()
@@ -200,6 +200,8 @@ def _assembled(
             backups.prepare()
     memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
     sizing = _sized(settings, memory_bytes)
+    if not ends.are_local:
+        sizing = beside_a_ferry(sizing)
     facts = RunFacts(
         source=berth.named.source,
         destination=berth.named.destination,
@@ -209,12 +211,17 @@ def _assembled(
         memory_bytes=memory_bytes,
         lease_bytes=sizing.lease_bytes,
         is_dry_run=settings.dry_run,
-        warnings=(*sizing.warnings, *warnings, *ends.warnings),
+        warnings=(*sizing.warnings, *warnings, *_shard_warnings(settings), *ends.warnings),
         is_in_place=settings.in_place,
         backup=roots.backup,
+        shard="" if settings.shard.is_whole else str(settings.shard),
     )
     shelved = berth.shelved
-    place = place_of(roots.destination, settings.journal) if shelved is None else shelved.place
+    place = (
+        place_of(roots.destination, settings.journal).of_shard(settings.shard)
+        if shelved is None
+        else shelved.place
+    )
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
     executor = LocalExecutor(
@@ -222,7 +229,7 @@ def _assembled(
         hands=None if settings.dry_run else hands,
     )
     is_counted = reporter is not None and not roots.only and ends.source is None
-    survey = Survey(walker) if is_counted else None
+    survey = Survey(walker, settings.shard) if is_counted else None
     ahead = survey.ahead if survey else Ahead(has_ended=ends.source is None)
     session, journal = _opened(roots, settings, facts, place, hands, berth=berth)
     listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
@@ -252,7 +259,7 @@ def _assembled(
     found = feeder.jobs() if shipping is None else shipping.found()
     coordinator = Coordinator(
         found=_surveyed(found, survey) if survey else found,
-        rules=_rules(settings, sizing, is_shipped=shipping is not None),
+        rules=_rules(settings, sizing) if shipping is None else _shipped_rules(settings, sizing),
         executor=executor if shipping is None else StagedExecutor(executor, shipping.staging),
         collector=collector,
         destination=results,
@@ -288,6 +295,15 @@ def _check_target(recipe: Recipe) -> None:
             )
 
 
+def _shard_warnings(settings: Settings) -> tuple[str, ...]:
+    """Say what may make the results of shards differ from those of one run over everything."""
+    if settings.shard.is_whole or settings.memory_bytes is not None:
+        return ()
+    return (
+        "what fits into memory decides how large images are made: give every shard one --memory",
+    )
+
+
 def _surveyed(
     found: Iterator[Job | Outcome | Pause], survey: Survey
 ) -> Iterator[Job | Outcome | Pause]:
@@ -316,7 +332,7 @@ def _opened(
     """Open the journal; a dry run reads what there is and writes nothing."""
     ends, shelved = berth.ends, berth.shelved
     if settings.dry_run:
-        return None, opened_to_read(place.journal) if shelved is None else shelved.viewed()
+        return None, viewed(place.whole) if shelved is None else shelved.viewed()
     session = Session.begun(
         place,
         facts,
@@ -326,8 +342,11 @@ def _opened(
         if ends.destination is not None
         else syncer(roots.destination, settings.durability),
         held=hands.left,
+        change=partial(rejoined, place.whole, roots.destination, Hands),
         copies=None if shelved is None else shelved.copies,
     )
+    if shelved is not None:
+        session.journal.elder = shelved.elder()
     hands.clear()
     settle_doubts(session.journal.originals, roots.destination)
     return session, session.journal
@@ -364,7 +383,7 @@ def _shelved(ends: Ends, settings: Settings) -> Shelved | None:
         return None
     from pixmill.shelving import Shelved  # noqa: PLC0415 - loads obstore
 
-    return Shelved.of(ends.destination, settings.access)
+    return Shelved.of(ends.destination, settings.access, settings.shard)
 
 
 def _scratch() -> Scratch:
@@ -549,10 +568,13 @@ def _sized(settings: Settings, memory_bytes: int) -> Sizing:
     return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
 
 
-def _rules(settings: Settings, sizing: Sizing, *, is_shipped: bool) -> Rules:
-    pending = {"pending_jobs": _PENDING_A_WORKER * sizing.workers} if is_shipped else {}
+def _shipped_rules(settings: Settings, sizing: Sizing) -> Rules:
+    """Return rules under which few jobs wait: each has its source on the disc."""
+    return replace(_rules(settings, sizing), pending_jobs=_PENDING_A_WORKER * sizing.workers)
+
+
+def _rules(settings: Settings, sizing: Sizing) -> Rules:
     return Rules(
-        **pending,
         slots=sizing.workers,
         budget_bytes=sizing.budget_bytes,
         base_bytes=sizing.base_bytes,

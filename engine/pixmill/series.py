@@ -109,11 +109,15 @@ class NameTemplate:
 
     def key_of(self, name: str) -> str:
         """Return the key of the series that a folded name belongs to; empty where it has none."""
-        stem, dot, suffix = name.rpartition(".")
+        _, dot, suffix = name.rpartition(".")
+        stem = self.stem_of(name)
+        return self.series(stem, (dot + suffix,)).keys[0].lower() if stem else ""
+
+    def stem_of(self, name: str) -> str:
+        """Return the stem of the source that a folded name may be an output of, or nothing."""
+        stem, dot, _ = name.rpartition(".")
         found = re.fullmatch(self._shape, stem)
-        if found is None or not dot:
-            return ""
-        return self.series(found["stem"], (dot + suffix,)).keys[0].lower()
+        return "" if found is None or not dot else found["stem"]
 
     @property
     def _shape(self) -> str:

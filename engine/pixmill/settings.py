@@ -14,6 +14,7 @@ from pixmill.errors import OptionError
 from pixmill.model import DEFAULT_CAPS, Caps
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, NameTemplate, parse_template
+from pixmill.sharding import WHOLE, Shard
 from pixmill.vocabulary import Corrupt, IfLarger
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class Settings:
             `{stem}-{width}.{ext}`, and `{stem}.{ext}` where formats alone are several.
         manifest: Where the list of all outputs is written where a source has several; `None` for
             beside the journal. Default: beside the journal.
+        shard: The share of the files that is made here, others being made by other runs into the
+            same output. Default: all.
         access: How object stores are reached. Default: as the environment says.
         cache_control: `Cache-Control` of objects that are put. Default: the source's.
         metadata_directive: Whether objects keep what their sources say beside the type of their
@@ -171,6 +174,7 @@ class Settings:
     no_backup: bool = False
     name_template: str | None = None
     manifest: str | None = None
+    shard: Shard = WHOLE
     access: Access = DEFAULT_ACCESS
     cache_control: str | None = None
     metadata_directive: MetadataDirective = MetadataDirective.COPY
@@ -178,6 +182,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values outside their range, or against each other."""
         self._check_in_place()
+        if self.manifest is not None and not self.shard.is_whole:
+            message = "each shard would write its own over the others': give it to pixmill merge"
+            raise OptionError(message, option="manifest")
         if self.name_template is not None:
             _parsed_template(self.name_template)
         if self.parallel is not None and self.parallel < 1:

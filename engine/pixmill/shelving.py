@@ -15,9 +15,10 @@ from pixmill.errors import RunError
 from pixmill.executors.scratch import Scratch
 from pixmill.journal.claim import Claim, Holder
 from pixmill.journal.copies import Copies, fetched
+from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
-from pixmill.journal.store import opened_to_read
 from pixmill.machine import process_space, process_start
+from pixmill.sharding import WHOLE
 from pixmill.storage.objects import ObjectStore
 from pixmill.storage.shelf import ObjectShelf
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pixmill.address import Access, Address
     from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
+    from pixmill.sharding import Shard
 
 __all__ = ["Shelved", "remembered"]
 
@@ -36,18 +38,20 @@ class Shelved:
     """The state of one output.
 
     Attributes:
+        shelf: Where it is in the bucket.
         scratch: Where it is on this machine.
         place: Its files there.
         copies: What keeps the journal in the bucket.
     """
 
+    shelf: ObjectShelf
     scratch: Scratch
     place: Place
     copies: Copies
 
     @classmethod
-    def of(cls, destination: Address, access: Access) -> Shelved:
-        """Return the state of an output; nothing is asked of the store yet.
+    def of(cls, destination: Address, access: Access, shard: Shard = WHOLE) -> Shelved:
+        """Return the state of an output, or of a shard of it; nothing is asked of the store yet.
 
         Raises:
             OptionError: The store cannot be reached so.
@@ -57,7 +61,7 @@ class Shelved:
         scratch = Scratch.made()
         if not scratch.path:
             raise RunError("no temporary folder can be made: free some space, or set TMPDIR")
-        place = place_of(f"{scratch.path}/state")
+        place = place_of(f"{scratch.path}/state").of_shard(shard)
         place.journal.parent.mkdir()
         pid = os.getpid()
         claim = Claim(
@@ -67,12 +71,31 @@ class Shelved:
             holder=Holder(pid, process_space(), process_start(pid)),
             is_running=lambda holder: process_start(holder.pid) == holder.start,
         )
-        return cls(scratch, place, Copies(shelf, place.journal, claim))
+        return cls(shelf, scratch, place, Copies(shelf, place.journal, claim))
 
     def viewed(self) -> Journal | None:
-        """Return the journal as it stands in the bucket, claiming nothing; `None` without one."""
-        fetched(self.copies.shelf, self.place.journal)
-        return opened_to_read(self.place.journal, is_passing=True)
+        """Return what all journals in the bucket know, claiming nothing; `None` without one.
+
+        Raises:
+            RunError: One cannot be read.
+        """
+        for name in self._journals():
+            fetched(self.shelf, self.place.journal.with_name(name))
+        return viewed(self.place.whole, is_passing=True)
+
+    def elder(self) -> Journal | None:
+        """Return what runs that divided the output otherwise know, `None` where there were none.
+
+        Raises:
+            RunError: One of their journals cannot be read.
+        """
+        others = self._journals() - {self.place.journal.name}
+        for name in others:
+            fetched(self.shelf, self.place.journal.with_name(name))
+        return viewed(self.place.whole, is_passing=True) if others else None
+
+    def _journals(self) -> set[str]:
+        return {name for name in self.shelf.names() if name.endswith(self.place.journal.suffix)}
 
     def keep(self, path: Path) -> None:
         """Put another file beside the journal, over whatever stands there.
@@ -80,9 +103,8 @@ class Shelved:
         Raises:
             RunError: It cannot be put.
         """
-        shelf = self.copies.shelf
-        if shelf.put(path.name, path, over=shelf.seen(path.name)) is None:
-            raise RunError(f"another run writes to {shelf.name}: wait for it or stop it")
+        if self.shelf.put(path.name, path, over=self.shelf.seen(path.name)) is None:
+            raise RunError(f"another run writes to {self.shelf.name}: wait for it or stop it")
 
     def abandon(self) -> None:
         """Let the output go, where the run has not begun."""

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pixmill.model import Outcome
     from pixmill.reporting import RunFacts
 
-__all__ = ["Ahead", "Tally"]
+__all__ = ["MAX_FAILURES", "RANKED", "Ahead", "Tally"]
 
-_MAX_FAILURES = 10_000
-_RANKED = 10
+MAX_FAILURES = 10_000
+RANKED = 10
 _BEST_SCORE = 100.0
 _WINDOW_S = 10.0
 _MIN_ETA_FILES = 4
@@ -89,7 +89,7 @@ class Tally:
         self._count_cost(outcome)
         if outcome.reason is not None:
             self._skips[outcome.reason] = self._skips.get(outcome.reason, 0) + 1
-        if outcome.failure is not None and len(self._failures) < _MAX_FAILURES:
+        if outcome.failure is not None and len(self._failures) < MAX_FAILURES:
             failure = outcome.failure
             self._failures.append(
                 Failure(
@@ -144,7 +144,7 @@ class Tally:
             cpu_s=cpu_s,
             peak_memory_bytes=peak_memory_bytes,
             encodes=self.encodes,
-            median_score=self._median_score(),
+            scores=dict(self._scores),
             pixels_written=self.pixels_written,
             is_interrupted=is_interrupted,
             fatal=fatal,
@@ -172,15 +172,6 @@ class Tally:
             before.bytes_written + outcome.bytes_written,
         )
 
-    def _median_score(self) -> float | None:
-        """Return the median to a tenth, which takes no list of all scores."""
-        left = (sum(self._scores.values()) + 1) // 2
-        for tenths, count in sorted(self._scores.items()):
-            left -= count
-            if left <= 0:
-                return tenths / 10
-        return None
-
     def _count_cost(self, outcome: Outcome) -> None:
         name = _claimed(outcome.path)
         if (spent := self._spent.get(name)) is None:
@@ -195,11 +186,11 @@ class Tally:
     def _keep_top(
         self, heap: list[tuple[float, int, Ranked]], weight: float, outcome: Outcome
     ) -> None:
-        if len(heap) == _RANKED and weight <= heap[0][0]:  # as nearly all are
+        if len(heap) == RANKED and weight <= heap[0][0]:  # as nearly all are
             return
         ranked = Ranked(outcome.path, outcome.wall_s, outcome.bytes_read)
         heapq.heappush(heap, (weight, self.walked, ranked))
-        if len(heap) > _RANKED:
+        if len(heap) > RANKED:
             heapq.heappop(heap)
 
     def _rates(self, now_s: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pixmill.sharding import WHOLE, Shard
 from pixmill.stats import Ahead
 from pixmill.walking import Sort
 
@@ -25,9 +26,11 @@ class Survey:
 
     Args:
         walker: What the run walks, too.
+        shard: The share of it that counts. Default: all.
     """
 
     walker: Walker
+    shard: Shard = WHOLE
     ahead: Ahead = field(default_factory=Ahead)
     _is_stopped: bool = False
     _thread: threading.Thread | None = None
@@ -49,8 +52,9 @@ class Survey:
                 for met in group:
                     if self._is_stopped:
                         return
-                    is_file = met.sort is Sort.FILE
-                    self.ahead.count(met.path, self._size(met) if is_file else 0)
+                    if self.shard.holds(met.path):
+                        is_file = met.sort is Sort.FILE
+                        self.ahead.count(met.path, self._size(met) if is_file else 0)
         self.ahead.has_ended = True
 
     def _size(self, met: Met) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.spec import Encoding
-from pixmill.imaging.colour import to_eight_bits
+from pixmill.imaging.colour import opaque
 from pixmill.imaging.encode import encoded
 from pixmill.imaging.judge import Judge
 from pixmill.imaging.pages import first_page, page_count
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Weighed", "Weighing", "weighing_bytes"]
 
-_WHITE: Final = [255]
 _DECODED_BYTES: Final = 19
 """Bytes a pixel that decoding a result holds at most: AVIF at full chroma."""
 _RASTERS: Final = 4
@@ -84,12 +83,12 @@ class Weighing:
             self._judge = Judge(self.image)
             return
         is_moving = page_count(self.image) > 1
-        opaque = _opaque(first_page(self.image) if is_moving else self.image)
-        content = encoded(opaque, self.yardstick)
-        judge = Judge(opaque)
+        shown = opaque(first_page(self.image) if is_moving else self.image)
+        content = encoded(shown, self.yardstick)
+        judge = Judge(shown)
         self.wanted = judge.score(content, self.yardstick.codec)
         self.sample_wanted = judge.sample_score(self.yardstick)
-        self._judge = Judge(self.image) if opaque is not self.image else judge
+        self._judge = Judge(self.image) if shown is not self.image else judge
 
     def score(self, content: bytes, codec_name: str) -> float:
         """Return the score of a result."""
@@ -141,11 +140,3 @@ class Weighing:
         if self._sample is None:
             return len(encoded(self.image, encoding))
         return self._sample.whole_bytes(encoding)
-
-
-def _opaque(image: pyvips.Image) -> pyvips.Image:
-    """Return an image as the yardstick holds it; the same one where it does."""
-    if not image.hasalpha() and image.format == "uchar":
-        return image
-    eight = to_eight_bits(image)
-    return (eight.flatten(background=_WHITE) if eight.hasalpha() else eight).copy_memory()

@@ -135,7 +135,8 @@ def _told(run: "PastRun") -> str:
     if run.is_in_place:
         kept = f"originals in {printable(run.backup)}" if run.backup else "no originals kept"
         place = f"in place, {kept}"
-    return f"run {run.number}  {since}  {ending}: {counts}  {place}"
+    share = f", shard {run.shard}" if run.shard else ""
+    return f"run {run.number}  {since}  {ending}: {counts}  {place}{share}"
 
 
 def _document(run: "PastRun") -> "dict[str, Json]":
@@ -152,4 +153,5 @@ def _document(run: "PastRun") -> "dict[str, Json]":
         "bytes": {"read": run.bytes_read, "written": run.bytes_written},
         "in_place": run.is_in_place,
         "backup": run.backup or None,
+        "shard": run.shard or None,
     }

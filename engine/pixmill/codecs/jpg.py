@@ -16,9 +16,19 @@ from pixmill.codecs import jpg_gain_map as gain_maps
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.costs import FIXED_BYTES, streamed
 from pixmill.codecs.jpg_head import head_of
+from pixmill.codecs.jpg_huffman import recoded
 from pixmill.codecs.jpg_planes import woven
 from pixmill.codecs.jpg_tables import MSSIM, ROBIDOUX, WOVEN, WOVEN_WHOLE, lowered
-from pixmill.codecs.spec import CodecSpec, Encoding, Library, Planes, SaveValue, Scan, Tunable
+from pixmill.codecs.spec import (
+    CodecSpec,
+    Draft,
+    Encoding,
+    Library,
+    Planes,
+    SaveValue,
+    Scan,
+    Tunable,
+)
 from pixmill.header import Header, Metadata
 from pixmill.vocabulary import Effort
 
@@ -35,6 +45,9 @@ _WOVEN: Final = {family.number: family for family in (WOVEN, WOVEN_WHOLE)}
 # -1, -2, -3. They are even at about 90,000, 45,000 and 30,000 pixels.
 _EVEN_PX_A_STEP = 1500
 _EVEN_QUALITY = 110
+_FEWEST_DRAFTED_PX: Final = 200_000
+_BEYOND_CODES: Final = ("interlace", "trellis_quant", "optimize_scans")
+"""Saver options with which libjpeg decides more than the codes."""
 
 
 def _recognises(head: bytes) -> bool:
@@ -146,6 +159,19 @@ def _between(encoding: Encoding, _pixels: int) -> tuple[Encoding, ...]:
     return replace(encoding, effort=Effort.BEST), others
 
 
+def _draft(options: Mapping[str, SaveValue], pixels: int) -> Draft | None:
+    """Return how the codes of a baseline JPEG's own are had without libjpeg's second pass.
+
+    That one holds all coefficients, and is built for size. Symbols alone give the same to the
+    byte: 28 photos at fast take 7.3 ms/MP for 12.5 at 1920 px and 10.0 for 12.7 at 800; at 400
+    both are even, at 64 it would take 1.17 of libjpeg's.
+    """
+    is_plain = options["optimize_coding"] and not any(map(options.get, _BEYOND_CODES))
+    if pixels < _FEWEST_DRAFTED_PX or not is_plain:
+        return None
+    return Draft({**options, "optimize_coding": False}, recoded)
+
+
 def _planes(encoding: Encoding) -> Planes | None:
     """Return how planes are encoded at best, or what was encoded so is stored again.
 
@@ -245,6 +271,7 @@ SPEC: Final = CodecSpec(
             most=8,
         ),
     ),
+    draft=_draft,
     planes=_planes,
     woven=woven,
     rewrapped=parts.rewrapped,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "OPENING_BYTES",
     "CodecSpec",
+    "Coded",
+    "Draft",
     "Encoding",
     "Frame",
     "Library",
@@ -136,6 +138,38 @@ class Planes:
     luma: Encoding
     chroma: Encoding
     is_halved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Symbols of a scan under Huffman codes, as ITU-T T.81 writes them.
+
+    Attributes:
+        scan: The symbols, and the bits behind each.
+        tables: Four of DC and four of AC: the number of codes of each length from 1 to 16, and room
+            for 256 symbols.
+        layout: The numbers of the DC and of the AC table, from 0 to 7, of each block of a unit.
+        units: How many of them there are.
+    """
+
+    scan: bytes
+    tables: bytes
+    layout: bytes
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """How a saver's result is had for less: from a quicker one, to the same byte.
+
+    Attributes:
+        options: Saver options of the quicker one.
+        finished: Returns the result that is meant, by what gives symbols the shortest codes; `None`
+            where that cannot be made of it.
+    """
+
+    options: Mapping[str, SaveValue]
+    finished: Callable[[bytes, Callable[[Coded], Coded | None]], bytes | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +360,8 @@ class CodecSpec:
         tunables: Those of them that a user may set.
         planes: How an opaque image in RGB is encoded plane by plane under an encoding; `None` where
             its saver does better with the whole.
+        draft: How what saver options make of so many pixels is had for less; `None` where it is
+            not.
         woven: Returns one file of luma and blue and red chroma as JFIF has them, each encoded
             alone, with an ICC profile or an empty one.
         packings: Tries of oxipng to pack a still again without touching a pixel, for an effort, a
@@ -402,6 +438,7 @@ class CodecSpec:
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     between: Callable[[Encoding, int], tuple[Encoding, ...]] | None = None
     tunables: tuple[Tunable, ...] = ()
+    draft: Callable[[Mapping[str, SaveValue], int], Draft | None] | None = None
     planes: Callable[[Encoding], Planes | None] | None = None
     woven: Callable[[Sequence[bytes], bytes], bytes] | None = None
     packings: Callable[[Effort, int, int], tuple[Packing, ...]] | None = None

@@ -51,6 +51,7 @@ __all__ = ["main"]
 _CREW: Final = 8
 """Threads a kind of request: with 50 ms of latency 160 objects/s each way."""
 _BATCH_OBJECTS: Final = 256
+_UNEXPECTED: Final = 70
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Asked = TypeVar("Asked")
@@ -80,7 +81,7 @@ class _Ferryman:
         self._man(self._fetched, fetches)
         self._man(self._looked, looks)
         self._man(self._delivered, puts)
-        threading.Thread(target=self._lists, daemon=True).start()
+        threading.Thread(target=_to_the_end, args=(self._lists,), daemon=True).start()
         while True:
             request: Request = self.connection.recv()
             match request:
@@ -99,7 +100,7 @@ class _Ferryman:
                 self._say(answer(queue.get()))
 
         for _ in range(_CREW):
-            threading.Thread(target=work, daemon=True).start()
+            threading.Thread(target=_to_the_end, args=(work,), daemon=True).start()
 
     def _say(self, reply: Reply | Broken) -> None:
         with self._mouth, contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -182,6 +183,15 @@ class _Ferryman:
             self.source, facts = _alone(source)
             catalogue.take([facts])
         return catalogue
+
+
+def _to_the_end(work: Callable[[], None]) -> None:
+    """Work in a thread, and end the process with it: a request without an answer stalls a run."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - the process's edge, and its words may hold secrets
+        sys.stderr.write(f"pixmill: the ferry met an unexpected {type(error).__name__}\n")
+        os._exit(_UNEXPECTED)
 
 
 def _alone(source: ObjectStore) -> tuple[ObjectStore, ObjectFacts]:

@@ -144,14 +144,17 @@ def _die_with_parent() -> None:
 def _load() -> None:
     """Load, once for all workers, what each would: left to them it took 34 ms of CPU a worker.
 
-    The metric's compiled kernel among it, never numpy's in its stead, which may start threads.
+    What is compiled among it, which a confined worker may not open; never numpy, which may start
+    threads, in the kernel's stead.
     """
     from pixmill import milling, worker  # noqa: F401, PLC0415 - after standard output was moved
+    from pixmill.imaging import huffman  # noqa: PLC0415 - likewise
     from pixmill.perception import native  # noqa: PLC0415 - likewise
     from pixmill.registry import codecs  # noqa: PLC0415 - likewise
 
     codecs()
     native.loaded()
+    huffman.recoder()
 
 
 def main() -> None:

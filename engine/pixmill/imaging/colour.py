@@ -20,6 +20,7 @@ __all__ = [
     "background_of",
     "in_p3",
     "in_srgb",
+    "opaque",
     "ready_for_background",
     "to_eight_bits",
     "to_storable",
@@ -40,6 +41,7 @@ _TELLING: Final = ("lab", "labs", "lch", "xyz", "scrgb", "cmc", "yxy", "hsv")
 
 _LABS: Final = ("lab", "labs", "lch")
 _GREY_BANDS: Final = 2
+_WHITE: Final = [255]
 _CMYK_BANDS: Final = 4
 
 
@@ -83,6 +85,14 @@ def to_eight_bits(image: pyvips.Image) -> pyvips.Image:
         return named.colourspace(wanted)
     shown = named if named.interpretation == wanted else named.colourspace(wanted)
     return shown if shown.format == "uchar" else shown.cast("uchar")
+
+
+def opaque(image: pyvips.Image) -> pyvips.Image:
+    """Return an image on white in eight bits, in memory; the same one where it is so already."""
+    if not image.hasalpha() and image.format == "uchar":
+        return image
+    eight = to_eight_bits(image)
+    return (eight.flatten(background=_WHITE) if eight.hasalpha() else eight).copy_memory()
 
 
 def to_storable(image: pyvips.Image, max_bits: int) -> pyvips.Image:

@@ -45,6 +45,11 @@ SLACK_BYTES: Final = 96 << 20
 """Address space beyond an image's cost: stacks of libvips, libwebp and libaom threads (2 to 8 MiB
 each, up to 8 of them) are data to the kernel, touched or not."""
 
+_THREADS: Final = 8
+_THREAD_BYTES: Final = 16 << 20
+"""What each thread more may take, in a process that nobody prepared to have one: of 8 encodes to
+AVIF at 16 threads 3 failed, some in words that name no memory; with 12 MiB a thread none at 48."""
+
 _TILE_LINES: Final = b"64"
 _BLOCKED: Final = True
 _M_MMAP_THRESHOLD: Final = -3
@@ -78,14 +83,14 @@ def limited_memory(extra_bytes: int) -> Iterator[None]:
     `RLIMIT_AS`. Does nothing where the kernel does not tell or does not limit.
 
     Args:
-        extra_bytes: Cost of the image to come; `SLACK_BYTES` is added for thread stacks.
+        extra_bytes: Cost of the image to come; slack is added for thread stacks.
     """
     held_bytes = _data_bytes()
     if resource is None or held_bytes is None:
         yield
         return
     before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = held_bytes + max(0, extra_bytes) + SLACK_BYTES
+    wanted = held_bytes + max(0, extra_bytes) + _slack_bytes()
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
@@ -172,6 +177,10 @@ def _block_loaders() -> None:
     pyvips.operation_block_set("VipsForeignLoad", _BLOCKED)
     for name in LOADER_CLASSES:
         pyvips.operation_block_set(name, not _BLOCKED)
+
+
+def _slack_bytes() -> int:
+    return SLACK_BYTES + max(0, int(pyvips.concurrency_get()) - _THREADS) * _THREAD_BYTES
 
 
 def _data_bytes() -> int | None:

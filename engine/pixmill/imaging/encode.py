@@ -16,6 +16,7 @@ from pixmill.codecs.spec import OPENING_BYTES, Library
 from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.frames import frames, plays
 from pixmill.imaging.heif import encoded_heif
+from pixmill.imaging.huffman import recoder
 from pixmill.imaging.jxl import encoded_jxl
 from pixmill.imaging.metadata import keep_flags
 from pixmill.imaging.pages import page_count
@@ -64,7 +65,7 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
             return b"".join(_joined(image, spec, encoding))
         if by_planes := encoded_by_planes(image, spec, encoding):
             return by_planes
-        data = bytes(pyvips.Operation.call(spec.saver, image, **_options(spec, image, encoding)))
+        data = _saved(image, spec, _options(spec, image, encoding))
         opening = _amended_opening(data[:OPENING_BYTES], image, spec)
         return data if data.startswith(opening) else opening + data[len(opening) :]
 
@@ -113,6 +114,15 @@ def _writable(encoding: Encoding) -> CodecSpec:
         )
     check_installed(spec.writer, Stage.ENCODE, f"writing {spec.title}")
     return spec
+
+
+def _saved(image: pyvips.Image, spec: CodecSpec, options: dict[str, SaveValue]) -> bytes:
+    recode, pixels = recoder(), image.width * image.height
+    if recode and spec.draft and (draft := spec.draft(options, pixels)):
+        quick = bytes(pyvips.Operation.call(spec.saver, image, **draft.options))
+        if (data := draft.finished(quick, recode)) is not None:
+            return data
+    return bytes(pyvips.Operation.call(spec.saver, image, **options))
 
 
 def _amended_opening(opening: bytes, image: pyvips.Image, spec: CodecSpec) -> bytes:

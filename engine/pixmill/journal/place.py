@@ -1,19 +1,28 @@
-"""Where the state of an output lives: its journal and its lock.
+"""Where the state of an output lives: its journal and its lock, and those of each shard.
 
 Beside the output, not in it: an output tree is served to the world.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pixmill.errors import OptionError
+from pixmill.sharding import WHOLE, Shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Place", "is_network", "place_of"]
 
-# Each shard of a run will have a journal and a lock of its own; there is one shard today.
-_SHARD = 0
 _MANIFEST = "srcset.json"
+_DATABASE: Final = ".sqlite"
+_SHARD: Final = re.compile(r"shard-(?P<index>0|[1-9][0-9]*)-of-(?P<count>[1-9][0-9]*)\.sqlite")
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs"}
 )
@@ -21,19 +30,61 @@ _NETWORK = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The files that hold the state of one output.
+    """The files that hold the state of one output, or of one shard of it.
 
     Attributes:
         journal: The SQLite file.
         lock: The file whose lock says that a run is under way.
         hands: The files in which workers note what they hold, but for the number at their end.
         manifest: The list of outputs where sources have several.
+        division: The file that says into how many shards runs divide the output, and whose lock
+            they share.
+        shard: Whose files these are, those of the division apart.
+        prefix: What the names of all shards' files begin with.
+        elder: The files of the whole output where these are a shard's.
     """
 
     journal: Path
     lock: Path
     hands: Path
     manifest: Path
+    division: Path
+    shard: Shard = WHOLE
+    prefix: str = ""
+    elder: Place | None = None
+
+    @property
+    def whole(self) -> Place:
+        """The files of the whole output."""
+        return self.elder or self
+
+    def of_shard(self, shard: Shard) -> Place:
+        """Return the files of one shard of this output."""
+        if shard.is_whole:
+            return self
+        base = self.division.with_name(f"{self.prefix}shard-{shard.index}-of-{shard.count}")
+        return Place(
+            journal=base.with_name(base.name + _DATABASE),
+            lock=base.with_name(base.name + ".lock"),
+            hands=base.with_name(base.name + ".hand-"),
+            manifest=base.with_name(f"{base.name}.{_MANIFEST}"),
+            division=self.division,
+            shard=shard,
+            prefix=self.prefix,
+            elder=self.whole,
+        )
+
+    def shards(self) -> list[Place]:
+        """Return the files of every shard whose journal lies here, in order."""
+        return [self.of_shard(shard) for shard in sorted(self._found(), key=_in_order)]
+
+    def _found(self) -> Iterator[Shard]:
+        with contextlib.suppress(OSError):
+            for path in self.division.parent.iterdir():
+                name = path.name.removeprefix(self.prefix)
+                if path.name.startswith(self.prefix) and (found := _SHARD.fullmatch(name)):
+                    with contextlib.suppress(OptionError):  # somebody else's file, then
+                        yield Shard(int(found["index"]), int(found["count"]))
 
 
 def place_of(destination: str, journal: str | None = None) -> Place:
@@ -50,16 +101,19 @@ def place_of(destination: str, journal: str | None = None) -> Place:
         named = Path(journal).absolute()
         return Place(
             named,
-            lock=named.with_name(named.name + f".lock-{_SHARD}"),
-            hands=named.with_name(named.name + f".hand-{_SHARD}-"),
+            lock=named.with_name(named.name + ".lock-0"),
+            hands=named.with_name(named.name + ".hand-0-"),
             manifest=named.with_name(named.name + f".{_MANIFEST}"),
+            division=named.with_name(named.name + ".division"),
+            prefix=f"{named.name}.",
         )
     folder = _folder(destination)
     return Place(
-        folder / f"journal-{_SHARD}.sqlite",
-        lock=folder / f"lock-{_SHARD}",
-        hands=folder / f"hand-{_SHARD}-",
+        folder / "journal-0.sqlite",
+        lock=folder / "lock-0",
+        hands=folder / "hand-0-",
         manifest=folder / _MANIFEST,
+        division=folder / "division",
     )
 
 
@@ -87,3 +141,7 @@ def _folder(destination: str) -> Path:
         return beside
     is_awkward = os.path.ismount(output) or not os.access(output.parent, os.W_OK)
     return inside if is_awkward and output.exists() else beside
+
+
+def _in_order(shard: Shard) -> tuple[int, int]:
+    return shard.count, shard.index

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pixmill.address import tag_digest
@@ -34,6 +34,7 @@ __all__ = [
     "ended_row",
     "listed",
     "lookup",
+    "over",
     "past_run",
     "record",
     "started_row",
@@ -130,6 +131,7 @@ class PastRun:
     bytes_written: int
     is_in_place: bool
     backup: str
+    shard: str = ""
 
 
 def started_row(job: Job, run: int, fingerprint: str) -> Row:
@@ -222,6 +224,20 @@ def record(columns: Sequence[Any]) -> Record:
     )
 
 
+def over(record: Record, elder: Record | None) -> Record:
+    """Return what is known of a source from two journals, the second being the older.
+
+    As `UPSERT` has it: what failed before it could become a job, or was begun and never ended,
+    leaves standing what stood there.
+    """
+    if elder is None or record.outputs:
+        return record
+    if record.destination and record.outcome != STARTED:
+        return record
+    destination = record.destination or elder.destination
+    return replace(record, destination=destination, outputs=elder.outputs)
+
+
 def listed(outputs: tuple[Output, ...]) -> str:
     """Return what is kept of several outputs: what a manifest says of them, as JSON in ASCII."""
     return json.dumps([_listed(each) for each in outputs], separators=(",", ":"))
@@ -281,4 +297,5 @@ def past_run(row: tuple[Any, ...]) -> PastRun:
         bytes_written=row[13] or 0,
         is_in_place=bool(row[14]),
         backup=os.fsdecode(row[15] or b""),
+        shard=row[16] or "",
     )

@@ -71,6 +71,11 @@ STEPS: Final = (
         # For sources that have several outputs: what `outputs` says of them, as JSON.
         "ALTER TABLE files ADD COLUMN outputs TEXT",
     ),
+    (
+        # For runs that share an output: which share, and the report that all of them make one of.
+        "ALTER TABLE runs ADD COLUMN shard TEXT",
+        "ALTER TABLE runs ADD COLUMN report TEXT",
+    ),
 )
 VERSION: Final = len(STEPS)
 

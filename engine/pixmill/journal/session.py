@@ -1,4 +1,4 @@
-"""A run's hold on the state of its output: the lock and the journal, taken and let go together."""
+"""A run's hold on the state of its output: locks and journal, taken and let go together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
+from pixmill.journal.division import Division
 from pixmill.journal.lock import Lock
-from pixmill.journal.store import Journal, opened
+from pixmill.journal.store import Journal, opened, opened_to_read
 from pixmill.lasting import made
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ class Session:
 
     journal: Journal
     _lock: Lock
+    _division: Division
 
     @classmethod
-    def begun(
+    def begun(  # noqa: PLR0913 - the journal's collaborators, by name
         cls,
         place: Place,
         facts: RunFacts,
@@ -42,11 +44,12 @@ class Session:
         sync: Callable[[set[str]], None],
         held: Callable[[], list[int]] = list,
         copies: Copies | None = None,
+        change: Callable[[], object] = lambda: None,
     ) -> Session:
-        """Take the lock, open the journal, and note that a run begins.
+        """Take the locks, open the journal, and note that a run begins.
 
         Args:
-            place: Where the state of the output is.
+            place: Where the state of the output is, or of the shard.
             facts: What is fixed for the run.
             version: Version of pixmill.
             sync: Called before every commit; see `Journal`.
@@ -54,33 +57,35 @@ class Session:
                 have ended without a word. Default: none are known.
             copies: What keeps the journal where the output is, if that is not on this machine.
                 Default: nothing, it stays at its place.
+            change: Called where runs divided the output otherwise before, while none works on it.
 
         Raises:
             RunError: Another run holds the output, or its state cannot be written.
         """
-        lock = Lock(place.lock)
+        lock, division = Lock(place.lock), Division(place.whole)
         try:
             # lost in a power cut, it would leave half-written results that nobody calls his own
             made(str(place.lock.parent))
             lock.take()
-        except OSError as error:
+            division.enter(place.shard, change)
+            journal = _fetched(place.journal, sync, copies)
+            journal.elder = None if place.elder is None else opened_to_read(place.elder.journal)
+            journal.blame(held())
+            journal.begin(facts, version)
+        except BaseException as error:
             lock.release()
+            division.release()
+            if copies is not None:
+                copies.abandon()
+            if not isinstance(error, OSError):
+                raise
             raise RunError(
                 f"cannot write the state of the output to {place.lock.parent}: "
                 f"{error.strerror or error}; name another place with --journal"
             ) from error
-        try:
-            journal = _fetched(place.journal, sync, copies)
-            journal.blame(held())
-            journal.begin(facts, version)
-        except BaseException:
-            if copies is not None:
-                copies.abandon()
-            lock.release()
-            raise
         if copies is not None:
             copies.start()
-        return cls(journal, lock)
+        return cls(journal, lock, division)
 
     @property
     def unknown_since_ns(self) -> int:
@@ -93,6 +98,7 @@ class Session:
             self.journal.close(summary)
         finally:
             self._lock.release()
+            self._division.release()
 
 
 def _fetched(path: Path, sync: Callable[[set[str]], None], copies: Copies | None) -> Journal:

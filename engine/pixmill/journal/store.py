@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
+from pixmill.events import summary_document
 from pixmill.journal.originals import ADD_REPLACED, Originals, replaced_in, replaced_row
 from pixmill.journal.place import is_network
 from pixmill.journal.rows import (
@@ -26,6 +27,7 @@ from pixmill.journal.rows import (
     UPSERT,
     ended_row,
     lookup,
+    over,
     past_run,
     record,
     started_row,
@@ -35,6 +37,7 @@ from pixmill.journal.rows import (
 )
 from pixmill.journal.schema import is_older, migrate
 from pixmill.model import SkipReason, Status
+from pixmill.sharding import WHOLE, parse_shard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from pixmill.journal.rows import PastRun, Record, Row
     from pixmill.model import Job, Outcome
     from pixmill.reporting import RunFacts, Summary
+    from pixmill.sharding import Shard
 
 __all__ = ["Journal", "opened", "opened_to_read"]
 
@@ -59,14 +63,18 @@ class Journal:
         connection: The database, with its tables.
         sync: Called before every commit with the folders that hold what it speaks of.
         copies: What keeps copies of it elsewhere, or `None`.
+        elder: What was known before the output was divided into shards, where this is the journal
+            of one; read and never written.
     """
 
     connection: sqlite3.Connection
     sync: Callable[[set[str]], None] = lambda _folders: None
     copies: Copies | None = None
+    elder: Journal | None = None
     _run: int = 0
     _fingerprint: str = ""
     _is_in_place: bool = False
+    _has_report: bool = False
     _rows: list[Row] = field(default_factory=list)
     _replaced: list[Row] = field(default_factory=list)
     _folders: set[str] = field(default_factory=set)
@@ -75,10 +83,11 @@ class Journal:
     def begin(self, facts: RunFacts, version: str) -> None:
         """Note that a run begins."""
         self._fingerprint, self._is_in_place = facts.fingerprint, facts.is_in_place
+        self._has_report = bool(facts.shard)
         with telling("written"):
             cursor = self.connection.execute(
                 "INSERT INTO runs (is_in_place, backup, source, recipe, fingerprint, version, "
-                "pid, started_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "pid, started_s, shard) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     facts.is_in_place,
                     os.fsencode(facts.backup),
@@ -88,6 +97,7 @@ class Journal:
                     version,
                     os.getpid(),
                     time.time(),
+                    facts.shard or None,
                 ),
             )
         self._run = cursor.lastrowid or 0
@@ -113,12 +123,13 @@ class Journal:
 
     def records_of(self, paths: Sequence[str]) -> dict[str, Record]:
         """Return what is known of some sources, by path; many at once cost least."""
-        known = {}
+        known = {} if self.elder is None else self.elder.records_of(paths)
         for start in range(0, len(paths), LOOKUP_ROWS):
             keys = {os.fsencode(path): path for path in paths[start : start + LOOKUP_ROWS]}
             with telling("read"):
                 for key, *columns in self.connection.execute(*lookup([*keys])):
-                    known[keys[key]] = record(columns)
+                    path = keys[key]
+                    known[path] = over(record(columns), known.get(path))
         return known
 
     def start(self, jobs: list[Job]) -> None:
@@ -174,6 +185,8 @@ class Journal:
 
     def close(self, summary: Summary | None) -> None:
         """Commit, note how the run ended, and close."""
+        if self.elder is not None:
+            self.elder.close(None)
         with contextlib.closing(self.connection):
             self.settle()
             # a run that cannot note its end looks like one that was killed, which resumes as well
@@ -215,10 +228,21 @@ class Journal:
         """Return every run, the oldest first."""
         rows = self.connection.execute(
             "SELECT id, source, fingerprint, version, pid, started_s, ended_s, ending, "
-            "optimized, kept, skipped, failed, bytes_read, bytes_written, is_in_place, backup "
-            "FROM runs ORDER BY id"
+            "optimized, kept, skipped, failed, bytes_read, bytes_written, is_in_place, backup, "
+            "shard FROM runs ORDER BY id"
         )
         return [past_run(row) for row in rows]
+
+    def reports(self) -> dict[Shard, str]:
+        """Return the last report of each shard, as JSON, where the last run had a share of several.
+
+        A shard whose last run has not ended, or ended without a word, has an empty one.
+        """
+        with telling("read"):
+            runs = self.connection.execute("SELECT shard, report FROM runs ORDER BY id").fetchall()
+        shards = [(WHOLE if shard is None else parse_shard(shard), text) for shard, text in runs]
+        count = shards[-1][0].count if shards else 1
+        return {shard: text or "" for shard, text in shards if shard.count == count > 1}
 
     def _sync(self) -> None:
         """Bring what is noted to the disc.
@@ -254,7 +278,7 @@ class Journal:
         ending = "failed" if summary.fatal else "interrupted" if summary.is_interrupted else "done"
         self.connection.execute(
             "UPDATE runs SET ended_s = ?, ending = ?, optimized = ?, kept = ?, skipped = ?, "
-            "failed = ?, bytes_read = ?, bytes_written = ? WHERE id = ?",
+            "failed = ?, bytes_read = ?, bytes_written = ?, report = ? WHERE id = ?",
             (
                 time.time(),
                 ending,
@@ -264,6 +288,7 @@ class Journal:
                 summary.failed,
                 summary.bytes_read,
                 summary.bytes_written,
+                json.dumps(summary_document(summary)) if self._has_report else None,
                 self._run,
             ),
         )
@@ -309,10 +334,14 @@ def opened_to_read(path: Path, *, is_passing: bool = False) -> Journal | None:
     if not path.exists():
         return None
     try:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
         if is_passing or is_older(connection):
             with contextlib.closing(connection) as found:
-                connection = sqlite3.connect("", isolation_level=None)  # on disc, gone when closed
+                connection = sqlite3.connect(  # on disc, gone when closed
+                    "", isolation_level=None, check_same_thread=False
+                )
                 found.backup(connection)
         migrate(connection)
     except sqlite3.Error as error:

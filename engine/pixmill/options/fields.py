@@ -649,6 +649,16 @@ class Options:
             is_number_too=True,
         ),
     ] = None
+    shard: Annotated[
+        str | None,
+        About(
+            Group.MACHINE,
+            "Make one of N shares of the files, I from 0, while others make theirs into the same "
+            "OUTPUT, on other machines too; pixmill merge joins what they note",
+            default="0/1",
+            metavar="I/N",
+        ),
+    ] = None
     order: Annotated[
         Order | None,
         About(

@@ -16,6 +16,7 @@ from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
 from pixmill.options.reading import chosen
 from pixmill.recipe import AUTO_FORMAT, KEEP_SOURCE_FORMAT, CodecOption, Recipe
 from pixmill.settings import Redo, Settings, check_in_place, check_series
+from pixmill.sharding import parse_shard
 from pixmill.units import (
     Geometry,
     parse_duration,
@@ -143,6 +144,7 @@ def _settings(options: Options) -> Settings:
         no_backup=_or(options.no_backup, _SETTINGS.no_backup),
         name_template=options.name_template,
         manifest=options.manifest,
+        shard=_or(_parsed(parse_shard, options.shard, option="shard"), _SETTINGS.shard),
         access=Access(
             endpoint_url=options.endpoint_url,
             region=options.region,

@@ -248,9 +248,7 @@ class ObjectStore:
         condition: IfAbsent | IfMatch | None,
     ) -> PutResult:
         is_whole = size_bytes <= _SINGLE_BYTES or condition is not None
-        body = (
-            content if isinstance(content, bytes) else _read(content) if is_whole else Path(content)
-        )
+        body = content if isinstance(content, bytes) else Path(content)
         with telling(Stage.PUBLISH, through=_CONDITIONS):
             return obstore.put(
                 self.client,

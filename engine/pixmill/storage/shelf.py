@@ -46,6 +46,11 @@ class ObjectShelf:
         with self._telling():
             return self.store.facts(name)
 
+    def names(self) -> list[str]:
+        """Return the names under which anything stands."""
+        with self._telling():
+            return [facts.key for facts in self.store.within("")]
+
     def fetch(self, standing: ObjectFacts, name: str, path: Path) -> bool:
         """Write what was seen under a name to a file; return whether it still stood there."""
         with self._telling():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pixmill.content import ContentClass
 from pixmill.strategies import lossless
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["NEEDS_CONTENT", "candidates"]
 
 NEEDS_CONTENT = True
+_CLOSEST: Final = 100
 
 
 def candidates(brief: Brief) -> tuple[Encoding, ...]:
@@ -40,6 +41,9 @@ def candidates(brief: Brief) -> tuple[Encoding, ...]:
 def _palettes(brief: Brief) -> tuple[Encoding, ...]:
     """Return lossless forms; a palette beside them where the content may do with few colours.
 
+    Photographs may where a quality or a score was named, which says what they may lose. Theirs
+    holds as many colours as there are: they run out before the match comes near to any quality.
+
     Frames share one palette, which each would have to be fitted to: they get none.
     """
     is_drawn = brief.content in {ContentClass.GRAPHIC, ContentClass.TEXT}
@@ -52,7 +56,9 @@ def _palettes(brief: Brief) -> tuple[Encoding, ...]:
     if was_palette:
         return (exact, brief.palette(None))
     if is_drawn and brief.recipe.has_compression:
-        return (exact, brief.palette(brief.quality))
+        return (exact, brief.palette(brief.quality, is_flat=True))
+    if brief.content is ContentClass.PHOTOGRAPH and brief.recipe.is_loss_named:
+        return (exact, brief.palette(_CLOSEST))
     return (exact,)
 
 

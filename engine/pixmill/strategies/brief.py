@@ -83,9 +83,9 @@ class Brief:
             tuned=self._tuned,
         )
 
-    def palette(self, quality: int | None) -> Encoding:
+    def palette(self, quality: int | None, *, is_flat: bool = False) -> Encoding:
         """Return an encoding with a palette: exact for 256 colours, or at a quality."""
-        return replace(self.lossless(), quality=quality, is_palette=True)
+        return replace(self.lossless(is_flat=is_flat), quality=quality, is_palette=True)
 
 
 _TRANSPARENT_QUALITY = 92
