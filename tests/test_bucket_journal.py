@@ -19,6 +19,7 @@ from pixmill import api
 from pixmill.errors import OptionError, RunError
 from pixmill.model import SkipReason
 from pixmill.settings import Redo
+from pixmill.sharding import WHOLE, Shard
 from pixmill_cli.app import app
 from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran
 
@@ -135,3 +136,18 @@ def test_status_and_undo(source: Path, web: str) -> None:
     assert "done" in CliRunner().invoke(app, ["runs", web]).stdout
     with pytest.raises(OptionError, match="never replaced in place"):
         api.undo(web)
+
+
+def test_shards_know_each_others_results(source: Path, web: str, tmp_path: Path) -> None:
+    """Shards leave what one run would, and the next run knows all of it, divided or not."""
+    for number in range(2):
+        ran(source, web, settings=replace(TWO_WORKERS, shard=Shard(number, 2)))
+    ran(source, tmp_path / "disc")
+    assert digests(tmp_path / "bucket/web") == digests(tmp_path / "disc")
+    for shard in (WHOLE, Shard(0, 1), Shard(1, 3)):
+        words = _words(ran(source, web, settings=replace(TWO_WORKERS, shard=shard)).outcomes)
+        assert {word for path, word in words.items() if path != "broken.jpg"} <= {"done"}
+    found = api.history(web)
+    assert found is not None
+    assert found.counts()["optimized"] == len(NAMES)
+    found.close(None)
