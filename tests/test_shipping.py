@@ -258,9 +258,8 @@ def test_a_run_that_is_stopped(tmp_path: Path) -> None:
     [
         (Settings(in_place=True, no_backup=True), "in_place"),
         (Settings(checksum=True, journal="j"), "checksum"),
-        (Settings(), "journal"),
     ],
-    ids=["in place", "checksum", "no journal"],
+    ids=["in place", "checksum"],
 )
 def test_what_objects_cannot_have(tmp_path: Path, settings: Settings, option: str) -> None:
     """What is about files alone is refused by name, and nothing is begun."""

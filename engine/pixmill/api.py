@@ -189,6 +189,9 @@ def merge(
     Raises:
         RunError: A run works on it, there is no journal, or its state cannot be written.
     """
+    if is_address(os.fspath(destination)) and journal is None:
+        message = "journals in a bucket are not joined yet: give every shard a local one"
+        raise OptionError(message, option="journal")
     listing = None if manifest is None else os.fspath(manifest)
     return merged(os.path.abspath(destination), journal=journal, manifest=listing)
 

@@ -35,7 +35,7 @@ class Session:
     _division: Division
 
     @classmethod
-    def begun(  # noqa: PLR0913 - the journal's collaborators, by name
+    def begun(  # noqa: PLR0913 - all that a run begins with
         cls,
         place: Place,
         facts: RunFacts,
@@ -43,8 +43,8 @@ class Session:
         version: str,
         sync: Callable[[set[str]], None],
         held: Callable[[], list[int]] = list,
-        copies: Copies | None = None,
         change: Callable[[], object] = lambda: None,
+        copies: Copies | None = None,
     ) -> Session:
         """Take the locks, open the journal, and note that a run begins.
 
@@ -55,9 +55,9 @@ class Session:
             sync: Called before every commit; see `Journal`.
             held: Returns the numbers of the jobs that the last run had in its hands, should it
                 have ended without a word. Default: none are known.
+            change: Called where runs divided the output otherwise before, while none works on it.
             copies: What keeps the journal where the output is, if that is not on this machine.
                 Default: nothing, it stays at its place.
-            change: Called where runs divided the output otherwise before, while none works on it.
 
         Raises:
             RunError: Another run holds the output, or its state cannot be written.
@@ -73,10 +73,10 @@ class Session:
             journal.blame(held())
             journal.begin(facts, version)
         except BaseException as error:
-            lock.release()
-            division.release()
             if copies is not None:
                 copies.abandon()
+            lock.release()
+            division.release()
             if not isinstance(error, OSError):
                 raise
             raise RunError(

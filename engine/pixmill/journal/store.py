@@ -62,15 +62,15 @@ class Journal:
     Args:
         connection: The database, with its tables.
         sync: Called before every commit with the folders that hold what it speaks of.
-        copies: What keeps copies of it elsewhere, or `None`.
         elder: What was known before the output was divided into shards, where this is the journal
             of one; read and never written.
+        copies: What keeps copies of it elsewhere, or `None`.
     """
 
     connection: sqlite3.Connection
     sync: Callable[[set[str]], None] = lambda _folders: None
-    copies: Copies | None = None
     elder: Journal | None = None
+    copies: Copies | None = None
     _run: int = 0
     _fingerprint: str = ""
     _is_in_place: bool = False
