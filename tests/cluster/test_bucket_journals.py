@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from pixmill import api
 from pixmill.address import Access, Address
 from pixmill.errors import RunError
 from pixmill.model import SkipReason, Status
+from pixmill.sharding import Shard
 from pixmill.storage.objects import ObjectStore
 from runs import HALVED, TWO_WORKERS, archive, digests, ran
 
@@ -121,6 +123,20 @@ def test_a_replaced_run_leaves_the_journal(server: Server, source: Path) -> None
         facts = state.facts(name)
         assert facts is not None
         assert facts.size_bytes == len(b"another's")
+
+
+def test_shards_are_merged_in_the_bucket(server: Server, source: Path, tmp_path: Path) -> None:
+    """On every server: byte for byte one run's, and known as such by the next, once merged."""
+    web = _web(server)
+    for index in (0, 1):
+        ran(source, web, settings=replace(TWO_WORKERS, shard=Shard(index, 2)))
+    merged = api.merge(web)
+    assert (merged.joined, merged.lacking) == ((Shard(0, 2), Shard(1, 2)), ())
+    assert merged.summary is not None
+    assert merged.summary.optimized == len(NAMES)
+    assert {each.reason for each in ran(source, web).outcomes} == {SkipReason.DONE}
+    ran(source, tmp_path / "disc")
+    assert _fetched(web, tmp_path / "fetched") == digests(tmp_path / "disc")
 
 
 def test_faults_do_not_reach_the_journal(
