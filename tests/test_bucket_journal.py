@@ -18,7 +18,9 @@ import pixmill
 from pixmill import api
 from pixmill.errors import OptionError, RunError
 from pixmill.model import SkipReason
+from pixmill.recipe import Recipe
 from pixmill.settings import Redo
+from pixmill.sharding import WHOLE, Shard
 from pixmill_cli.app import app
 from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran
 
@@ -86,10 +88,9 @@ def test_the_second_of_two_runs_is_refused(source: Path, web: str) -> None:
     assert _words(ran(source, web).outcomes)[NAMES[-1]] == "done"
 
 
-@pytest.mark.parametrize("quality", [82, 40])
-def test_a_killed_run_is_resumed(source: Path, web: str, tmp_path: Path, quality: int) -> None:
+def test_a_killed_run_is_resumed(source: Path, web: str, tmp_path: Path) -> None:
     """What a run put before it was killed is made again, as its own, under any recipe."""
-    recipe = replace(HALVED, quality=quality)
+    recipe = replace(HALVED, quality=40)
     script = (
         "import os, signal, sys, pixmill\n"
         "from runs import HALVED, TWO_WORKERS\n"
@@ -135,3 +136,27 @@ def test_status_and_undo(source: Path, web: str) -> None:
     assert "done" in CliRunner().invoke(app, ["runs", web]).stdout
     with pytest.raises(OptionError, match="never replaced in place"):
         api.undo(web)
+
+
+def test_shards_know_each_others_results(source: Path, web: str, tmp_path: Path) -> None:
+    """Shards leave what one run would, and the next run knows all of it, divided or not."""
+    for number in range(2):
+        ran(source, web, settings=replace(TWO_WORKERS, shard=Shard(number, 2)))
+    ran(source, tmp_path / "disc")
+    assert digests(tmp_path / "bucket/web") == digests(tmp_path / "disc")
+    for shard in (WHOLE, Shard(0, 1), Shard(1, 3)):
+        words = _words(ran(source, web, settings=replace(TWO_WORKERS, shard=shard)).outcomes)
+        assert {word for path, word in words.items() if path != "broken.jpg"} <= {"done"}
+    found = api.history(web)
+    assert found is not None
+    assert found.counts()["optimized"] == len(NAMES)
+    found.close(None)
+
+
+def test_the_list_of_a_series_is_beside_the_journal(source: Path, web: str, tmp_path: Path) -> None:
+    """The list of a responsive set is in the bucket too, and is renewed there."""
+    for widths in ((8,), (8, 16)):
+        ran(source, web, recipe=Recipe(widths=widths))
+        listed = json.loads((tmp_path / "bucket/web.pixmill/srcset.json").read_text())
+        assert set(listed["sources"]) == set(NAMES)
+        assert {len(outputs) for outputs in listed["sources"].values()} == {len(widths)}

@@ -22,7 +22,7 @@ from pixmill.journal.place import place_of
 from pixmill.journal.rows import PastRun
 from pixmill.journal.store import Journal
 from pixmill.machine import available_memory_bytes
-from pixmill.merging import Merged, merged
+from pixmill.merging import Merged, merged, merged_in_store
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.piping import Piped, check_piped, piped
 from pixmill.protocol import DEFAULT_MILL
@@ -175,24 +175,29 @@ def merge(
     *,
     journal: str | None = None,
     manifest: str | os.PathLike[str] | None = None,
+    access: Access = DEFAULT_ACCESS,
 ) -> Merged:
     """Join what the shards of an output have noted to what one run would have left.
 
     Runs over the output do so by themselves where they divide it otherwise. May be repeated.
 
     Args:
-        destination: The output folder, or the folder that was worked on in place.
+        destination: The output folder, or the folder that was worked on in place, or a URL.
         journal: The journal, where it is not in its usual place.
         manifest: Where the list of all outputs is written where sources have several. Default:
             `srcset.json` beside the journal.
+        access: How the store is reached. Default: as the environment says.
 
     Raises:
+        OptionError: The URL is none, or its store cannot be reached so.
         RunError: A run works on it, there is no journal, or its state cannot be written.
     """
-    if is_address(os.fspath(destination)) and journal is None:
-        message = "journals in a bucket are not joined yet: give every shard a local one"
-        raise OptionError(message, option="journal")
+    ends = Ends.of(os.curdir, destination, Settings(access=access))
     listing = None if manifest is None else os.fspath(manifest)
+    if ends.destination is not None and journal is None:
+        from pixmill.shelving import Shelved  # noqa: PLC0415 - loads obstore
+
+        return merged_in_store(Shelved.of(ends.destination, access), listing)
     return merged(os.path.abspath(destination), journal=journal, manifest=listing)
 
 

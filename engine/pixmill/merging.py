@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from pixmill.journal.store import Journal
     from pixmill.reporting import Summary
     from pixmill.sharding import Shard
+    from pixmill.shelving import Shelved
 
-__all__ = ["Merged", "merged"]
+__all__ = ["Merged", "merged", "merged_in_store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,37 @@ def merged(destination: str, *, journal: str | None, manifest: str | None) -> Me
     if not (place.journal.exists() or place.shards()):
         raise RunError(f"there is no journal for {destination}: name the output of a run")
     with _alone(place):
-        joined = rejoined(place, destination, Hands)
-        known = opened(place.journal, lambda _folders: None)
-        try:
-            _listed(known, Path(manifest or place.manifest).absolute())
-            reports = known.reports()
-        finally:
-            known.close(None)
+        return _merged(place, destination, manifest)
+
+
+def merged_in_store(shelved: Shelved, manifest: str | None) -> Merged:
+    """Do the same where the output is in an object store.
+
+    Args:
+        shelved: The state of the whole output; it is closed.
+        manifest: As for `merged`.
+
+    Raises:
+        RunError: As for `merged`, or the store cannot be reached.
+    """
+    try:
+        with shelved.alone() as place:
+            if not (place.journal.exists() or place.shards()):
+                name = shelved.shelf.name
+                raise RunError(f"there is no journal in {name}: name the output of a run")
+            return _merged(place, str(place.journal.parent), manifest)
+    finally:
+        shelved.close()
+
+
+def _merged(place: Place, root: str, manifest: str | None) -> Merged:
+    joined = rejoined(place, root, Hands)
+    known = opened(place.journal, lambda _folders: None)
+    try:
+        _listed(known, Path(manifest or place.manifest).absolute())
+        reports = known.reports()
+    finally:
+        known.close(None)
     told = {shard: text for shard, text in reports.items() if text}
     return Merged(
         joined=joined,

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pixmill.address import Access
 from pixmill.errors import OptionError, RunError
 from pixmill.options.fields import Options, ProgressStyle
+from pixmill_cli.commands.past import Endpoint, IsAnonymous, Profile, Region
 from pixmill_cli.exit_codes import ExitCode, exit_code_of
 from pixmill_cli.screen import complain
 
@@ -22,7 +24,7 @@ __all__ = ["merge"]
 _SHOWN_SHARDS = 10
 
 
-def merge(
+def merge(  # noqa: PLR0913 - an argument a flag
     places: Annotated[
         list[str],
         typer.Argument(
@@ -44,6 +46,10 @@ def merge(
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write the report of all shards to a file."),
     ] = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    anonymous: IsAnonymous = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print that report on stdout.")] = False,
 ) -> None:
     """Join the journals of an output that was made with --shard, and their reports, into one.
@@ -61,7 +67,10 @@ def merge(
     with assembly.stack:
         told = assembly.fan_out()
         if is_output:
-            code = _joined(places[0], journal, manifest, told)
+            access = Access(
+                endpoint_url=endpoint_url, region=region, profile=profile, is_anonymous=anonymous
+            )
+            code = _joined(places[0], journal, manifest, told, access)
         else:
             code = _told(_united([Path(place) for place in places]), told)
     for trouble in assembly.troubles():
@@ -69,12 +78,14 @@ def merge(
     raise typer.Exit(ExitCode.RUN_FAILED if assembly.troubles() else code)
 
 
-def _joined(output: str, journal: Path | None, manifest: Path | None, told: "Reporter") -> ExitCode:
+def _joined(
+    output: str, journal: Path | None, manifest: Path | None, told: "Reporter", access: Access
+) -> ExitCode:
     """Join an output's state and tell of it; shards that lack are failures."""
     from pixmill import api  # noqa: PLC0415 - not for a help page
 
     named = None if journal is None else str(journal)
-    merged = api.merge(output, journal=named, manifest=manifest)
+    merged = api.merge(output, journal=named, manifest=manifest, access=access)
     count = len(merged.joined)
     told.noticed(f"journals joined: {count}" if count else "no shard's journal was left to join")
     if merged.lacking:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixmill.api import Journal, PastRun
     from pixmill.events import Json
 
-__all__ = ["runs", "status"]
+__all__ = ["Endpoint", "IsAnonymous", "Profile", "Region", "runs", "status"]
 
 _SHOWN_FAILURES = 50
 _STARTED = "started"
@@ -31,16 +31,16 @@ _JournalFile = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="The journal, where it is not beside OUTPUT."),
 ]
-_Endpoint = Annotated[
+Endpoint = Annotated[
     str | None, typer.Option("--endpoint-url", metavar="URL", help="As for pixmill optimize.")
 ]
-_Region = Annotated[
+Region = Annotated[
     str | None, typer.Option("--region", metavar="NAME", help="As for pixmill optimize.")
 ]
-_Profile = Annotated[
+Profile = Annotated[
     str | None, typer.Option("--profile", metavar="NAME", help="As for pixmill optimize.")
 ]
-_IsAnonymous = Annotated[bool, typer.Option("--anonymous", help="As for pixmill optimize.")]
+IsAnonymous = Annotated[bool, typer.Option("--anonymous", help="As for pixmill optimize.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -48,10 +48,10 @@ def status(  # noqa: PLR0913 - an argument a flag
     output: _Output,
     *,
     journal: _JournalFile = None,
-    endpoint_url: _Endpoint = None,
-    region: _Region = None,
-    profile: _Profile = None,
-    anonymous: _IsAnonymous = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    anonymous: IsAnonymous = False,
     as_json: _AsJson = False,
 ) -> None:
     """Show where an output stands: how many files are done, and what failed and why."""
@@ -90,10 +90,10 @@ def runs(  # noqa: PLR0913 - an argument a flag
     output: _Output,
     *,
     journal: _JournalFile = None,
-    endpoint_url: _Endpoint = None,
-    region: _Region = None,
-    profile: _Profile = None,
-    anonymous: _IsAnonymous = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    anonymous: IsAnonymous = False,
     as_json: _AsJson = False,
 ) -> None:
     """List the runs over an output, the oldest first."""

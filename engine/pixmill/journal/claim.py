@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_S", "Claim", "Holder"]
 
 _ENDED: Final = -1.0  # no process begins then
+# Claims of this process: others of its own are of runs that ended where the shelf was not reached.
+_HELD: Final[set[str]] = set()
 LEAST_S: Final = 180.0  # six times as long as between two renewals
 
 
@@ -112,6 +114,7 @@ class Claim:
         if now is None or told is None or told.token != self._token:
             raise RunError(self._taken(told))
         self._standing, self._began_ns = now, now.mtime_ns
+        _HELD.add(self._token)
 
     def renew(self, holds_s: float) -> None:
         """Say that it holds for so much longer.
@@ -125,12 +128,14 @@ class Claim:
 
     def release(self) -> None:
         """Let go, unless another run holds it by now."""
+        _HELD.discard(self._token)
         if self._is_mine():
             self.shelf.remove(self.name)
         self._standing = None
 
     def give_up(self) -> None:
         """Let go, but leave word since when results may stand that no journal knows."""
+        _HELD.discard(self._token)
         if self._is_mine():
             self.holder = replace(self.holder, start=_ENDED)
             self._put(self._standing, 0.0)
@@ -162,6 +167,8 @@ class Claim:
         return _Told.read(self.scratch.read_bytes())
 
     def _holds(self, told: _Told) -> bool:
+        if told.holder == self.holder:
+            return told.token in _HELD
         if told.holder.space == self.holder.space:
             return self.is_running(told.holder)
         return self.clock() < told.expires_s

@@ -45,15 +45,14 @@ class Copies:
         claim: The run's claim on the output, renewed before each copy: while it is ours nobody
             else puts copies.
         every_s: Seconds between two copies, or more where one takes long.
-        elder: A journal that is read beside it and never put, or `None`.
     """
 
     shelf: Shelf
     path: Path
     claim: Claim
     every_s: float = _EVERY_S
-    elder: Path | None = None
     _standing: ObjectFacts | None = None
+    _took_s: float = 0.0
     _trouble: str = ""
     _is_lost: bool = False
     _end: threading.Event = field(default_factory=threading.Event)
@@ -66,10 +65,10 @@ class Copies:
             RunError: Another run works there, or the shelf cannot be reached.
         """
         self.claim.take()
+        began_s = time.monotonic()
         try:
             self._standing = fetched(self.shelf, self.path)
-            if self.elder is not None:
-                fetched(self.shelf, self.elder)
+            self._took_s = time.monotonic() - began_s
         except BaseException:
             self.abandon()
             raise
@@ -136,13 +135,14 @@ class Copies:
             self._trouble, self._is_lost = str(error), True
         except Exception as error:  # noqa: BLE001 - a thread's edge: no copy may fail unheard
             self._trouble, self._is_lost = f"the journal cannot be copied: {error!r}", True
-        return self._pause_s(time.monotonic() - began_s)
+        self._took_s = time.monotonic() - began_s
+        return self._pause_s
 
-    def _pause_s(self, took_s: float) -> float:
-        return max(self.every_s, _PAUSES * took_s)
+    @property
+    def _pause_s(self) -> float:
+        return max(self.every_s, _PAUSES * self._took_s)
 
     def _copy(self) -> None:
-        began_s = time.monotonic()
         copy = self.path.with_name(f"{self.path.name}.copy")
         copy.unlink(missing_ok=True)
         with (
@@ -151,7 +151,7 @@ class Copies:
             contextlib.closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-        self.claim.renew(_RENEWALS * self._pause_s(time.monotonic() - began_s))
+        self.claim.renew(_RENEWALS * self._pause_s)
         self._put(copy)
         copy.unlink()
 

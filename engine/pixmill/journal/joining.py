@@ -90,11 +90,12 @@ def joined(place: Place, hands: Callable[[Path], Noted]) -> tuple[Shard, ...]:
     return tuple(each.shard for each in shards)
 
 
-def viewed(place: Place) -> Journal | None:
+def viewed(place: Place, *, is_passing: bool = False) -> Journal | None:
     """Open what all journals of an output know together, without changing any of them.
 
     Args:
         place: The state of the whole output.
+        is_passing: Whether its files may go while the journal is open. Default: no.
 
     Returns:
         A journal that is gone when it is closed; `None` where there is none.
@@ -104,7 +105,7 @@ def viewed(place: Place) -> Journal | None:
     """
     shards = place.shards()
     if not shards:
-        return opened_to_read(place.journal)
+        return opened_to_read(place.journal, is_passing=is_passing)
     connection = sqlite3.connect("", isolation_level=None)  # on disc
     migrate(connection)
     for each in (place, *shards):

@@ -74,6 +74,17 @@ class Place:
             elder=self.whole,
         )
 
+    def shard_of(self, name: str) -> Shard | None:
+        """Return whose journal has a name, `None` where it is nobody's."""
+        if name == self.whole.journal.name:
+            return WHOLE
+        found = _SHARD.fullmatch(name.removeprefix(self.prefix))
+        if found is None or not name.startswith(self.prefix):
+            return None
+        with contextlib.suppress(OptionError):  # somebody else's file, then
+            return Shard(int(found["index"]), int(found["count"]))
+        return None
+
     def shards(self) -> list[Place]:
         """Return the files of every shard whose journal lies here, in order."""
         return [self.of_shard(shard) for shard in sorted(self._found(), key=_in_order)]
@@ -81,10 +92,9 @@ class Place:
     def _found(self) -> Iterator[Shard]:
         with contextlib.suppress(OSError):
             for path in self.division.parent.iterdir():
-                name = path.name.removeprefix(self.prefix)
-                if path.name.startswith(self.prefix) and (found := _SHARD.fullmatch(name)):
-                    with contextlib.suppress(OptionError):  # somebody else's file, then
-                        yield Shard(int(found["index"]), int(found["count"]))
+                shard = self.shard_of(path.name)
+                if shard is not None and not shard.is_whole:
+                    yield shard
 
 
 def place_of(destination: str, journal: str | None = None) -> Place:
