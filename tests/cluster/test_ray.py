@@ -22,7 +22,7 @@ import pixmill
 from cluster.ray_nodes import Nodes, nodes
 from faults.plugin import MARKERS
 from pixmill.errors import OptionError, RunError
-from pixmill.executors import fleets
+from pixmill.executors import ray_fleet
 from pixmill.executors.chunks import Watch
 from pixmill.model import FailureKind, Outcome, Status
 from pixmill.settings import ExecutorName, Sandbox, Settings
@@ -170,7 +170,7 @@ def test_a_frozen_node_keeps_nobody_waiting_and_wakes_up_in_vain(
     is_whole: bool,
 ) -> None:
     """What it had is made elsewhere once it is silent; what it writes late changes nothing."""
-    monkeypatch.setattr(fleets, "WATCH", Watch(silence_s=3.0, unbegun_s=4.0))
+    monkeypatch.setattr(ray_fleet, "WATCH", Watch(silence_s=3.0, unbegun_s=4.0))
     source = archive(tmp_path / "in", *NAMES)
     ran(source, tmp_path / "local", settings=LOCAL)
     raylet = psutil.Process(cluster.raylets[0])
