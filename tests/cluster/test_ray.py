@@ -31,7 +31,7 @@ from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, te
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LARGE_MB: Final = 600
+LARGE_MB: Final = 640
 SMALL_MB: Final = 160
 LOCAL: Final = Settings(parallel=2, memory_bytes=1_000_000_000, timeout_s=60.0)
 NAMES: Final = tuple(f"folder-{number % 3}/{number:03}.jpg" for number in range(60))

@@ -1,7 +1,7 @@
 """The only door to Ray: a process beside the coordinator that hands tasks in and their words out.
 
 Run as `python -m pixmill.executors.gateway DESCRIPTOR ADDRESS`. A process of its own, since Ray's
-driver holds 100 MB, takes signals for itself, and ends its process where the cluster does not
+driver holds 60 MB, takes signals for itself, and ends its process where the cluster does not
 answer for a minute. Decides nothing: `chunks` does. When its pipe closes, it lets every task end.
 """
 
