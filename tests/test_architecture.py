@@ -73,6 +73,19 @@ def test_the_coordinators_side_loads_no_codec_library(modules: str) -> None:
     assert "pixmill.imaging" not in ended.stdout.split()
 
 
+def test_the_coordinators_side_leaves_planning_to_workers() -> None:
+    """What plans an image costs the coordinator nothing, not even to load."""
+    code = "import sys, pixmill.api; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    workers = {
+        "pixmill.planning",
+        "pixmill.costing",
+        "pixmill.operations",
+        "pixmill.perception.metric",
+    }
+    assert not workers & set(ended.stdout.split())
+
+
 def test_every_codec_record_loads_without_its_library() -> None:
     """All records can be asked what they can do where no codec library may be loaded."""
     code = "import sys; from pixmill.registry import codecs; codecs(); print(*sys.modules)"

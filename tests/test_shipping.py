@@ -15,18 +15,37 @@ import pytest
 
 import pixmill
 from pixmill import run as run_module
+from pixmill.address import Access
 from pixmill.errors import OptionError
 from pixmill.model import FailureKind, SkipReason, Status
+from pixmill.options import Options, meant
 from pixmill.recipe import Recipe
-from pixmill.settings import IfExists, Redo, Settings
-from pixmill.vocabulary import Operation
-from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran, until, workers
+from pixmill.settings import IfExists, MetadataDirective, Redo, Settings
+from pixmill.sharding import Shard
+from pixmill.vocabulary import Effort, Operation
+from runs import (
+    HALVED,
+    TWO_WORKERS,
+    archive,
+    by_path,
+    digests,
+    left_running,
+    ran,
+    scripted,
+    until,
+    workers,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import psutil
 
+_TO_WEBP = Recipe(
+    operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+    target_format="webp",
+    effort=Effort.FAST,
+)
 _NAMES = ("a.jpg", "B.png", "deep/er/c.webp", "deep/d e+ü.jpg", "deep/d e+ü.png", "x.gif")
 
 
@@ -66,6 +85,26 @@ def test_a_store_gets_what_a_folder_gets(tmp_path: Path, ends: str) -> None:
     assert {path: (each.status, each.destination) for path, each in found.items()} == {
         path: (each.status, each.destination) for path, each in expected.items()
     }
+    assert not left_running()
+
+
+@pytest.mark.parametrize("ends", ["both", "destination"])
+def test_shards_of_a_store_make_what_one_run_makes(
+    tmp_path: Path, ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each its own, and of the others' only the beginnings that names depend on; no run stalls."""
+    monkeypatch.setattr("pixmill.incoming._WINDOW_FILES", 4)
+    names = [f"deep/{number}.{suffix}" for number in range(6) for suffix in ("jpg", "png")]
+    source = archive(tmp_path / "in", *_NAMES, *names)
+    whole = ran(source, tmp_path / "disc", recipe=_TO_WEBP)
+    outcomes = []
+    for index in (0, 1, 2):
+        settings = _kept_in(tmp_path, shard=Shard(index, 3))
+        given = source if ends == "destination" else _url(source)
+        ended = ran(given, _url(tmp_path / "out"), recipe=_TO_WEBP, settings=settings)
+        outcomes += ended.outcomes
+    assert digests(tmp_path / "out") == digests(tmp_path / "disc")
+    assert by_path(outcomes).keys() == by_path(whole.outcomes).keys()
     assert not left_running()
 
 
@@ -267,6 +306,65 @@ def test_what_objects_cannot_have(tmp_path: Path, settings: Settings, option: st
     with pytest.raises(OptionError) as caught:
         pixmill.optimize(_url(tmp_path), destination, settings=settings)
     assert caught.value.option == option
+
+
+def test_the_command_takes_urls(tmp_path: Path) -> None:
+    """URLs reach the run as they were typed, and no coordinator loads what speaks to stores."""
+    source, out = archive(tmp_path / "in", "a.jpg"), tmp_path / "out"
+    ended = scripted(
+        "import sys\n"
+        "from pixmill_cli.app import app\n"
+        "try:\n"
+        "    app(['optimize', *sys.argv[2:]])\n"
+        "finally:\n"
+        "    assert 'obstore' not in sys.modules\n",
+        tmp_path,
+        _url(source),
+        _url(out),
+        "--quiet",
+        f"--journal={tmp_path / 'journal.sqlite'}",
+    )
+    assert not ended.stderr
+    assert list(digests(out)) == ["a.jpg"]
+
+
+def test_without_the_extra(tmp_path: Path) -> None:
+    """Where obstore is missing folders work, and a URL says what to install."""
+    archive(tmp_path / "in", "a.jpg")
+    scripted(
+        "import sys\n"
+        "sys.modules['obstore'] = None\n"
+        "import pixmill\n"
+        "if __name__ == '__main__':\n"
+        "    folder = sys.argv[1]\n"
+        "    with pixmill.optimize(f'{folder}/in', f'{folder}/out') as run:\n"
+        "        assert [each.failure for each in run] == [None]\n"
+        "    try:\n"
+        "        pixmill.optimize(f'{folder}/in', 's3://bucket/out')\n"
+        "    except pixmill.OptionError as error:\n"
+        "        assert \"pip install 'pixmill[cloud]'\" in str(error), error\n"
+        "    else:\n"
+        "        raise AssertionError\n",
+        tmp_path,
+    )
+
+
+def test_access_is_what_was_typed() -> None:
+    """Flags and keys say how stores are reached and what objects say of themselves."""
+    options = Options(
+        endpoint_url="http://127.0.0.1:9",
+        region="here",
+        profile="me",
+        anonymous=True,
+        cache_control="no-store",
+        metadata_directive=MetadataDirective.REPLACE,
+    )
+    settings = meant(options).settings
+    assert settings.access == Access(
+        endpoint_url="http://127.0.0.1:9", region="here", profile="me", is_anonymous=True
+    )
+    assert settings.cache_control == "no-store"
+    assert settings.metadata_directive is MetadataDirective.REPLACE
 
 
 def test_one_prefix_twice(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ how many wait here is bounded, and while it is full nothing new is begun. Must n
 
 from __future__ import annotations
 
-import posixpath
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -34,6 +33,14 @@ _OF_THE_SOURCE: Final = frozenset({_TYPE, "Content-Encoding", "Storage-Class"})
 _LOST: Final = "the process that speaks to object stores has ended: run again"
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """An outcome, and the files that are being put."""
+
+    outcome: Outcome
+    staged: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Outgoing:
     """What is being put.
@@ -49,7 +56,7 @@ class Outgoing:
     settings: Settings
     send: Callable[[Request], None]
     limit_bytes: int
-    _under_way: dict[int, Outcome] = field(default_factory=dict)
+    _under_way: dict[int, _UnderWay] = field(default_factory=dict)
     _landed: deque[Outcome] = field(default_factory=deque)
     _number: int = 0
     _held_bytes: int = 0
@@ -72,9 +79,11 @@ class Outgoing:
             self.staging.clear(outcome.path)
             return False
         self._number += 1
-        self._under_way[self._number] = outcome
         self._held_bytes += outcome.bytes_written
         parcels = self._parcels(job, outcome)
+        self._under_way[self._number] = _UnderWay(
+            outcome, tuple(parcel.staged for parcel in parcels)
+        )
         keys = {parcel.key for parcel in parcels}
         former = tuple(each for each in job.former if each.path not in keys)
         self.send(Publish(self._number, parcels, former))
@@ -82,7 +91,8 @@ class Outgoing:
 
     def hear(self, reply: Delivered) -> None:
         """Take in that results were put, or could not be."""
-        outcome = self._under_way.pop(reply.number)
+        under_way = self._under_way.pop(reply.number)
+        outcome = under_way.outcome
         self._held_bytes -= outcome.bytes_written
         job = self.staging.jobs[outcome.path]
         self._landed.append(
@@ -92,11 +102,11 @@ class Outgoing:
                 job.source, reply.failure, attempts=outcome.attempts, notes=outcome.notes
             )
         )
-        self.staging.clear(outcome.path)
+        self.staging.clear(outcome.path, under_way.staged)
 
     def lose(self) -> None:
         """Give up what is under way: nobody will tell any more whether it was put."""
-        for outcome in self._under_way.values():
+        for outcome in (each.outcome for each in self._under_way.values()):
             source = self.staging.jobs[outcome.path].source
             failure = Failed(FailureKind.IO, Stage.PUBLISH, _LOST, is_fatal=True)
             self._landed.append(Outcome.failed(source, failure, attempts=outcome.attempts))
@@ -109,17 +119,16 @@ class Outgoing:
         return landed
 
     def _parcels(self, job: Job, outcome: Outcome) -> tuple[Parcel, ...]:
-        outputs = [(each.path, each.target) for each in outcome.outputs]
         can_replace = job.can_replace or self.settings.if_exists is IfExists.OVERWRITE
         known = {each.path for each in job.former}
         return tuple(
             Parcel(
-                f"{job.number}/{posixpath.basename(key)}",
-                key,
-                self._attributes(job, target),
-                can_replace or key in known,
+                result.staged,
+                result.name,
+                self._attributes(job, result.target),
+                can_replace or result.name in known,
             )
-            for key, target in outputs or [(outcome.destination or "", outcome.target)]
+            for result in self.staging.results(job, outcome)
         )
 
     def _attributes(self, job: Job, target: str) -> tuple[tuple[str, str], ...]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANGED", "EXISTS", "StoreError", "failure_of", "telling"]
 
+# S3 answers 403 for what is not there to who may not list, which a look at a free name then is.
+_UNTOLD: Final = "the store does not tell what stands at its destination: allow to list, too"
 EXISTS: Final = "an object stands at its destination"
 _MESSAGE_LENGTH: Final = 300
 _SAID: Final = re.compile(r"<Message>(?P<words>[^<]{1,200})")
@@ -62,6 +64,8 @@ def failure_of(error: Exception, stage: Stage) -> Failed:
         return os_failure(error, stage)
     if isinstance(error, exceptions.PreconditionError) and stage is Stage.PUBLISH:
         words = "another object stands at its destination than was seen there"
+    if isinstance(error, exceptions.PermissionDeniedError) and stage is Stage.PLAN:
+        words = _UNTOLD
     said = _said(str(error))
     if kind is FailureKind.IO and said.startswith(_REFUSALS):  # as a listing is refused
         kind, words, is_retryable = FailureKind.PERMISSION, _REFUSED, False
