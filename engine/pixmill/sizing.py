@@ -39,7 +39,9 @@ _RESIDENT_BYTES = 60 * _MB
 _HELD_BYTES = _COORDINATOR_BYTES + _NURSERY_BYTES + 2 * _WORKER_BYTES + _BASE_BYTES
 _LEAST_SHARE = 0.37
 MIN_MEMORY_BYTES = 150 * _MB
-AFIELD_BYTES = _NURSERY_BYTES + _WORKER_BYTES
+# The task's own process, proportional, on Ray 2.60.
+_TASK_BYTES = 56 * _MB
+AFIELD_BYTES = _TASK_BYTES + _NURSERY_BYTES + _WORKER_BYTES
 """What a worker on a node of a cluster holds beside its image."""
 
 

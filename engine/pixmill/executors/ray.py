@@ -132,8 +132,8 @@ class Gateway:
 
 
 _HINT: Final = (
-    "name HOST:PORT of its head with --ray-address, and see that RAY_AUTH_TOKEN is that of the "
-    "cluster where it asks for one"
+    "name HOST:PORT of its head with --ray-address, and see that RAY_AUTH_MODE and RAY_AUTH_TOKEN "
+    "are the cluster's"
 )
 
 
