@@ -1,6 +1,6 @@
 """Workers on a Ray of one machine beside the local pool, on the same cores and photographs.
 
-`python bench/ray_pool.py FOLDER` makes 1920 px JPEGs of all files of a folder, `--times` as many of
+`python bench/on_ray.py FOLDER` makes 1920 px JPEGs of every file of a folder, `--times` as many of
 them, by both in turn, `--rounds` times. Rates are counted from the first result on, since Ray takes
 seconds to start its first workers, which a run that deserves a cluster does not notice; the whole
 run, after the cluster was joined, stands beside.
