@@ -147,8 +147,8 @@ class Copies:
         copy.unlink(missing_ok=True)
         with (
             telling("copied"),
-            contextlib.closing(_opened_to_copy(self.path)) as source,
-            contextlib.closing(sqlite3.connect(copy)) as target,
+            contextlib.closing(_opened(f"{self.path.as_uri()}?mode=ro")) as source,
+            contextlib.closing(_opened(copy.as_uri())) as target,
         ):
             source.backup(target)
         self.claim.renew(_RENEWALS * self._pause_s)
@@ -178,5 +178,8 @@ def fetched(shelf: Shelf, path: Path) -> ObjectFacts | None:
     raise RunError(f"the journal in {shelf.name} changes all the while: a run writes it")
 
 
-def _opened_to_copy(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+def _opened(uri: str) -> sqlite3.Connection:
+    """Open a database that is gone through once: its pages need not be held."""
+    connection = sqlite3.connect(uri, uri=True)
+    connection.execute("PRAGMA cache_size = -100")
+    return connection
