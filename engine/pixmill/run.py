@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -32,6 +31,7 @@ from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import check_codec_options, codec, suffix_owner
+from pixmill.release import VERSION
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import settle_doubts, settled
 from pixmill.sandbox import offered
@@ -251,7 +251,7 @@ def _opened(
     session = Session.begun(
         place,
         facts,
-        version=version("pixmill"),
+        version=VERSION,
         sync=syncer(roots.destination, settings.durability),
         held=hands.left,
     )
