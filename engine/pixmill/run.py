@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -34,6 +33,7 @@ from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import check_codec_options, codec, suffix_owner
+from pixmill.release import VERSION
 from pixmill.remote import RemoteResults, RemoteSources
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import rejoined, settle_doubts, settled
@@ -346,7 +346,7 @@ def _opened(
     session = Session.begun(
         place,
         facts,
-        version=version("pixmill"),
+        version=VERSION,
         # an object lasts once it is put, which is before its outcome is noted
         sync=(lambda _folders: None)
         if ends.destination is not None
