@@ -32,6 +32,7 @@ PURE = [
         "plan",
     ),
     *("protocol", "stats", "sizing", "content", "units", "registry", "reporting", "verdicts"),
+    "executors/chunks",
     *("perception/scales", "perception/metric", "perception/mosaic"),
     *(f"strategies/{path.stem}" for path in (ROOT / "strategies").glob("*.py")),
     *(f"operations/{path.stem}" for path in (ROOT / "operations").glob("*.py")),
@@ -70,6 +71,19 @@ def test_the_coordinators_side_loads_no_codec_library(modules: str) -> None:
     loaded = {name.partition(".")[0] for name in ended.stdout.split()}
     assert not loaded & LIBRARIES
     assert "pixmill.imaging" not in ended.stdout.split()
+
+
+def test_the_coordinators_side_leaves_planning_to_workers() -> None:
+    """What plans an image costs the coordinator nothing, not even to load."""
+    code = "import sys, pixmill.api; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    workers = {
+        "pixmill.planning",
+        "pixmill.costing",
+        "pixmill.operations",
+        "pixmill.perception.metric",
+    }
+    assert not workers & set(ended.stdout.split())
 
 
 def test_every_codec_record_loads_without_its_library() -> None:

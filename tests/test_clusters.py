@@ -15,6 +15,7 @@ import typer
 
 from pixmill.journal.place import place_of
 from pixmill.options import meant
+from pixmill.settings import ExecutorName
 from pixmill.sharding import Shard
 from pixmill_cli.app import app
 from pixmill_cli.flags import given_options
@@ -34,10 +35,16 @@ def _blocks(kind: str) -> list[str]:
     return [text for found, text in _BLOCK.findall(PAGE) if found == kind]
 
 
+def _block(mark: str) -> str:
+    """Return the one script or manifest that a mark stands in."""
+    (found,) = (text for _, text in _BLOCK.findall(PAGE) if mark in text)
+    return str(found)
+
+
 def _lines(text: str) -> list[str]:
     """Return the command lines of a script, up to what is the shell's."""
-    found = re.findall(r"^[^#\n]*?\b(pixmill [a-z].*)$", text, re.MULTILINE)
-    return [re.split(r" [&|;] ?| &&", line.removesuffix(" &"))[0] for line in found]
+    found = re.findall(r"^[^#\n]*?\b(pixmill (?:optimize|merge) .*)$", text, re.MULTILINE)
+    return [re.split(r" [&|;] ?| &&", line.removesuffix(" &"))[0].rstrip("'") for line in found]
 
 
 def _typed() -> list[str]:
@@ -60,10 +67,18 @@ def _context(line: str) -> click.Context:
 
 
 def test_there_are_commands() -> None:
-    """The page shows several, in both scripts as well."""
-    assert len(_typed()) >= 6
-    assert all(any("--shard" in line for line in _lines(text)) for text in _blocks("sh"))
-    assert any("--shard" in line for text in _blocks("yaml") for line in _lines(text))
+    """The page shows several, in each script and manifest as well."""
+    assert len(_typed()) >= 10
+    told = [text for kind in ("sh", "yaml") for text in _blocks(kind)]
+    assert [len(_lines(text)) for text in told if "cluster_name" not in text] == [
+        3,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("line", _typed())
@@ -72,7 +87,8 @@ def test_what_is_typed_is_understood(line: str) -> None:
     context = _context(line)
     if context.info_name == "optimize":
         request = meant(given_options(context.params))
-        assert request.settings.shard.count in {2, 16}
+        is_whole = request.settings.executor is ExecutorName.RAY
+        assert request.settings.shard.count in ({1} if is_whole else {2, 16})
         assert request.settings.memory_bytes == 3_000_000_000
         if "$" in line:
             assert request.settings.shard == Shard(3, 16)
@@ -80,7 +96,7 @@ def test_what_is_typed_is_understood(line: str) -> None:
 
 def test_the_indices_cover_every_shard() -> None:
     """Array and indexed job start as many tasks as there are shards."""
-    (_, slurm), (job,) = _blocks("sh"), _blocks("yaml")
+    slurm, job = _block("#SBATCH --array"), _block("completionMode")
     assert "--array=0-15\n" in slurm
     assert "SHARDS=16\n" in slurm
     assert re.findall(r"(?:completions|parallelism): (\d+)", job) == ["16", "16"]
@@ -108,14 +124,14 @@ def test_the_array_script_makes_its_share(tmp_path: Path) -> None:
     own = list(filter(Shard(3, 16).holds, names))[:2]
     source = archive(tmp_path / "in", *own, *names[:6])
     places = {"INPUT": str(source), "OUTPUT": str(tmp_path / "web")}
-    assert _shell(_blocks("sh")[1], tmp_path, **places, SLURM_ARRAY_TASK_ID="3") == 0
+    assert _shell(_block("#SBATCH --array"), tmp_path, **places, SLURM_ARRAY_TASK_ID="3") == 0
     assert set(digests(tmp_path / "web")) == {*own, *filter(Shard(3, 16).holds, names[:6])}
     assert place_of(str(tmp_path / "web")).shards()[0].shard == Shard(3, 16)
 
 
 def _pod(run: str) -> str:
     """Return the script of the pod with something else in place of pixmill's command."""
-    script = _blocks("yaml")[0].split("- |\n")[1].split("          resources:")[0]
+    script = _block("completionMode").split("- |\n")[1].split("          resources:")[0]
     return re.sub(r"pixmill optimize[^&]*", f"{run} ", script)
 
 

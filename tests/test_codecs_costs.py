@@ -59,6 +59,8 @@ def test_decoding_covers_what_was_measured(header: Header, shrink: int, measured
         (_full_chroma("jpg", 80), 16_000_000, 211),
         (Encoding(codec="webp", quality=80, effort=Effort.BALANCED), 144_000_000, 893),
         (_full_chroma("webp", 92), 16_000_000, 267),
+        (Encoding(codec="webp", quality=80, effort=Effort.BALANCED), 4_000_000, 55),
+        (Encoding(codec="webp", quality=None, effort=Effort.FAST), 4_000_000, 144),
         (Encoding(codec="avif", quality=80, effort=Effort.BALANCED), 16_000_000, 422),
         (_full_chroma("avif", 50), 16_000_000, 681),
         (Encoding(codec="jp2", quality=None, effort=Effort.FAST), 16_000_000, 648),

@@ -310,6 +310,17 @@ def test_a_file_past_its_deadline_is_a_timeout() -> None:
     assert StartWorker(0) in commands
 
 
+def test_what_is_timed_afar_is_overdue_when_it_is_told_so() -> None:
+    """No silence of a worker ends it; a loss told as overdue is a timeout of the file in hand."""
+    dispatcher = _dispatcher(is_timed_afar=True)
+    _tell(dispatcher, Tick(), JobFound(job(0)), WorkerReady(0))
+    assert not _of(KillWorker, _tell(dispatcher, Tick(), now_s=1000.0))
+    assert dispatcher.next_due_s is None
+    (record,) = _of(Record, _tell(dispatcher, WorkerLost(0, 0, KILLED, is_overdue=True)))
+    assert record.outcome.failure is not None
+    assert record.outcome.failure.kind is FailureKind.TIMEOUT
+
+
 def test_asking_again_does_not_stop_the_clock_again() -> None:
     """A worker asks once a job: one that goes on asking is overdue like any other."""
     dispatcher = _dispatcher()

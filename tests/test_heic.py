@@ -21,9 +21,9 @@ from pixmill.imaging.metadata import with_metadata
 from pixmill.imaging.probe import probe
 from pixmill.imaging.verify import Expected, difference
 from pixmill.model import FailureKind, Status
-from pixmill.planning import target_of
 from pixmill.recipe import Recipe
 from pixmill.settings import Settings
+from pixmill.targeting import target_of
 from pixmill.vocabulary import Effort, Keep, Operation
 from runs import archive, ran
 

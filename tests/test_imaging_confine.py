@@ -87,6 +87,27 @@ print(pinned(pyvips.Image.black(20_000, 10_000)).width)
     assert result.stdout.split() == ["memory", "2000", "20000"], result.stderr
 
 
+def test_libwebp_by_pillow_tells_of_memory() -> None:
+    """What Pillow tells by a number is a want of memory, and the next image works."""
+    code = """
+from pixmill.codecs.spec import Encoding
+from pixmill.imaging.encode import encoded
+from pixmill.imaging.errors import ImagingError
+from pixmill.vocabulary import Effort
+exact = Encoding(codec="webp", quality=None, effort=Effort.FAST)
+noise = pyvips.Image.gaussnoise(1990, 1990, mean=128).cast("uchar")
+image = noise.bandjoin([noise, noise]).copy(interpretation="srgb").copy_memory()
+with limited_memory(0):
+    try:
+        encoded(image, exact)
+    except ImagingError as error:
+        print(error.failure.kind)
+print(len(encoded(image.crop(0, 0, 9, 9).copy_memory(), exact)) > 0)
+"""
+    told = _ran(code)
+    assert told.stdout.split() == ["memory", "True"], told.stderr
+
+
 def test_many_threads_are_no_want_of_memory() -> None:
     """Where a process has more threads than a worker, their stacks are not an image's cost."""
     code = """

@@ -174,6 +174,26 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     lock.release()
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (b'{"pid": 7, "started_s": 0, "host": "node-3"}', r"process 7 on node-3, since 19"),
+        (b'{"pid": 7, "started_s": "x"}', "on this output: wait"),
+        (b"[7]", "on this output: wait"),
+        (b"", "on this output: wait"),
+    ],
+)
+def test_who_holds_an_output_elsewhere_is_named(tmp_path: Path, told: bytes, shown: str) -> None:
+    """Where machines share an output the refusal names the other one, if it said who it is."""
+    path = tmp_path / "lock-0"
+    holder = Lock(path)
+    holder.take()
+    path.write_bytes(told)
+    with pytest.raises(pixmill.RunError, match=shown):
+        Lock(path).take()
+    holder.release()
+
+
 def test_a_newer_schema_is_refused(archive: Path) -> None:
     """A journal of a newer pixmill is neither read nor touched, and the message says what to do."""
     made(archive)

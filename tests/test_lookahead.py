@@ -195,3 +195,44 @@ def test_the_order_that_is_asked_for_is_kept(tmp_path: Path, order: Order) -> No
     (tmp_path / "in").mkdir()
     with pixmill.optimize(tmp_path / "in", tmp_path / "out", settings=settings) as run:
         assert run._coordinator.rules.order is order
+
+
+def learned(chunk_s: float, *, slots: int = 2, waiting: int = 1000) -> Lookahead:
+    """Return files that wait and take a second each, as one that has ended tells."""
+    pending = Lookahead(slots, Order.AUTO, chunk_s)
+    for number in range(waiting):
+        pending.add(File(1.0).job(number))
+    pending.learn(File(1.0).job(waiting), 1.0)
+    return pending
+
+
+def test_a_chunk_is_worth_the_seconds_that_were_asked_for() -> None:
+    """Files of any size travel together as far as what they will take can be guessed."""
+    assert [job.number for job in learned(5.0).taken()] == [0, 1, 2, 3, 4]
+
+
+def test_a_chunk_is_one_file_until_one_has_told_what_it_takes() -> None:
+    """Nothing is guessed of what was never made."""
+    pending = Lookahead(2, Order.AUTO, 5.0)
+    for number in range(100):
+        pending.add(File(0.0, size_bytes=10).job(number))
+    assert len(pending.taken()) == 1
+
+
+def test_the_last_chunks_shrink_to_a_fair_share() -> None:
+    """With little left to do, nobody takes so much of it that the others have nothing."""
+    pending = learned(10.0, slots=4, waiting=64)
+    lengths = []
+    while pending:
+        lengths.append(len(pending.taken()))
+    assert lengths[0] == 8
+    assert lengths[-4:] == [1, 1, 1, 1]
+
+
+def test_a_chunk_of_what_takes_no_time_has_an_end() -> None:
+    """A machine that is lost takes a thousand files along at most."""
+    pending = Lookahead(1, Order.PATH, 5.0)
+    for number in range(1500):
+        pending.add(File(0.0).job(number))
+    pending.learn(File(0.0).job(1500), 0.0)
+    assert [len(pending.taken()), len(pending.taken())] == [1000, 500]

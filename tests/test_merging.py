@@ -36,7 +36,7 @@ from pixmill.stats import Tally
 from pixmill.vocabulary import Effort
 from pixmill_cli.app import app
 from pixmill_cli.exit_codes import ExitCode
-from runs import archive, ran
+from runs import archive, ran, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -352,6 +352,75 @@ def test_shards_that_run_into_nothing_wait_and_give_up(tmp_path: Path) -> None:
     alone.release()
 
 
+def test_without_locks_no_journal_is_taken_from_a_shard(tmp_path: Path) -> None:
+    """Where nobody can tell who works, another division is refused until somebody says merge."""
+    place = _divided(tmp_path)
+
+    def entered(shard: Shard, changes: list[Shard]) -> None:
+        division = Division(place)
+        division._has_locks = False
+        division.enter(shard, lambda: changes.append(shard))
+        division.release()
+
+    changes: list[Shard] = []
+    entered(Shard(0, 2), changes)
+    with pytest.raises(RunError, match="no locks"):
+        entered(Shard(0, 3), changes)
+    place.division.unlink()
+    entered(Shard(0, 2), changes)
+    assert changes == []
+    joined(place, Hands)
+    entered(Shard(0, 3), changes)
+    assert changes == [Shard(0, 3)]
+
+
+ENTERING = """
+import multiprocessing, random, sys
+from pathlib import Path
+from pixmill.errors import RunError
+from pixmill.journal.division import Division
+from pixmill.journal.place import place_of
+from pixmill.sharding import Shard
+
+def enter(seed, place, inside, met):
+    rng = random.Random(seed)
+    for _ in range(150):
+        count, division = rng.choice([1, 2, 3]), Division(place, patience_s=1.0)
+        try:
+            division.enter(Shard(0, count), lambda: met.append(count) if any(inside) else None)
+        except RunError:
+            continue
+        with inside.get_lock():
+            inside[count] += 1
+            if sum(each > 0 for each in inside) > 1:
+                met.append(count)
+        for _ in range(20):
+            place.shards()  # takes its time
+        with inside.get_lock():
+            inside[count] -= 1
+        division.release()
+
+if __name__ == "__main__":
+    place = place_of(sys.argv[1] + "/out")
+    place.journal.parent.mkdir()
+    fork = multiprocessing.get_context("fork")
+    inside = fork.Array("i", 4)
+    with fork.Manager() as manager:
+        met = manager.list()
+        started = [fork.Process(target=enter, args=(n, place, inside, met)) for n in range(4)]
+        for each in started:
+            each.start()
+        for each in started:
+            each.join()
+        print(len(met), [each.exitcode for each in started])
+"""
+
+
+def test_two_divisions_never_work_at_a_time(tmp_path: Path) -> None:
+    """Whoever comes when: of four processes that enter and leave, those inside divide alike."""
+    assert scripted(ENTERING, tmp_path).stdout == "0 [0, 0, 0, 0]\n"
+
+
 def test_merged_shards_list_every_output(tmp_path: Path) -> None:
     """The list for srcset is that of one run, and the report that of all shards."""
     source = archive(tmp_path / "in", "a.jpg", "b.jpg", "c.jpg")
@@ -380,6 +449,13 @@ def test_the_command_joins_an_output(tmp_path: Path) -> None:
     assert "journals joined: 2" in result.stderr
     assert "never begun: shards 1/2" in result.stderr
     assert json.loads(report.read_text())["totals"]["walked"] == 2
+
+
+def test_an_output_in_a_bucket_is_refused() -> None:
+    """Journals are joined on file systems alone; a URL is none, and no folder of that name."""
+    refused = CliRunner().invoke(app, ["merge", "s3://bucket/web"])
+    assert isinstance(refused.exception, OptionError)
+    assert "not joined yet" in str(refused.exception)
 
 
 def test_the_command_joins_reports(tmp_path: Path) -> None:

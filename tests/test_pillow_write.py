@@ -1,8 +1,9 @@
-"""BMP and JPEG 2000 are written through Pillow, exactly, where they are asked for."""
+"""What Pillow writes is exact where it is asked for, and the same file where it is faster."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,16 +11,17 @@ import pyvips
 from PIL import Image
 
 from imaging_cases import encoding_for, reread
+from pixmill.codecs.spec import Encoding
 from pixmill.header import Header
 from pixmill.imaging.encode import encode_to_file, encoded
 from pixmill.imaging.verify import Expected, difference
 from pixmill.model import Status
 from pixmill.operations.context import Context
-from pixmill.planning import target_of
-from pixmill.recipe import Recipe
+from pixmill.recipe import CodecOption, Recipe
 from pixmill.registry import codec, recognised, writable_names
 from pixmill.settings import Settings
-from pixmill.vocabulary import Colour, Operation
+from pixmill.targeting import target_of
+from pixmill.vocabulary import Colour, Effort, Operation
 from runs import by_path, ran
 
 if TYPE_CHECKING:
@@ -51,6 +53,63 @@ def test_every_pixel_comes_back(target: str, bands: int, tmp_path: Path) -> None
     with (tmp_path / "out").open("w+b") as file:
         encode_to_file(image, encoding_for(target), file.fileno())
     assert (tmp_path / "out").read_bytes() == data
+
+
+def _cut_out(bands: int) -> pyvips.Image:
+    """Return noise, with every other pixel or so hidden where there is alpha."""
+    image = _image(bands)
+    return (image[:3].bandjoin(image[3] > 128) if bands > 3 else image).copy_memory()
+
+
+def _profiled(image: pyvips.Image) -> pyvips.Image:
+    """Return it with the profile of a wider colour space, in memory."""
+    wide = image.icc_transform("p3", input_profile="srgb", embedded=False)
+    return wide.copy_memory()
+
+
+@pytest.mark.parametrize("bands", [3, 4])
+@pytest.mark.parametrize("quality", [None, 75])
+@pytest.mark.parametrize("has_profile", [True, False])
+def test_what_is_handed_over_is_the_same_file(
+    bands: int,
+    quality: int | None,
+    *,
+    has_profile: bool,
+) -> None:
+    """Where Pillow's library is faster it makes what libvips makes, to the byte."""
+    image = _profiled(_cut_out(bands)) if has_profile else _cut_out(bands)
+    spec = codec("webp")
+    assert spec.handed is not None
+    encoding = Encoding(codec="webp", quality=quality, effort=Effort.BALANCED)
+    assert spec.handed(encoding, 61 * 47) is not None
+    flags = "icc" if has_profile else "none"
+    expected = image.webpsave_buffer(keep=flags, **spec.options(encoding))
+    assert encoded(image, encoding) == expected
+    assert recognised(expected[:4096]) == "webp"
+
+
+def test_what_pillow_cannot_write_alike_is_not_handed_over() -> None:
+    """Metadata, frames, deep and grey pixels, large images and libvips' own means stay with it."""
+    spec, lossy = codec("webp"), Encoding(codec="webp", quality=75, effort=Effort.BEST)
+    assert spec.handed is not None
+    for other in (
+        replace(lossy, effort=Effort.FAST),
+        replace(lossy, is_full_chroma=True),
+        replace(lossy, is_near_lossless=True),
+        replace(lossy, is_moving=True),
+        replace(lossy, tuned=(CodecOption("webp", "effort", 5),)),
+    ):
+        assert spec.handed(other, 100) is None, other
+    assert spec.handed(lossy, 50_000_000) is None
+    told, deep = _image(3).copy(), (_image(3).cast("ushort") * 257).cast("ushort")
+    told.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Copyright", "me (me, ASCII, 3 components)")
+    for image, flags in (
+        (told, "exif"),
+        (_image(1), "none"),
+        (deep.copy(interpretation="rgb16"), "none"),
+    ):
+        held = image.copy_memory()
+        assert encoded(held, lossy) == held.webpsave_buffer(keep=flags, **spec.options(lossy))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (700, 3)])

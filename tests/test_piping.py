@@ -103,6 +103,7 @@ def test_a_failed_image_writes_nothing(
         (("-", "-", "--events", "-"), b"the image itself is written to stdout"),
         ((".", "-"), b"is a folder"),
         (("-", "-", "--journal", "j.sqlite"), b"--journal: one image goes to a pipe"),
+        (("-", "-", "--shard", "0/2"), b"--shard: one image goes to a pipe"),
         (("-", "-", "--dry-run"), b"--dry-run: one image goes to a pipe"),
     ],
 )

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pixmill.header import GainMap, Header, Metadata, Space
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.plan import Crop, Flatten, Load, Orient, Pad, Plan, Scale, SmartCrop, ToSrgb
-from pixmill.planning import Limits, planned, target_of
+from pixmill.planning import Limits, planned
 from pixmill.recipe import Recipe
 from pixmill.registry import codec_names, codecs, writable_names
+from pixmill.targeting import target_of
 from pixmill.units import Geometry
 from pixmill.vocabulary import Colour, Fit, Gravity, Keep, Kernel, Operation, StrategyName
 

@@ -20,7 +20,8 @@ from pixmill.model import FailureKind, SkipReason, Status
 from pixmill.options import Options, meant
 from pixmill.recipe import Recipe
 from pixmill.settings import IfExists, MetadataDirective, Redo, Settings
-from pixmill.vocabulary import Operation
+from pixmill.sharding import Shard
+from pixmill.vocabulary import Effort, Operation
 from runs import (
     HALVED,
     TWO_WORKERS,
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
 
     import psutil
 
+_TO_WEBP = Recipe(
+    operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
+    target_format="webp",
+    effort=Effort.FAST,
+)
 _NAMES = ("a.jpg", "B.png", "deep/er/c.webp", "deep/d e+ü.jpg", "deep/d e+ü.png", "x.gif")
 
 
@@ -87,6 +93,26 @@ def test_a_store_gets_what_a_folder_gets(
         path: (each.status, each.destination) for path, each in expected.items()
     }
     assert left_running() == others
+
+
+@pytest.mark.parametrize("ends", ["both", "destination"])
+def test_shards_of_a_store_make_what_one_run_makes(
+    tmp_path: Path, ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each its own, and of the others' only the beginnings that names depend on; no run stalls."""
+    monkeypatch.setattr("pixmill.incoming._WINDOW_FILES", 4)
+    names = [f"deep/{number}.{suffix}" for number in range(6) for suffix in ("jpg", "png")]
+    source = archive(tmp_path / "in", *_NAMES, *names)
+    whole = ran(source, tmp_path / "disc", recipe=_TO_WEBP)
+    outcomes = []
+    for index in (0, 1, 2):
+        settings = _kept_in(tmp_path, shard=Shard(index, 3))
+        given = source if ends == "destination" else _url(source)
+        ended = ran(given, _url(tmp_path / "out"), recipe=_TO_WEBP, settings=settings)
+        outcomes += ended.outcomes
+    assert digests(tmp_path / "out") == digests(tmp_path / "disc")
+    assert by_path(outcomes).keys() == by_path(whole.outcomes).keys()
+    assert not left_running()
 
 
 def test_running_again_does_nothing(tmp_path: Path) -> None:

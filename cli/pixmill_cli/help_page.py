@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from typer.core import TyperCommand, TyperGroup
 
+from pixmill_cli.plain_values import plainly_taken
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -48,6 +50,10 @@ class Row:
 class Command(TyperCommand):
     """A command with a page of ours."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its parameters, the one for help among them."""
+        return plainly_taken(super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; where nothing was typed and something must be, that asks for help."""
         asked = args or (["--help"] if self.no_args_is_help else [])
@@ -60,6 +66,10 @@ class Command(TyperCommand):
 
 class CommandGroup(TyperGroup):
     """A group of commands with a page of ours."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its parameters, the one for help among them."""
+        return plainly_taken(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; where nothing was typed, that asks for help."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixmill.model import Failed, FailureKind, Outcome, SkipReason, Stage, Status
     from pixmill.recipe import Recipe
     from pixmill.settings import Settings
+    from pixmill.sharding import Shard
     from pixmill.vocabulary import (
         Colour,
         Corrupt,
@@ -55,6 +56,7 @@ __all__ = [
     "Run",
     "RunError",
     "Settings",
+    "Shard",
     "SkipReason",
     "Stage",
     "Status",
@@ -65,7 +67,7 @@ __all__ = [
     "optimize_file",
 ]
 
-_HOMES = ("model", "errors", "vocabulary", "recipe", "settings", "api")
+_HOMES = ("model", "errors", "vocabulary", "recipe", "settings", "sharding", "api")
 
 
 def __getattr__(name: str) -> object:

@@ -62,7 +62,8 @@ class Catalogue:
                 self._enter(folder)
             if self._is_entered and not facts.key.startswith(self.excluded):
                 sort = self._sieve.sort(name, facts.key)
-                self.ahead.count(facts.key, facts.size_bytes if sort is Sort.FILE else 0)
+                if self.settings.shard.holds(facts.key):
+                    self.ahead.count(facts.key, facts.size_bytes if sort is Sort.FILE else 0)
                 self._sorter.add((self._folded, stem_key(name), facts.key, sort, facts))
 
     def groups(self) -> Iterator[tuple[tuple[str, ...], tuple[Listed, ...]]]:

@@ -18,10 +18,11 @@ from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.perception.kernels import has_kernel
-from pixmill.planning import planned, targets_of
+from pixmill.planning import planned
 from pixmill.registry import codec
 from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
+from pixmill.targeting import targets_of
 from pixmill.units import format_size
 from pixmill.vocabulary import Operation, StrategyName
 from pixmill.weighing import Weighed, Weighing, weighing_bytes

@@ -26,6 +26,7 @@ from pixmill.protocol import (
     KillWorker,
     PullMore,
     Record,
+    Remark,
     RetireWorker,
     Send,
     SourceFailed,
@@ -147,6 +148,9 @@ class Coordinator:
         for report in self.executor.wait(self._patience_s()):
             if isinstance(report, Advanced):
                 self._advances[report.slot] = report
+                continue
+            if isinstance(report, Remark):
+                self.collector.reporter.noticed(report.text)
                 continue
             if isinstance(report, WorkerLost):
                 self._note_loss(report)

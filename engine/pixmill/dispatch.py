@@ -75,6 +75,10 @@ class Rules:
         pending_jobs: Most jobs waiting in the coordinator.
         resident_bytes: Resident memory above which a worker is replaced between files.
         order: Whether large files may go before their turn.
+        chunk_s: Seconds of work that a worker is sent at a time, as far as they can be guessed; 0
+            for one file, or some small ones.
+        is_timed_afar: Whether files that take too long are ended where they are made, and the
+            time until a worker is heard again says nothing.
     """
 
     slots: int
@@ -85,6 +89,8 @@ class Rules:
     pending_jobs: int = 256
     resident_bytes: int = 1 << 62
     order: Order = Order.AUTO
+    chunk_s: float = 0.0
+    is_timed_afar: bool = False
 
 
 @dataclass(slots=True)
@@ -115,7 +121,7 @@ class Dispatcher:
     def __post_init__(self) -> None:
         """Make the slots, empty."""
         self._slots = Slots(self.rules.slots)
-        self._pending = Lookahead(self.rules.slots, self.rules.order)
+        self._pending = Lookahead(self.rules.slots, self.rules.order, self.rules.chunk_s)
 
     @property
     def is_finished(self) -> bool:
@@ -201,7 +207,7 @@ class Dispatcher:
         if slot.overdue is not None:
             return
         if slot.jobs:
-            self._set_deadline(slot, self.rules.timeout_s)
+            self._time(slot)
         elif event.resident_bytes > self.rules.resident_bytes and self._stop is None:
             self._retire(slot)
         else:
@@ -243,7 +249,7 @@ class Dispatcher:
             is_blamed = job.number == event.in_hand and slot.overdue in {None, job.number}
             if not is_blamed:
                 self._return(job)
-            elif slot.overdue is not None:
+            elif slot.overdue is not None or event.is_overdue:
                 self._fail(job, FailureKind.TIMEOUT, f"took longer than {self.rules.timeout_s:g} s")
             elif event.is_spent:
                 message = f"used all the CPU that {self.rules.timeout_s:g} s can give"
@@ -340,7 +346,7 @@ class Dispatcher:
                 return
             self._waiting.popleft()
             self._slots.lease(slot, max(head.cost_bytes, self.rules.base_bytes))
-            self._set_deadline(slot, self.rules.timeout_s)
+            self._time(slot)
             self._out.append(Grant(head.slot, head.number))
 
     def _promote_retries(self) -> None:
@@ -371,7 +377,7 @@ class Dispatcher:
         self._slots.give(slot, jobs)
         self._slots.enter(slot, State.BUSY)
         self._slots.lease(slot, self.rules.base_bytes)
-        self._set_deadline(slot, self.rules.timeout_s)
+        self._time(slot)
         self._out.append(Send(slot.number, jobs))
 
     def _retire(self, slot: Slot) -> None:
@@ -379,6 +385,10 @@ class Dispatcher:
             self._slots.enter(slot, State.LEAVING)
             self._set_deadline(slot, _LEAVE_TIMEOUT_S)
             self._out.append(RetireWorker(slot.number))
+
+    def _time(self, slot: Slot) -> None:
+        if not self.rules.is_timed_afar:
+            self._set_deadline(slot, self.rules.timeout_s)
 
     def _set_deadline(self, slot: Slot, ahead_s: float) -> None:
         self._deadlines.put(slot.number, now_s=self._now_s, ahead_s=ahead_s)

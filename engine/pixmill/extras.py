@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final, Protocol
 
-__all__ = ["OBSTORE", "Package", "how_to_install", "is_installed"]
+__all__ = ["OBSTORE", "RAY", "Package", "how_to_install", "is_installed"]
 
 
 class _Optional(Protocol):
@@ -38,6 +38,7 @@ class Package:
 
 
 OBSTORE: Final = Package("obstore", "cloud")
+RAY: Final = Package("ray", "ray")
 
 
 def is_installed(library: _Optional) -> bool:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 from pixmill.failures import RETRYABLE_ERRNOS, os_failure
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
-from pixmill.planning import target_of
 from pixmill.recall import Recall, Results
 from pixmill.recall import Sources as KnownSources
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision, template_for
 from pixmill.sieving import Sieve
 from pixmill.storage.standing import Standing
+from pixmill.targeting import target_of
 from pixmill.units import format_size
 from pixmill.walking import Met, Sort
 
@@ -168,6 +168,10 @@ class Feeder:
         """Return what names the files of one folder, given the folded names of those in it."""
         return Namer(self.recipe, folders, self._template)
 
+    def sieve(self, folders: frozenset[str] = frozenset()) -> Sieve:
+        """Return what tells which files of one folder have to be named, likewise."""
+        return Sieve(self.settings.shard, folders, self._template)
+
     def _passing(
         self, groups: Iterator[list[Met]], folders: frozenset[str] = frozenset()
     ) -> Iterator[list[Met]]:
@@ -178,7 +182,7 @@ class Feeder:
         if self.settings.in_place:
             own = ([met for met in group if shard.holds(met.path)] for group in groups)
             return filter(None, own)
-        sieve = Sieve(shard, folders, self._template)
+        sieve = self.sieve(folders)
         return (
             group for group in groups if sieve.passes(group[0].key, [met.path for met in group])
         )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pixmill.freight import Pause, Request
     from pixmill.model import SourceRef
     from pixmill.naming import Named, Namer
+    from pixmill.sieving import Sieve
     from pixmill.staging import Staging
     from pixmill.stats import Ahead
     from pixmill.walking import Met
@@ -109,7 +110,8 @@ class Incoming:
     _looks: dict[int, Looked | None] = field(default_factory=dict)
     _last_look: Look | None = None
     _folder: tuple[str, ...] | None = None
-    _namer: Namer | None = None
+    _namer: Namer = field(init=False)
+    _sieve: Sieve = field(init=False)
     _number: int = 0
     _files: int = 0
     _is_asked_for_more: bool = False
@@ -117,6 +119,7 @@ class Incoming:
 
     def __post_init__(self) -> None:
         """Know which side is a bucket."""
+        self._namer, self._sieve = self.feeder.namer(), self.feeder.sieve()
         walker, destination = self.feeder.walker, self.feeder.destination
         self._sources = walker if isinstance(walker, RemoteSources) else None
         self._results = destination if isinstance(destination, RemoteResults) else None
@@ -142,9 +145,12 @@ class Incoming:
             case Batch(groups, has_ended):
                 self._is_asked_for_more, self._has_ended = False, has_ended
                 for folder, listed in groups:
+                    self._enter(folder)
+                    if not self._sieve.passes(listed[0].met.key, [one.met.path for one in listed]):
+                        continue
                     for one in listed:
                         self._met(one.facts)
-                    self._backlog.append(Group([one.met for one in listed], self._named(folder)))
+                    self._backlog.append(Group([one.met for one in listed], self._namer))
             case Fetched():
                 self._arrived(reply)
             case Looked(number):
@@ -166,11 +172,11 @@ class Incoming:
         if self._sources is not None:
             self._sources.meet(facts)
 
-    def _named(self, folder: tuple[str, ...]) -> Namer:
-        """Return what names the objects of a folder, which come one after the other."""
-        if self._namer is None or folder != self._folder:
+    def _enter(self, folder: tuple[str, ...]) -> None:
+        """Begin a folder, whose objects come one after the other, unless that has been done."""
+        if folder != self._folder:
             self._folder, self._namer = folder, self.feeder.namer()
-        return self._namer
+            self._sieve = self.feeder.sieve()
 
     def _open(self) -> None:
         """Let groups into the window, having looked up what the journal knows of them."""
@@ -217,7 +223,7 @@ class Incoming:
             return None
         elif is_claimed and facts.size_bytes > most_bytes:
             sources.open(met.path, _too_large(facts))
-        elif is_claimed:
+        elif is_claimed and self.feeder.settings.shard.holds(met.path):
             return _Want(met.path, facts)
         else:
             return _Want(met.path, facts, HEAD_BYTES)
@@ -226,8 +232,12 @@ class Incoming:
     def _name(self) -> None:
         """Name the groups whose files are known, and ask what stands where results may go."""
         while self._opened and not self._opened[0].awaited:
-            for found in self.feeder.named(self._opened.popleft().group):
+            group = self._opened.popleft().group
+            for found in self.feeder.named(group):
                 self._asked.append(_Asked(found, self._look(found)))
+            for met in group.mets:
+                if not self.feeder.settings.shard.holds(met.path):  # it had a say, and no more
+                    self._forget(met.path)
 
     def _look(self, found: Named | Outcome) -> int | None:
         """Ask what stands under all names that a source has, had or may get."""
@@ -302,16 +312,20 @@ class Incoming:
             self._ready.append(self._loading.popleft())
 
     def _let_go(self, found: Job | Outcome) -> Job | Outcome:
-        self._files -= 1
         path = found.source.path if isinstance(found, Job) else found.path
         if isinstance(found, Job):
             self.staging.jobs[path] = found
         else:
             self.staging.clear(path)
+        self._forget(path)
+        return found
+
+    def _forget(self, path: str) -> None:
+        """Make room in the window: all that was known of a source has been used."""
+        self._files -= 1
         self.feeder.recall.forget(path)
         if self._sources is not None:
             self._sources.forget(path)
-        return found
 
     def _fetch(self) -> None:
         """Ask for what is wanted, in order, as far as there is room.

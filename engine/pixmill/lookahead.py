@@ -28,6 +28,8 @@ _MARGIN: Final = 2.0
 _SMALL_BYTES: Final = 64 * 1024
 _BATCH_JOBS: Final = 32
 _BATCH_BYTES: Final = 1024 * 1024
+_CHUNK_JOBS: Final = 1000
+"""Whatever they may take: as many are made again where a machine is lost with them."""
 
 
 @dataclass(slots=True)
@@ -54,10 +56,12 @@ class Lookahead:
     Args:
         slots: How many workers share them.
         order: Whether a job may go before its turn.
+        chunk_s: Seconds of work that are taken at a time; 0 for one file, or some small ones.
     """
 
     slots: int
     order: Order = Order.AUTO
+    chunk_s: float = 0.0
     _jobs: OrderedDict[int, Job] = field(default_factory=OrderedDict)
     _kinds: dict[str, _Kind] = field(default_factory=dict)
 
@@ -88,6 +92,8 @@ class Lookahead:
 
     def taken(self) -> tuple[Job, ...]:
         """Take one large job, or small ones up to one worker's fair share of what waits."""
+        if self.chunk_s:
+            return self._chunk()
         share = min(_BATCH_JOBS, 1 + len(self._jobs) // (2 * self.slots))
         jobs = [self._take(self._next())]
         room_bytes = _BATCH_BYTES - jobs[0].source.size_bytes
@@ -98,6 +104,27 @@ class Lookahead:
                 break
             jobs.append(self._take(number))
             room_bytes -= size_bytes
+        return tuple(jobs)
+
+    def _chunk(self) -> tuple[Job, ...]:
+        """Take seconds of work, or a fair share; single jobs until one has told what they take.
+
+        No less than a tenth of those seconds: then what is sent costs more than what it evens out.
+        """
+        rates = {name: self._seconds_a_byte(kind) for name, kind in self._kinds.items()}
+        all_s = sum(rates[name] * kind.waiting_bytes for name, kind in self._kinds.items())
+        room_s = min(self.chunk_s, max(all_s / (2 * self.slots), self.chunk_s / 10))
+        jobs: list[Job] = []
+        number = self._next()
+        while True:
+            source = self._jobs[number].source
+            room_s -= rates[source.codec] * source.size_bytes
+            if jobs and room_s < 0:
+                break
+            jobs.append(self._take(number))
+            if not self._jobs or len(jobs) == _CHUNK_JOBS:
+                break
+            number = next(iter(self._jobs))
         return tuple(jobs)
 
     def _next(self) -> int:

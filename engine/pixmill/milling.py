@@ -18,11 +18,12 @@ from pixmill.making import Making, kept
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.picture import Origin, Picture
 from pixmill.plan import Plan
-from pixmill.planning import planned, targets_of
+from pixmill.planning import planned
 from pixmill.product import Product
 from pixmill.registry import codec
 from pixmill.series_making import SeriesMaker
 from pixmill.series_planning import Member, SeriesPlan, series_planned
+from pixmill.targeting import targets_of
 from pixmill.units import format_size
 from pixmill.vocabulary import Corrupt
 

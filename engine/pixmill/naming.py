@@ -12,9 +12,9 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pixmill.planning import targets_of
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import suffix_owner
+from pixmill.targeting import targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

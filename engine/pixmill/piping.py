@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from pixmill.errors import OptionError, RunError
+from pixmill.executors.fleets import fleet_of
 from pixmill.executors.scratch import Scratch
 from pixmill.run import Run, assembled
 from pixmill.settings import Durability, Redo
@@ -64,6 +65,7 @@ def check_piped(recipe: Recipe, settings: Settings) -> None:
         ("journal", settings.journal is not None),
         ("retry_failed", settings.redo is Redo.FAILED),
         ("shard", not settings.shard.is_whole),
+        ("executor", not fleet_of(settings).is_near),
         ("widths", bool(recipe.widths)),
         ("formats", bool(recipe.formats)),
         ("if_larger", recipe.if_larger is IfLarger.SKIP),

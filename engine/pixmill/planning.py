@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pixmill.candidacy import possible
 from pixmill.costing import cost_of
 from pixmill.geometry import Size, shrink_on_load
 from pixmill.header import MAX_METADATA_BYTES
@@ -18,9 +17,9 @@ from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Crop, Load, Orient, Pad, Plan, Scale
-from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import codec, writable_names
 from pixmill.sizing import memory_for
+from pixmill.targeting import target_of
 from pixmill.units import format_size
 from pixmill.vocabulary import Colour, Kernel
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from pixmill.plan import Step
     from pixmill.recipe import Recipe
 
-__all__ = ["Limits", "own_quality", "planned", "target_of", "targets_of"]
+__all__ = ["Limits", "own_quality", "planned"]
 
 _MIN_SCALE_ON_LOAD_SHRINK = 4
 _DEEPEST_INTEGERS = 16
@@ -50,33 +49,6 @@ class Limits:
     lease_bytes: int
     caps: Caps = DEFAULT_CAPS
     is_enforced: bool = True
-
-
-def target_of(codec_name: str, recipe: Recipe) -> CodecSpec:
-    """Return the record of the codec that a source of this codec is written with.
-
-    `keep` gives the source's own, or its record's fallback where pixmill cannot write it or writes
-    it on request alone. A vector image under `keep` stays what it is until a size in pixels is
-    asked for. Of several that `auto` may choose, the first.
-    """
-    if recipe.is_auto:
-        return targets_of(codec_name, recipe)[0]
-    if recipe.target_format != KEEP_SOURCE_FORMAT:
-        return codec(recipe.target_format)
-    source = codec(codec_name)
-    is_left = source.is_vector and recipe.resize is None
-    is_kept = source.can_write and not source.is_on_request
-    return source if is_kept or is_left else codec(source.fallback)
-
-
-def targets_of(codec_name: str, recipe: Recipe) -> tuple[CodecSpec, ...]:
-    """Return every record that a source of this codec may be, or is, written with."""
-    if recipe.is_auto:
-        return possible(codec_name, recipe)
-    if recipe.is_series:
-        found = (target_of(codec_name, member) for member in recipe.members())
-        return tuple(dict.fromkeys(found))
-    return (target_of(codec_name, recipe),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ __all__ = [
     "KillWorker",
     "PullMore",
     "Record",
+    "Remark",
     "RetireWorker",
     "Send",
     "Setup",
@@ -173,6 +174,7 @@ class WorkerLost:
         reason: How it ended, for a person: `signal 9 (SIGKILL)`.
         is_breach: Whether the kernel ended it for breaking a rule of the sandbox.
         is_spent: Whether the kernel ended it for its CPU time.
+        is_overdue: Whether the job in hand took too long, where that is seen far from here.
     """
 
     slot: int
@@ -180,6 +182,14 @@ class WorkerLost:
     reason: str
     is_breach: bool = False
     is_spent: bool = False
+    is_overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Where workers run something happened that the user should know; decides nothing."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Self
 from pixmill.collector import Collector
 from pixmill.confinement import confinement_warnings, readable
 from pixmill.coordinator import Coordinator
-from pixmill.dispatch import Rules
 from pixmill.ends import Ends
 from pixmill.errors import OptionError, RunError
-from pixmill.executors.local import LocalExecutor
+from pixmill.executors.fleets import Fleet, fleet_of
 from pixmill.executors.note import Hands
 from pixmill.executors.scratch import Scratch
 from pixmill.executors.staged import StagedExecutor
@@ -28,7 +27,6 @@ from pixmill.freight import Voyage
 from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
-from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.manifest import Manifest
 from pixmill.model import Job
 from pixmill.perception.kernels import check_kernel
@@ -42,7 +40,7 @@ from pixmill.restoring import rejoined, settle_doubts, settled
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
 from pixmill.shipping import Shipping, shipping_of
-from pixmill.sizing import Sizing, beside_a_ferry, sized
+from pixmill.sizing import Sizing, beside_a_ferry
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
 from pixmill.storage.local import Destination
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from pixmill.dispatch import Rules
     from pixmill.freight import Pause
     from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
@@ -164,6 +163,13 @@ def assembled(
         check_kernel()
     check_codec_options(recipe.codec_options)
     _check_target(recipe)
+    fleet = fleet_of(settings)
+    if not (ends.are_local or fleet.is_near):
+        raise OptionError(
+            "object stores are reached from one machine: copy them to a file system that all nodes "
+            "share, or use --shard on several machines",
+            option="executor",
+        )
     scratch = Scratch("") if ends.are_local else _scratch()
     shelved = None
     try:
@@ -173,10 +179,11 @@ def assembled(
             recipe,
             settings,
             reporter,
-            berth=_Berth(ends, scratch, _Named.of(source, destination, ends), shelved),
+            berth=_Berth(ends, scratch, _Named.of(source, destination, ends), fleet, shelved),
             mill=mill,
         )
     except BaseException:
+        fleet.close()
         scratch.close()
         if shelved is not None:
             shelved.abandon()
@@ -201,8 +208,10 @@ def _assembled(
         publisher.prepare()
         if backups is not None:
             backups.prepare()
-    memory_bytes = settings.memory_bytes or available_memory_bytes() // 2
-    sizing = _sized(settings, memory_bytes)
+    fleet = berth.fleet
+    fleet.open()
+    memory_bytes = settings.memory_bytes or fleet.memory_bytes()
+    sizing = fleet.sized(memory_bytes)
     if not ends.are_local:
         sizing = beside_a_ferry(sizing)
     facts = RunFacts(
@@ -227,9 +236,10 @@ def _assembled(
     )
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
-    executor = LocalExecutor(
+    executor = fleet.executor(
         _setup(roots, recipe, settings, sizing, mill, ends=ends),
-        hands=None if settings.dry_run else hands,
+        sizing,
+        None if settings.dry_run else hands,
     )
     is_counted = reporter is not None and not roots.only and ends.source is None
     survey = Survey(walker, settings.shard) if is_counted else None
@@ -264,7 +274,7 @@ def _assembled(
     found = feeder.jobs() if shipping is None else shipping.found()
     coordinator = Coordinator(
         found=_surveyed(found, survey) if survey else found,
-        rules=_rules(settings, sizing) if shipping is None else _shipped_rules(settings, sizing),
+        rules=fleet.rules(sizing) if shipping is None else _shipped_rules(fleet, sizing),
         executor=executor if shipping is None else StagedExecutor(executor, shipping.staging),
         collector=collector,
         destination=results,
@@ -418,11 +428,12 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class _Berth:
-    """What a run needs that has a bucket at an end."""
+    """Where a run works, and what it needs that has a bucket at an end."""
 
     ends: Ends
     scratch: Scratch
     named: _Named
+    fleet: Fleet
     shelved: Shelved | None = None
 
     def shipping(
@@ -573,23 +584,6 @@ def _is_inside(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _sized(settings: Settings, memory_bytes: int) -> Sizing:
-    wanted = settings.parallel or usable_cpus()
-    return sized(memory_bytes, wanted, was_asked=settings.parallel is not None)
-
-
-def _shipped_rules(settings: Settings, sizing: Sizing) -> Rules:
+def _shipped_rules(fleet: Fleet, sizing: Sizing) -> Rules:
     """Return rules under which few jobs wait: each has its source on the disc."""
-    return replace(_rules(settings, sizing), pending_jobs=_PENDING_A_WORKER * sizing.workers)
-
-
-def _rules(settings: Settings, sizing: Sizing) -> Rules:
-    return Rules(
-        slots=sizing.workers,
-        budget_bytes=sizing.budget_bytes,
-        base_bytes=sizing.base_bytes,
-        timeout_s=settings.timeout_s,
-        retries=settings.retries,
-        resident_bytes=sizing.resident_bytes,
-        order=settings.order,
-    )
+    return replace(fleet.rules(sizing), pending_jobs=_PENDING_A_WORKER * sizing.workers)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Durability",
+    "ExecutorName",
     "IfExists",
     "MetadataDirective",
     "OnCollision",
@@ -50,6 +51,13 @@ class Redo(StrEnum):
     CHANGED = "changed"
     FAILED = "failed"
     ALL = "all"
+
+
+class ExecutorName(StrEnum):
+    """Where workers are: processes of this machine, or of the machines of a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 class IfExists(StrEnum):
@@ -135,6 +143,10 @@ class Settings:
             `{stem}-{width}.{ext}`, and `{stem}.{ext}` where formats alone are several.
         manifest: Where the list of all outputs is written where a source has several; `None` for
             beside the journal. Default: beside the journal.
+        executor: Where workers are. Default: on this machine.
+        ray_address: `HOST:PORT` of the head of a Ray cluster, or `auto` for the one that this
+            machine is part of; `None` for what `RAY_ADDRESS` says, or a Ray that is started on
+            this machine for the run. Default: `None`.
         shard: The share of the files that is made here, others being made by other runs into the
             same output. Default: all.
         access: How object stores are reached. Default: as the environment says.
@@ -174,6 +186,8 @@ class Settings:
     no_backup: bool = False
     name_template: str | None = None
     manifest: str | None = None
+    executor: ExecutorName = ExecutorName.LOCAL
+    ray_address: str | None = None
     shard: Shard = WHOLE
     access: Access = DEFAULT_ACCESS
     cache_control: str | None = None

@@ -58,6 +58,8 @@ class Sieve:
             key: What they share.
             paths: Their paths, relative to the root.
         """
+        if self.shard.is_whole:
+            return True
         names = [posixpath.basename(path) for path in paths]
         if len(paths) > 1 or self._meets(key, names[0]):
             self._renamed.update(map(folded, names))

@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 
 from pixmill.units import format_size
 
-__all__ = ["MIN_MEMORY_BYTES", "Sizing", "beside_a_ferry", "memory_for", "sized"]
+__all__ = [
+    "AFIELD_BYTES",
+    "MIN_MEMORY_BYTES",
+    "Sizing",
+    "beside_a_ferry",
+    "memory_for",
+    "sized",
+    "sized_afield",
+]
 
 _MB = 1_000_000
 # Proportional set sizes measured with `make bench-memory` on Linux, Python 3.11, libvips 8.18, over
@@ -31,6 +39,8 @@ _RESIDENT_BYTES = 60 * _MB
 _HELD_BYTES = _COORDINATOR_BYTES + _NURSERY_BYTES + 2 * _WORKER_BYTES + _BASE_BYTES
 _LEAST_SHARE = 0.37
 MIN_MEMORY_BYTES = 150 * _MB
+AFIELD_BYTES = _NURSERY_BYTES + _WORKER_BYTES
+"""What a worker on a node of a cluster holds beside its image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,18 @@ def sized(memory_bytes: int, wanted_workers: int, *, was_asked: bool) -> Sizing:
         )
     resident_bytes = max(_RESIDENT_BYTES, memory_bytes // (4 * workers))
     return Sizing(workers, budget_bytes, lease_bytes, _BASE_BYTES, resident_bytes, tuple(warnings))
+
+
+def sized_afield(memory_bytes: int, workers: int) -> Sizing:
+    """Dimension a run on other machines: leases follow the cap, each machine shares out its own.
+
+    Args:
+        memory_bytes: The cap under which a local run would make the same bytes.
+        workers: Workers on all of them.
+    """
+    lease_bytes = _lease_for(memory_bytes)
+    resident_bytes = max(_RESIDENT_BYTES, lease_bytes // 4)
+    return Sizing(workers, workers * lease_bytes, lease_bytes, _BASE_BYTES, resident_bytes, ())
 
 
 def beside_a_ferry(sizing: Sizing) -> Sizing:

@@ -24,7 +24,7 @@ _SHOWN_SHARDS = 10
 
 def merge(
     places: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="OUTPUT|REPORT...",
             help="An output that shards have made, or the report files of shards.",
@@ -52,7 +52,7 @@ def merge(
     """
     from pixmill_cli.reporters.assembly import assembled  # noqa: PLC0415 - not for a help page
 
-    is_output = len(places) == 1 and not places[0].is_file()
+    is_output = len(places) == 1 and not Path(places[0]).is_file()
     for name, is_given in (("journal", journal), ("manifest", manifest)):
         if is_given is not None and not is_output:
             raise OptionError("report files have none: name an output", option=name)
@@ -63,15 +63,13 @@ def merge(
         if is_output:
             code = _joined(places[0], journal, manifest, told)
         else:
-            code = _told(_united(places), told)
+            code = _told(_united([Path(place) for place in places]), told)
     for trouble in assembly.troubles():
         complain(RunError(trouble))
     raise typer.Exit(ExitCode.RUN_FAILED if assembly.troubles() else code)
 
 
-def _joined(
-    output: Path, journal: Path | None, manifest: Path | None, told: "Reporter"
-) -> ExitCode:
+def _joined(output: str, journal: Path | None, manifest: Path | None, told: "Reporter") -> ExitCode:
     """Join an output's state and tell of it; shards that lack are failures."""
     from pixmill import api  # noqa: PLC0415 - not for a help page
 

@@ -193,6 +193,19 @@ class Tunable:
     is_final: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handing:
+    """How a still is handed to Pillow, whose build of the same library makes the same bytes faster.
+
+    Attributes:
+        plugin: Module of Pillow's that knows the format.
+        options: What its `save` takes.
+    """
+
+    plugin: str
+    options: Mapping[str, SaveValue]
+
+
 class RowFilter(StrEnum):
     """How oxipng foretells the rows of a PNG, by its own names; the last chooses row by row."""
 
@@ -354,6 +367,8 @@ class CodecSpec:
             and a shrink-on-load factor.
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
+        handed: How an eight-bit still in RGB, of so many pixels, is handed to Pillow under an
+            encoding; `None` where libvips encodes it, which holds less.
         between: Other ways to encode a still of so many pixels, the best first, whose scores fall
             between those of an encoding's qualities, which may lie far apart. None where that
             would take too long.
@@ -436,6 +451,7 @@ class CodecSpec:
     decode_cost: Callable[[Header, int], int] | None = None
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
+    handed: Callable[[Encoding, int], Handing | None] | None = None
     between: Callable[[Encoding, int], tuple[Encoding, ...]] | None = None
     tunables: tuple[Tunable, ...] = ()
     draft: Callable[[Mapping[str, SaveValue], int], Draft | None] | None = None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         Grant,
         JobEnded,
         KillWorker,
+        Remark,
         RetireWorker,
         Send,
         StartWorker,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     )
 
     Delivery = StartWorker | Send | Grant | RetireWorker | KillWorker
-    Report = WorkerReady | CostKnown | Advanced | JobEnded | WorkerLost
+    Report = WorkerReady | CostKnown | Advanced | JobEnded | WorkerLost | Remark
 
 __all__ = ["Executor"]
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Final
 import pyvips
 
 from pixmill.codecs.spec import OPENING_BYTES, Library
+from pixmill.header import Metadata
 from pixmill.imaging.errors import imaging_error, translating
 from pixmill.imaging.frames import frames, plays
 from pixmill.imaging.heif import encoded_heif
 from pixmill.imaging.huffman import recoder
 from pixmill.imaging.jxl import encoded_jxl
-from pixmill.imaging.metadata import keep_flags
+from pixmill.imaging.metadata import keep_flags, kinds_left
 from pixmill.imaging.pages import page_count
-from pixmill.imaging.pillow_write import rolled_by_pillow, save_by_pillow
+from pixmill.imaging.pillow_write import encoded_by_handing, rolled_by_pillow, save_by_pillow
 from pixmill.imaging.planes import encoded_by_planes
 from pixmill.imaging.support import check_installed
 from pixmill.model import FailureKind, Stage
@@ -36,6 +37,8 @@ __all__ = ["encode_to_file", "encoded"]
 _BUFFER: Final = "_buffer"
 _WHOLE: Final = {Library.PILLOW_HEIF: encoded_heif, Library.IMAGECODECS: encoded_jxl}
 """Libraries that encode an image as a whole, with the metadata that it carries."""
+
+_RGB: Final = ("srgb", "rgb")
 
 _NOTHING: Final = 0
 """`ForeignKeep` flags for no metadata."""
@@ -63,8 +66,9 @@ def encoded(image: pyvips.Image, encoding: Encoding) -> bytes:
             return held.getvalue()
         if _is_joined(image, spec):
             return b"".join(_joined(image, spec, encoding))
-        if by_planes := encoded_by_planes(image, spec, encoding):
-            return by_planes
+        made = encoded_by_planes(image, spec, encoding) or _handed(image, spec, encoding)
+        if made:
+            return made
         data = _saved(image, spec, _options(spec, image, encoding))
         opening = _amended_opening(data[:OPENING_BYTES], image, spec)
         return data if data.startswith(opening) else opening + data[len(opening) :]
@@ -140,6 +144,16 @@ def _is_rolled(image: pyvips.Image, spec: CodecSpec) -> bool:
 def _is_joined(image: pyvips.Image, spec: CodecSpec) -> bool:
     """Return whether there are frames, and a saver that takes one of them at a time."""
     return spec.joined is not None and page_count(image) > 1
+
+
+def _handed(image: pyvips.Image, spec: CodecSpec, encoding: Encoding) -> bytes | None:
+    """Return a still encoded by Pillow, where its library is the faster one."""
+    is_plain = image.format == "uchar" and image.interpretation in _RGB
+    has_frames = page_count(image) > 1
+    if spec.handed is None or not is_plain or has_frames or kinds_left(image) - {Metadata.ICC}:
+        return None
+    handing = spec.handed(encoding, image.width * image.height)
+    return encoded_by_handing(image, spec, handing) if handing else None
 
 
 def _joined(image: pyvips.Image, spec: CodecSpec, encoding: Encoding) -> Iterator[bytes]:

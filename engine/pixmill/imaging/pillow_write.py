@@ -1,18 +1,20 @@
-"""Encode through Pillow what libvips' wheel has no saver for.
+"""Encode through Pillow what libvips' wheel has no saver for, or a slower one.
 
-Must not choose options: the record does. A still's metadata is not written: no record whose writer
-is Pillow names a kind that it stores.
+Must not choose options: the record does. The metadata of a still for which there is no saver is not
+written: no record whose writer is Pillow names a kind that it stores.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
+import re
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
 from pixmill.imaging.frames import DELAY_MS, plays
-from pixmill.imaging.metadata import written_exif
+from pixmill.imaging.metadata import valid_profile, written_exif
 from pixmill.imaging.pages import page_count, page_height
 
 if TYPE_CHECKING:
@@ -21,13 +23,17 @@ if TYPE_CHECKING:
 
     import pyvips
 
-    from pixmill.codecs.spec import CodecSpec, SaveValue
+    from pixmill.codecs.spec import CodecSpec, Handing, SaveValue
 
-__all__ = ["rolled_by_pillow", "save_by_pillow"]
+__all__ = ["encoded_by_handing", "rolled_by_pillow", "save_by_pillow"]
 
 _STRIP_BYTES: Final = 4 << 20
 _BLOBS: Final = {"icc_profile": "icc-profile-data", "xmp": "xmp-data"}
 """What Pillow calls the metadata that libvips' fields hold; EXIF only a saver puts together."""
+
+_OPAQUE: Final = 255
+_WANTS_MEMORY: Final = re.compile(r"encoding error [12]\b")
+"""`VP8_ENC_ERROR_OUT_OF_MEMORY` and its like for the bit stream, of libwebp's `encode.h`."""
 
 _MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -88,6 +94,31 @@ def rolled_by_pillow(
     _Roll(image).save(held, spec.pillow_format, **how)
     data = held.getvalue()
     return spec.replayed(data, plays(image)) if spec.replayed else data
+
+
+def encoded_by_handing(image: pyvips.Image, spec: CodecSpec, handing: Handing) -> bytes:
+    """Return a still encoded, with the profile that goes with its colours.
+
+    Pillow looks at the pixels where they lie, in four bytes each: a picture of its own would take
+    8 ms/MP to fill, this 4.
+
+    Args:
+        image: In memory, of eight bits in RGB, with or without alpha.
+        spec: Its record names Pillow's format.
+        handing: How.
+    """
+    importlib.import_module(f"PIL.{handing.plugin}")  # or Pillow imports all there are, in 23 ms
+    mode, whole = ("RGBA", image) if image.hasalpha() else ("RGBX", image.bandjoin(_OPAQUE))
+    size, pixels = (image.width, image.height), whole.write_to_memory()
+    held = io.BytesIO()
+    try:
+        shown = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
+        shown.save(held, spec.pillow_format, icc_profile=valid_profile(image), **handing.options)
+    except ValueError as error:
+        if _WANTS_MEMORY.search(str(error)):
+            raise MemoryError from error
+        raise
+    return held.getvalue()
 
 
 def _in_pillow(image: pyvips.Image) -> Image.Image:

@@ -53,7 +53,8 @@ class Lock:
                 pass
         self._descriptor = descriptor
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps({"pid": os.getpid(), "started_s": time.time()}).encode())
+        told = {"pid": os.getpid(), "started_s": time.time(), "host": _host()}
+        os.write(descriptor, json.dumps(told).encode())
 
     def release(self) -> None:
         """Let go; may be called twice."""
@@ -66,6 +67,13 @@ def _told(content: bytes) -> str:
     try:
         holder = json.loads(content)
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["started_s"]))
-        return f" (process {holder['pid']}, since {since})"
-    except (ValueError, KeyError, TypeError):
+        host = holder.get("host", "")
+        place = f" on {host}" if host != _host() else ""
+        return f" (process {holder['pid']}{place}, since {since})"
+    except (ValueError, KeyError, TypeError, AttributeError):
         return ""
+
+
+def _host() -> str:
+    """Return the name of this machine: of several that share an output, one holds the lock."""
+    return os.uname().nodename if hasattr(os, "uname") else ""

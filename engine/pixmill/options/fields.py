@@ -12,6 +12,7 @@ from typing import Annotated, Final, get_args, get_origin, get_type_hints
 from pixmill.recipe import DEFAULT_KEEP, Recipe
 from pixmill.settings import (
     Durability,
+    ExecutorName,
     IfExists,
     MetadataDirective,
     OnCollision,
@@ -694,6 +695,24 @@ class Options:
             Group.MACHINE,
             "Keep workers from every file but input and output, from programs and the network",
             default=_SETTINGS.sandbox,
+        ),
+    ] = None
+    executor: Annotated[
+        ExecutorName | None,
+        About(
+            Group.MACHINE,
+            "Where workers are: processes of this machine, or of a Ray cluster's machines, which "
+            "must all have input and output under the same paths",
+            default=str(_SETTINGS.executor),
+        ),
+    ] = None
+    ray_address: Annotated[
+        str | None,
+        About(
+            Group.MACHINE,
+            "Where the head of the Ray cluster is; auto is the cluster this machine is part of",
+            default_text="RAY_ADDRESS, or a Ray that is started here for the run",
+            metavar="HOST:PORT|auto",
         ),
     ] = None
     endpoint_url: Annotated[

@@ -144,6 +144,8 @@ def _settings(options: Options) -> Settings:
         no_backup=_or(options.no_backup, _SETTINGS.no_backup),
         name_template=options.name_template,
         manifest=options.manifest,
+        executor=_or(options.executor, _SETTINGS.executor),
+        ray_address=options.ray_address,
         shard=_or(_parsed(parse_shard, options.shard, option="shard"), _SETTINGS.shard),
         access=Access(
             endpoint_url=options.endpoint_url,

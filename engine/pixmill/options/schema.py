@@ -49,6 +49,7 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "backup": "originals",
     "journal": "web-journal.sqlite",
     "log_file": "pixmill.log",
+    "ray_address": "10.0.0.1:6379",
     "endpoint_url": "https://minio.example:9000",
     "region": "eu-central-1",
     "profile": "images",

@@ -23,7 +23,7 @@ try:
 except ImportError:  # pragma: no cover - Windows, where a temporary name is not swept while fresh
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Draft", "draft", "sweep_below", "write_all"]
+__all__ = ["Draft", "beacon", "draft", "is_beacon_lit", "sweep_below", "write_all"]
 
 _PREFIX = ".pixmill-"
 _SUFFIX = ".tmp"
@@ -77,6 +77,42 @@ def draft(folder: Folder) -> Iterator[Draft]:
         with contextlib.suppress(OSError):
             folder.unlink(name)
         raise
+
+
+@contextlib.contextmanager
+def beacon(root: Root) -> Iterator[str]:
+    """Yield the path of a draft that never gets a name, held and then removed.
+
+    Who sees it, and that it is held, has this folder and its locks.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    with root.folder("", can_make=True) as folder:
+        name, descriptor = _made(folder)
+    try:
+        yield os.path.join(root.path, name)
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError), root.folder("", can_make=False) as folder:
+            folder.unlink(name)
+
+
+def is_beacon_lit(path: str) -> bool:
+    """Return whether somebody holds a beacon; where a file system has no locks, whether it is."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | _O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return fcntl is None
+    finally:
+        os.close(descriptor)
 
 
 def write_all(descriptor: int, content: bytes | memoryview) -> int:

@@ -1,0 +1,417 @@
+"""What is under way on a cluster: chunks of jobs, the copies of each, and what became of them.
+
+Pure: told what copies say and how they end, it answers with what is to be ordered, recalled and
+reported. What it promises, and `tests/test_chunks.py` checks:
+
+- each job is reported once, in the order in which the dispatcher gave them;
+- a copy that breaks costs its jobs a retry: all at once where its node was lost, else by halves
+  until one is alone and to blame, so that even what takes its whole node down comes to an end;
+- a copy that falls silent, or is the last and takes too long, is given a spare; the first result
+  counts, and no failure of a copy does while another is at work;
+- what was ordered before may have been published, so it may be replaced by what is made again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field, replace
+from enum import StrEnum, auto
+from typing import TYPE_CHECKING, Final
+
+from pixmill.model import FailureKind
+from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pixmill.executors.base import Report
+    from pixmill.model import Job
+
+__all__ = ["Breakage", "Chunks", "Order", "Recall", "Watch"]
+
+_NODE_LOSSES: Final = 2
+"""Losses of a node that no job of its chunk is suspected for; a third may be its own doing."""
+_DURATIONS: Final = 1000
+
+
+class Breakage(StrEnum):
+    """What took a copy: its process on the cluster, or the whole node."""
+
+    WORKER = auto()
+    NODE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Have jobs made, in order, by one task.
+
+    Attributes:
+        copy: Names it.
+        jobs: What is to be made.
+        grant_bytes: What each of them may hold, which the cluster sets aside.
+        shunned: The nodes that are not to do it.
+    """
+
+    copy: int
+    jobs: tuple[Job, ...]
+    grant_bytes: int
+    shunned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Let a copy end: nobody listens to it any more."""
+
+    copy: int
+
+
+if TYPE_CHECKING:
+    Answer = Order | Recall | Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """When a copy is given a spare.
+
+    Attributes:
+        silence_s: Seconds without a word from one that has begun; it says one every second.
+        unbegun_s: Seconds until one begins, which may have to wait for a node, where others have
+            been made; once a node was silent it is `silence_s`.
+        age_s: Seconds that the last chunks of a run may take, and
+        age_factor: how many times as long as 99 of 100 chunks have taken.
+        copies: Most copies at a time.
+        probation_s: Seconds for which a node gets no work that was silent.
+    """
+
+    silence_s: float = 30.0
+    unbegun_s: float = 120.0
+    age_s: float = 60.0
+    age_factor: float = 5.0
+    copies: int = 4
+    probation_s: float = 300.0
+
+
+@dataclass(slots=True)
+class _Copy:
+    """One task.
+
+    Attributes:
+        word_s: When it was ordered, or last said something.
+        has_begun: Whether it has said anything.
+        is_first: Whether none of its jobs was ordered before.
+        node: The node that makes it; empty while that is unknown.
+    """
+
+    word_s: float
+    is_first: bool
+    has_begun: bool = False
+    node: str = ""
+
+
+@dataclass(slots=True)
+class _Part:
+    """Jobs that are ordered together.
+
+    Attributes:
+        jobs: Those that have not ended.
+        grant_bytes: What each may hold.
+        orders: How often they were ordered.
+        node_losses: How many nodes were lost with them.
+        since_s: When they were ordered first.
+    """
+
+    jobs: OrderedDict[int, Job]
+    grant_bytes: int
+    orders: int = 0
+    node_losses: int = 0
+    since_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What one slot was sent.
+
+    Attributes:
+        slot: Which.
+        parts: What is left of it; the first is under way.
+        copies: The tasks that make it.
+        ended: Reports that wait for those of earlier jobs.
+    """
+
+    slot: int
+    parts: deque[_Part]
+    copies: dict[int, _Copy] = field(default_factory=dict)
+    ended: dict[int, JobEnded] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Chunks:
+    """The chunks of a run.
+
+    Args:
+        slots: How many there may be at a time.
+        share_bytes: What a job may hold before more is set aside for it alone.
+        watch: When a copy is given a spare.
+        nodes: The nodes that are known at first.
+    """
+
+    slots: int
+    share_bytes: int
+    watch: Watch = field(default_factory=Watch)
+    nodes: tuple[str, ...] = ()
+    _chunks: dict[int, _Chunk] = field(default_factory=dict)
+    _slot_of: dict[int, int] = field(default_factory=dict)
+    _ordered: set[int] = field(default_factory=set)
+    _durations_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DURATIONS))
+    _copies: int = 0
+    _has_begun: bool = False
+    _has_been_silent: bool = False
+    _first_s: float | None = None
+    _heard_s: dict[str, float] = field(init=False)
+    _avoided_s: dict[str, float] = field(default_factory=dict)
+    _now_s: float = 0.0
+    _out: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Have heard of no node yet."""
+        self._heard_s = dict.fromkeys(self.nodes, 0.0)
+
+    def begin(self, slot: int, jobs: tuple[Job, ...], now_s: float) -> list[Answer]:
+        """Take in what a slot was sent."""
+        self._turn(now_s)
+        part = _Part(OrderedDict((job.number, job) for job in jobs), self.share_bytes)
+        self._chunks[slot] = _Chunk(slot, deque([part]))
+        self._order(self._chunks[slot])
+        return self._out
+
+    def drop(self, slot: int) -> list[Answer]:
+        """Forget what a slot was sent."""
+        self._turn(self._now_s)
+        if (chunk := self._chunks.get(slot)) is not None:
+            self._dissolve(chunk)
+        return self._out
+
+    def hear(
+        self, copy: int, reports: Iterable[Report], now_s: float, node: str = ""
+    ) -> list[Answer]:
+        """Take in what a copy says, in order; of one that was recalled nothing counts.
+
+        Args:
+            copy: Which.
+            reports: What it says; nothing with its first word, and whenever there is none.
+            now_s: When.
+            node: Where it is made, with its first word.
+        """
+        self._turn(now_s)
+        self._mark(copy, node)
+        for report in reports:
+            if copy in self._slot_of:
+                self._hear(self._chunks[self._slot_of[copy]], copy, report)
+        return self._out
+
+    def _mark(self, copy: int, node: str) -> None:
+        """Note that a copy, and so its node, lives."""
+        if copy in self._slot_of:
+            known = self._chunks[self._slot_of[copy]].copies[copy]
+            known.word_s, known.has_begun, known.node = self._now_s, True, node or known.node
+            self._has_begun = True
+            if known.node:
+                self._heard_s[known.node] = self._now_s
+                self._avoided_s.pop(known.node, None)
+
+    def over(self, copy: int, now_s: float) -> list[Answer]:
+        """Take in that a copy is done, and order again what it leaves."""
+        self._turn(now_s)
+        if (chunk := self._left_by(copy)) is not None:
+            self._order(chunk)
+        return self._out
+
+    def broken(self, copy: int, by: Breakage, reason: str, now_s: float) -> list[Answer]:
+        """Take in that a copy was lost with whoever made it."""
+        self._turn(now_s)
+        if (chunk := self._left_by(copy)) is None:
+            return self._out
+        part = chunk.parts[0]
+        if by is Breakage.NODE and part.node_losses < _NODE_LOSSES:
+            part.node_losses += 1
+            self._out.append(Remark(f"{len(part.jobs)} files are made again after {reason}"))
+            self._order(chunk)
+        elif len(part.jobs) > 1:
+            _halve(chunk)
+            self._order(chunk)
+        else:
+            (number,) = part.jobs
+            self._dissolve(chunk)
+            self._out.append(WorkerLost(chunk.slot, number, reason))
+        return self._out
+
+    def look(self, now_s: float) -> list[Answer]:
+        """Give spares to what is silent, and to the last that take too long."""
+        self._turn(now_s)
+        self._remark_standstill()
+        for chunk in self._chunks.values():
+            if self._is_silent(chunk):
+                self._has_been_silent = True
+                files = len(chunk.parts[0].jobs)
+                self._out.append(Remark(f"a node is silent: {files} files are made elsewhere too"))
+                self._avoid(copy.node for copy in chunk.copies.values())
+                self._order(chunk)
+            elif self._is_forgotten(chunk):
+                since_s = self._now_s - self._quiet_s(chunk)
+                self._avoid(node for node, at_s in self._heard_s.items() if at_s <= since_s)
+                self._order(chunk)
+            elif self._is_old(chunk):
+                self._order(chunk)
+        return self._out
+
+    def _remark_standstill(self) -> None:
+        """Say once that nobody takes up any work, which Ray itself never says."""
+        if self._has_begun or self._first_s is None:
+            return
+        if self._now_s - self._first_s > self.watch.unbegun_s:
+            self._has_begun = True
+            text = "no node has taken up any work yet: `ray status` says what the cluster waits for"
+            self._out.append(Remark(text))
+
+    def _turn(self, now_s: float) -> None:
+        self._now_s, self._out = now_s, []
+
+    def _hear(self, chunk: _Chunk, copy: int, report: Report) -> None:
+        match report:
+            case JobEnded():
+                self._ended(chunk, copy, report)
+            case CostKnown():
+                if self._left_by(copy) is chunk:
+                    _set_apart(chunk, report)
+                    self._order(chunk)
+            case WorkerLost():
+                if self._left_by(copy) is chunk:
+                    if chunk.parts[0].orders == 1:  # then nobody else can have published any
+                        self._ordered.difference_update(chunk.parts[0].jobs)
+                    self._dissolve(chunk)
+                    self._out.append(replace(report, slot=chunk.slot))
+            case Remark():
+                self._out.append(report)
+            case _:
+                self._out.append(replace(report, slot=chunk.slot))
+
+    def _ended(self, chunk: _Chunk, copy: int, report: JobEnded) -> None:
+        part, failure = chunk.parts[0], report.outcome.failure
+        is_of_twin = failure is not None and failure.kind is FailureKind.EXISTS
+        if is_of_twin and chunk.copies[copy].is_first and part.orders > 1:
+            return  # what stands there is what another copy has published
+        if report.number in part.jobs:
+            chunk.ended.setdefault(report.number, replace(report, slot=chunk.slot))
+        while part.jobs and (first := next(iter(part.jobs))) in chunk.ended:
+            del part.jobs[first]
+            self._ordered.discard(first)
+            self._out.append(chunk.ended.pop(first))
+        if not part.jobs:
+            self._left_by(copy)  # it ends by itself
+            self._part_made(chunk)
+
+    def _part_made(self, chunk: _Chunk) -> None:
+        self._durations_s.append(self._now_s - chunk.parts.popleft().since_s)
+        self._recall(chunk)
+        if chunk.parts:
+            self._order(chunk)
+        else:
+            del self._chunks[chunk.slot]
+
+    def _left_by(self, copy: int) -> _Chunk | None:
+        """Strike out a copy that has ended; return its chunk where nobody else makes it."""
+        slot = self._slot_of.pop(copy, None)
+        if slot is None:
+            return None
+        chunk = self._chunks[slot]
+        del chunk.copies[copy]
+        return None if chunk.copies else chunk
+
+    def _avoid(self, nodes: Iterable[str]) -> None:
+        """Send no work to nodes for a while, or until they are heard again."""
+        until_s = self._now_s + self.watch.probation_s
+        self._avoided_s.update(dict.fromkeys(filter(None, nodes), until_s))
+
+    def _shunned(self, chunk: _Chunk) -> tuple[str, ...]:
+        """Return the nodes that are to have no copy of a chunk, where others are left."""
+        avoided = {node for node, until_s in self._avoided_s.items() if until_s > self._now_s}
+        for shunned in (avoided | {copy.node for copy in chunk.copies.values()}, avoided):
+            if self._heard_s.keys() - shunned:
+                return tuple(sorted(filter(None, shunned)))
+        return ()
+
+    def _order(self, chunk: _Chunk) -> None:
+        part = chunk.parts[0]
+        jobs = [job for number, job in part.jobs.items() if number not in chunk.ended]
+        is_first = self._ordered.isdisjoint(part.jobs)
+        part.since_s = part.since_s if part.orders else self._now_s
+        part.orders += 1
+        self._first_s = self._now_s if self._first_s is None else self._first_s
+        self._copies += 1
+        again = tuple(map(self._again, jobs))
+        self._out.append(Order(self._copies, again, part.grant_bytes, self._shunned(chunk)))
+        chunk.copies[self._copies] = _Copy(self._now_s, is_first)
+        self._slot_of[self._copies] = chunk.slot
+        self._ordered.update(part.jobs)
+
+    def _again(self, job: Job) -> Job:
+        return replace(job, can_replace=True) if job.number in self._ordered else job
+
+    def _dissolve(self, chunk: _Chunk) -> None:
+        self._recall(chunk)
+        del self._chunks[chunk.slot]
+
+    def _recall(self, chunk: _Chunk) -> None:
+        for copy in chunk.copies:
+            del self._slot_of[copy]
+            self._out.append(Recall(copy))
+        chunk.copies.clear()
+
+    def _is_silent(self, chunk: _Chunk) -> bool:
+        is_full = len(chunk.copies) >= self.watch.copies
+        return not is_full and _has_begun(chunk) and self._quiet_s(chunk) > self.watch.silence_s
+
+    def _is_forgotten(self, chunk: _Chunk) -> bool:
+        """Whether it waits for a node that may be gone, while others get their turn."""
+        if _has_begun(chunk) or not self._durations_s or len(chunk.copies) >= self.watch.copies:
+            return False
+        watch = self.watch
+        return self._quiet_s(chunk) > (
+            watch.silence_s if self._has_been_silent else watch.unbegun_s
+        )
+
+    def _is_old(self, chunk: _Chunk) -> bool:
+        """Whether it keeps a run waiting that has slots with nothing to do."""
+        is_last = len(self._chunks) < self.slots and len(chunk.copies) == 1
+        age_s = self._now_s - chunk.parts[0].since_s
+        if not (is_last and _has_begun(chunk)) or age_s <= self.watch.age_s:
+            return False
+        known_s = sorted(self._durations_s)
+        return not known_s or age_s > self.watch.age_factor * known_s[len(known_s) * 99 // 100]
+
+    def _quiet_s(self, chunk: _Chunk) -> float:
+        return self._now_s - max(copy.word_s for copy in chunk.copies.values())
+
+
+def _has_begun(chunk: _Chunk) -> bool:
+    return any(copy.has_begun for copy in chunk.copies.values())
+
+
+def _halve(chunk: _Chunk) -> None:
+    """Have the first half made before the second."""
+    part = chunk.parts.popleft()
+    jobs = list(part.jobs.items())
+    for half in (jobs[len(jobs) // 2 :], jobs[: len(jobs) // 2]):
+        chunk.parts.appendleft(replace(part, jobs=OrderedDict(half)))
+
+
+def _set_apart(chunk: _Chunk, report: CostKnown) -> None:
+    """Have a job made alone that needs more memory than its share, before those behind it."""
+    part = chunk.parts[0]
+    if next(iter(part.jobs)) != report.number:  # one before it must be made again: both may have it
+        part.grant_bytes = report.cost_bytes
+        return
+    alone = OrderedDict([part.jobs.popitem(last=False)])
+    if not part.jobs:
+        chunk.parts.popleft()
+    chunk.parts.appendleft(replace(part, jobs=alone, grant_bytes=report.cost_bytes))

@@ -1,0 +1,194 @@
+"""The only door to Ray: a process beside the coordinator that hands tasks in and their words out.
+
+Run as `python -m pixmill.executors.gateway DESCRIPTOR ADDRESS`. A process of its own, since Ray's
+driver holds 100 MB, takes signals for itself, and ends its process where the cluster does not
+answer for a minute. Decides nothing: `chunks` does. When its pipe closes, it lets every task end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Final
+
+from pixmill.executors.chunks import Breakage, Order, Recall
+from pixmill.executors.outpost import Brief, UnfitError, chunk_made
+from pixmill.executors.tidings import Broken, Joined, Node, Over, Refused, Said, Unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pixmill.model import Job
+
+__all__ = ["main"]
+
+_ANSWER_S: Final = 10.0
+_TURN_S: Final = 0.05
+_REPLY_S: Final = 0.005
+"""What a report of a chunk's end brings, the next chunk, comes within a millisecond."""
+_END_S: Final = 3.0
+_LOOPBACK: Final = "127."
+_NODE_LABEL: Final = "ray.io/node-id"
+"""Which Ray gives every node."""
+
+
+@dataclass(slots=True)
+class _Gateway:
+    """Tasks by the copies that they are.
+
+    Args:
+        words: The coordinator's pipe.
+        ray: The library.
+        overhead_bytes: What a worker holds beside its image.
+    """
+
+    words: Connection[Any, Any]
+    ray: Any
+    overhead_bytes: int
+    brief: Brief | None = None
+    _task: Any = field(init=False)
+    _streams: dict[int, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Declare the task: Ray tries none again, since it would not say so, nor ever end."""
+        self._task = self.ray.remote(num_cpus=1, max_retries=0)(_task)
+
+    def run(self) -> None:
+        """Serve until the coordinator hangs up, then let every task end."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                patience_s = _REPLY_S if self._streams else _TURN_S
+                while self.words.poll(patience_s):
+                    self._obey(self.words.recv())
+                    patience_s = 0.0
+                for message in self._heard():
+                    self.words.send(message)
+        self._end()
+
+    def _end(self) -> None:
+        """Have every task end its worker, so that nothing is half-written behind the run's back."""
+        for stream in self._streams.values():
+            self._cancel(stream)
+        deadline_s = time.monotonic() + _END_S
+        while self._streams and time.monotonic() < deadline_s:
+            for _ in self._heard():
+                pass
+
+    def _obey(self, message: object) -> None:
+        match message:
+            case Brief():
+                self.brief = message
+            case Order(copy, jobs, grant_bytes, shunned):
+                others = {_NODE_LABEL: f"!in({','.join(shunned)})"} if shunned else {}
+                selected = {"label_selector": others} if others else {}
+                task = self._task.options(memory=self.overhead_bytes + grant_bytes, **selected)
+                self._streams[copy] = task.remote(self.brief, jobs, grant_bytes)
+            case Recall(copy):
+                self._cancel(self._streams.pop(copy, None))
+
+    def _cancel(self, stream: Any) -> None:
+        if stream is not None:
+            with contextlib.suppress(self.ray.exceptions.RayError):
+                self.ray.cancel(stream)
+
+    def _heard(self) -> Iterator[Said | Over | Broken | Unfit]:
+        if not self._streams:
+            return
+        streams = list(self._streams.values())
+        ready, _ = self.ray.wait(streams, timeout=_TURN_S)
+        if ready:  # and whoever else is
+            ready, _ = self.ray.wait(streams, num_returns=len(streams), timeout=0)
+        for copy in [copy for copy, stream in self._streams.items() if stream in ready]:
+            message = self._word(copy)
+            if not isinstance(message, Said):
+                del self._streams[copy]
+            yield message
+
+    def _word(self, copy: int) -> Said | Over | Broken | Unfit:
+        """Take what a task has said, or how it ended."""
+        errors = self.ray.exceptions
+        try:
+            word = self.ray.get(next(self._streams[copy]))
+            return Said(copy, (), word) if isinstance(word, str) else Said(copy, word)
+        except StopIteration:
+            return Over(copy)
+        except errors.OutOfMemoryError:
+            return Broken(copy, Breakage.WORKER, "Ray, for want of memory on its node")
+        except errors.WorkerCrashedError:
+            return Broken(copy, Breakage.WORKER, "the end of its Ray worker")
+        except errors.RayTaskError as error:
+            return Unfit(_said(error.cause if isinstance(error.cause, UnfitError) else error))
+        except errors.RayError as error:
+            return Broken(copy, Breakage.NODE, f"the loss of a node: {_said(error)}")
+
+
+def _task(brief: Brief, jobs: tuple[Job, ...], grant_bytes: int) -> Iterator[object]:
+    """Say on which node this is, then make a chunk there."""
+    import ray  # noqa: PLC0415 - on the node, which has it loaded
+
+    yield ray.get_runtime_context().get_node_id()
+    yield from chunk_made(brief, jobs, grant_bytes)
+
+
+def main() -> None:
+    """Join the cluster, say how that went, and serve."""
+    words, address = Connection(int(sys.argv[1])), sys.argv[2]
+    overhead_bytes = int(sys.argv[3])
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would tell its makers of every run
+    import ray  # noqa: PLC0415 - after the environment, and 0.5 s of CPU
+
+    try:
+        _join(ray, address)
+    except OSError as error:
+        words.send(Refused((error.strerror or str(error)).lower()))
+        return
+    except Exception as error:  # noqa: BLE001 - whatever Ray raises, it is the user's to read
+        words.send(Refused(_said(error)))
+        return
+    words.send(Joined(tuple(_nodes(ray))))
+    _Gateway(words, ray, overhead_bytes).run()
+    ray.shutdown()
+
+
+def _join(ray: Any, address: str) -> None:
+    """Join the cluster at an address, or start one that ends with this process.
+
+    Left to find one, Ray would take that of the last `ray start`, and wait for it where it is gone.
+    """
+    named: dict[str, Any] = {} if address else {"include_dashboard": False}
+    if address not in {"", "auto"}:
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host, int(port)), _ANSWER_S):
+            pass  # where nobody listens, Ray would try for minutes
+        if host.startswith(_LOOPBACK):  # Ray would look for a node at the machine's own address
+            named["_node_ip_address"] = host
+    ray.init(
+        address=address or "local",
+        log_to_driver=False,
+        logging_level="ERROR",
+        **named,
+    )
+
+
+def _nodes(ray: Any) -> Iterator[Node]:
+    for each in ray.nodes():
+        resources = each["Resources"]
+        if each["Alive"] and resources.get("CPU"):
+            memory_bytes = int(resources.get("memory", 0))
+            yield Node(each["NodeID"], resources["CPU"], memory_bytes)
+
+
+def _said(error: BaseException) -> str:
+    """Return the last line of an error, which is where Ray says what happened."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)

@@ -1,0 +1,114 @@
+"""A cluster of Ray on loopback: a head without CPUs and nodes of one each, in a process of its own.
+
+Run as a script it starts the head and obeys one word a line: a number adds the node 127.0.0.N with
+so many megabytes, and answers with the process id of its raylet. It ends all of it with its input.
+Each node has an address of its own, since Ray takes 127.0.0.1 for the machine's real one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Nodes", "nodes"]
+
+_HEAD: Final = "127.0.0.2"
+_STORE_BYTES: Final = 80_000_000
+_END_S: Final = 20.0
+_TESTS: Final = Path(__file__).parents[1]
+
+
+@dataclass(slots=True)
+class Nodes:
+    """The cluster, as a test holds it.
+
+    Attributes:
+        address: Where its head is.
+        raylets: Process ids of the nodes' raylets, whose children everything on a node is.
+    """
+
+    script: subprocess.Popen[str]
+    address: str
+    raylets: list[int] = field(default_factory=list)
+    _next: int = 3
+
+    def add(self, memory_mb: int) -> psutil.Process:
+        """Add a node; return its raylet."""
+        self._ask(f"{self._next} {memory_mb}\n")
+        self._next += 1
+        self.raylets.append(int(self._answer()))
+        return psutil.Process(self.raylets[-1])
+
+    def on(self, raylet: psutil.Process) -> list[psutil.Process]:
+        """Return every process of a node, its raylet first, as one that fails takes all along."""
+        return [raylet, *raylet.children(recursive=True)]
+
+    def _ask(self, line: str) -> None:
+        assert self.script.stdin is not None
+        self.script.stdin.write(line)
+        self.script.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self.script.stdout is not None
+        return self.script.stdout.readline().strip()
+
+
+@contextmanager
+def nodes(**environment: str) -> Iterator[Nodes]:
+    """Start a cluster without nodes, and end every process of it that is left."""
+    script = subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **environment, "PYTHONPATH": str(_TESTS)},
+    )
+    assert script.stdin is not None
+    assert script.stdout is not None
+    try:
+        yield Nodes(script, script.stdout.readline().strip())
+    finally:
+        script.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            script.wait(_END_S)
+        script.kill()
+        script.wait()
+        script.stdout.close()
+
+
+def main() -> None:
+    """Start the head, add nodes as asked, end them all."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # Ray prints
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - after the environment
+
+    head = {"num_cpus": 0, "node_ip_address": _HEAD, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    print(cluster.address, file=answers, flush=True)
+    for line in sys.stdin:
+        number, megabytes = map(int, line.split())
+        node = cluster.add_node(
+            num_cpus=1,
+            node_ip_address=f"127.0.0.{number}",
+            memory=megabytes * 1_000_000,
+            object_store_memory=_STORE_BYTES,
+        )
+        (raylet,) = node.all_processes["raylet"]
+        print(raylet.process.pid, file=answers, flush=True)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
