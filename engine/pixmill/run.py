@@ -66,6 +66,9 @@ __all__ = ["Run", "assembled"]
 # Of --memory: the folder of what is under way may be one that is held in memory.
 _STAGED_SHARE = 8
 _PENDING_A_WORKER = 16
+# Requests of a kind under way: with 50 ms of latency two bring 40 objects/s, which no worker makes.
+_CREW_A_WORKER = 2
+_LEAST_CREW = 8
 
 
 @dataclass(slots=True)
@@ -255,7 +258,9 @@ def _assembled(
         protected=roots.protected,
         only=roots.only,
     )
-    shipping = berth.shipping(feeder, settings, memory_bytes=memory_bytes, ahead=ahead)
+    shipping = berth.shipping(
+        feeder, settings, memory_bytes=memory_bytes, workers=sizing.workers, ahead=ahead
+    )
     collector = Collector(
         facts,
         reporter or FanOut(),
@@ -434,7 +439,13 @@ class _Berth:
     shelved: Shelved | None = None
 
     def shipping(
-        self, feeder: Feeder, settings: Settings, *, memory_bytes: int, ahead: Ahead
+        self,
+        feeder: Feeder,
+        settings: Settings,
+        *,
+        memory_bytes: int,
+        workers: int,
+        ahead: Ahead,
     ) -> Shipping | None:
         """Return the traffic of a run, `None` where all is on this machine."""
         if self.ends.are_local:
@@ -446,6 +457,7 @@ class _Berth:
             settings=settings,
             staging=self.scratch.path,
             excluded=self.ends.excluded,
+            crew=max(_LEAST_CREW, _CREW_A_WORKER * workers),
         )
         return shipping_of(
             voyage, self.scratch, feeder, limit_bytes=memory_bytes // _STAGED_SHARE, ahead=ahead

@@ -38,8 +38,8 @@ __all__ = ["IfAbsent", "IfMatch", "ObjectFacts", "ObjectStore", "StoreError"]
 
 _PAGE_KEYS: Final = 1000  # what one request to any store lists
 _SINGLE_BYTES: Final = 8_000_000
-_PART_BYTES: Final = 8 * 1024 * 1024
-_PARTS_AT_ONCE: Final = 4
+_PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes
+_PARTS_AT_ONCE: Final = 2  # each is held in memory
 _CHUNK_BYTES: Final = 1024 * 1024
 # obstore repeats neither a removal nor a put on a condition where the connection broke.
 _PAUSES_S: Final = tuple(0.1 * 2**attempt for attempt in range(4))
