@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -268,6 +269,21 @@ def test_a_killed_node_costs_its_files_a_retry(
     assert all(outcome.attempts == 1 for outcome in far.outcomes)
     assert digests(tmp_path / "far") == digests(tmp_path / "local")
     assert not temporary_files(tmp_path / "far")
+
+
+def test_an_address_that_says_nothing_is_told_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something listens there that is no Ray, or one with another token."""
+    monkeypatch.setattr("pixmill.executors.ray._JOIN_S", 6.0)
+    source = archive(tmp_path / "in", NAMES[0])
+    with socket.create_server(("127.0.0.2", 0)) as mute:
+        address = f"127.0.0.2:{mute.getsockname()[1]}"
+        silent = replace(LOCAL, executor=ExecutorName.RAY, ray_address=address)
+        began_s = time.monotonic()
+        with pytest.raises(RunError, match=r"cannot join .*RAY_AUTH_TOKEN are the cluster's"):
+            ran(source, tmp_path / "far", settings=silent)
+    assert time.monotonic() - began_s < 12.0
 
 
 @pytest.mark.parametrize("destination", ["s3://bucket/out", "memory://bucket/out"])
