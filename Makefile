@@ -44,6 +44,7 @@ test-cluster: $(CLUSTER) ## run the tests that need servers on loopback or a clu
 
 $(CLUSTER): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,cloud,ray,cluster]'
+	@.ci/azurite
 	@touch $(CLUSTER)
 
 check: setup lint types ## everything CI checks: format, lint, types, architecture, tests, performance
@@ -66,8 +67,8 @@ types: setup ## mypy --strict
 perf: setup ## performance checks that noise cannot fail
 	$(BIN)/python -m pytest bench -s
 
-soak: setup ## full-size stress runs: kills, 100,000 files, a rerun, 2,000 photos (about half an hour)
-	$(BIN)/python bench/soak.py
+soak: $(CLUSTER) ## full-size stress runs: kills, 100,000 files, a rerun, 2,000 photos, 5,000 objects (about half an hour)
+	PYTHONPATH=tests $(BIN)/python bench/soak.py
 
 chaos: setup ## kills, faults and resumes for five minutes, or as ARGS="--seconds 60 --kills 50" says
 	PYTHONPATH=tests $(BIN)/python bench/chaos.py $(ARGS)
@@ -112,5 +113,5 @@ formats-page: setup ## write engine/FORMATS.md from the codecs' records
 	$(BIN)/python bench/formats_page.py
 
 clean: ## remove what make made
-	rm -rf $(VENV) .peers out out.pixmill build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
+	rm -rf $(VENV) .peers .azurite out out.pixmill build dist .mypy_cache .ruff_cache .import_linter_cache soak-logs fuzz-findings
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

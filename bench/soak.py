@@ -1,4 +1,4 @@
-"""Full-size stress runs: kills, 100,000 small files, nothing to do, 2,000 photos: `make soak`.
+"""Full-size stress runs: kills, 100,000 files, nothing to do, photos, 5,000 objects: `make soak`.
 
 Each part prints what it measured, keeps it with its seed under `soak-logs/`, and fails where a
 promise is broken. `python bench/soak.py --part kills --runs 20 --files 1000 --seed 7` runs one.
@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 import psutil
 from PIL import Image
 
+from buckets import filled_bucket
 from done import write_done
 from memory import COMMAND, CORPORA, Sampler, pss_bytes
 from pixmill.api import optimize
@@ -42,6 +43,9 @@ LOGS: Final = Path("soak-logs")
 MEMORY_BYTES: Final = 200_000_000
 FLAT_BYTES: Final = 10_000_000
 FLAT_FROM: Final = 10_000
+OBJECTS: Final = 5_000
+OBJECTS_FLAT_FROM: Final = 1_000
+FERRY: Final = "pixmill.executors.ferryman"
 FLAT_FOLDER_SHARE: Final = 0.3
 FOLDER_FILES: Final = 100
 NOTHING_FILES_PER_S: Final = 20_000
@@ -216,7 +220,7 @@ def small(log: Log, args: argparse.Namespace, folder: Path) -> None:
     # The adaptive strategy looks at content, 12 of 17 ms of CPU for such a file, and has no part in
     # what is measured here.
     command += ["--effort", "fast", "--strategy", "fixed"]
-    _run_watched(log, command, args.files, flat_from=FLAT_FROM)
+    _run_watched(log, command, args.files, flat_from=FLAT_FROM, folder=folder)
 
 
 def nothing(log: Log, args: argparse.Namespace, folder: Path) -> None:
@@ -266,17 +270,34 @@ def photos(log: Log, args: argparse.Namespace, folder: Path) -> None:
         (source / f"{number:05}{photo.suffix}").symlink_to(photo.resolve())
     command = [COMMAND, "optimize", str(source), str(folder / "web"), "--resize", "1920"]
     command += ["--symlinks", "follow"]
-    _run_watched(log, command, args.photos, flat_from=args.photos // 10)
+    _run_watched(log, command, args.photos, flat_from=args.photos // 10, folder=folder)
 
 
-def _run_watched(log: Log, command: list[str], files: int, *, flat_from: int) -> None:
+def objects(log: Log, args: argparse.Namespace, folder: Path) -> None:
+    """Run the installed command from bucket to bucket on a server of this machine, twice."""
+    images = small_images(300, random.Random(args.seed), edge_px=96)
+    with filled_bucket(folder, args.files, images) as bucket:
+        command = [COMMAND, "optimize", bucket.source, bucket.destination, "--resize", "32x32"]
+        command += ["--effort", "fast", "--strategy", "fixed"]
+        _run_watched(log, command, args.files, flat_from=OBJECTS_FLAT_FROM, folder=folder)
+        report = folder / "again.json"
+        began_s = time.monotonic()
+        again_command = [*command, "--report", str(report)]
+        subprocess.run(again_command, check=True, capture_output=True)
+        log.say(f"again, with nothing to do: {time.monotonic() - began_s:.1f} s")
+        again = json.loads(report.read_text())
+        log.expect("everything is done", is_kept=again["skips"] == {"done": args.files})
+
+
+def _run_watched(log: Log, command: list[str], files: int, *, flat_from: int, folder: Path) -> None:
     """Run a command with two workers and 200 MB; expect every file, and memory flat and capped."""
-    report = Path(command[3]).with_suffix(".json")
-    command += ["--memory", "200MB", "--parallel", "2", "--progress", "bar"]
+    report = folder / "watched.json"
+    command = [*command, "--memory", "200MB", "--parallel", "2", "--progress", "bar"]
     command += ["--events", "-", "--report", str(report)]
     log.say(f"$ {' '.join(command)}")
     began_s = time.monotonic()
     coordinator: list[int] = []
+    ferry: list[int] = []
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process,
         Sampler(process.pid) as sampler,
@@ -284,6 +305,7 @@ def _run_watched(log: Log, command: list[str], files: int, *, flat_from: int) ->
         for count in _finished(process.stdout):
             if count == flat_from or (count > flat_from and count % (files // 20) == 0):
                 coordinator.append(pss_bytes(process.pid))
+                ferry += [pss_bytes(pid) for pid in _ferries(process.pid)]
                 log.say(
                     f"{count} files, {time.monotonic() - began_s:.0f} s: coordinator "
                     f"{coordinator[-1] / _MB:.1f} MB, tree at most {sampler.tree_bytes / _MB:.1f}"
@@ -293,8 +315,20 @@ def _run_watched(log: Log, command: list[str], files: int, *, flat_from: int) ->
     growth_bytes = max(coordinator, default=0) - (coordinator[0] if coordinator else 0)
     log.say(f"the coordinator grew by {growth_bytes / _MB:.1f} MB; {sampler.highest}")
     log.expect("the coordinator's memory is flat", is_kept=growth_bytes <= FLAT_BYTES)
+    if ferry:
+        growth_bytes = max(ferry) - ferry[0]
+        log.say(f"the ferry: {max(ferry) / _MB:.1f} MB at most, grown by {growth_bytes / _MB:.1f}")
+        log.expect("the ferry's memory is flat", is_kept=growth_bytes <= FLAT_BYTES)
     log.say(f"tree at most {sampler.tree_bytes / _MB:.1f} MB: {sampler.at_peak}")
     log.expect("the tree stays under its cap", is_kept=sampler.tree_bytes < MEMORY_BYTES)
+
+
+def _ferries(pid: int) -> list[int]:
+    """Return the process that speaks to stores beside the workers, where there is one."""
+    try:
+        return [each.pid for each in psutil.Process(pid).children() if FERRY in each.cmdline()]
+    except psutil.Error:
+        return []
 
 
 def _judge_watched(log: Log, report: dict[str, dict[str, int]], code: int, files: int) -> None:
@@ -319,6 +353,7 @@ PARTS: Final[dict[str, Callable[[Log, argparse.Namespace, Path], None]]] = {
     "small": small,
     "nothing": nothing,
     "photos": photos,
+    "objects": objects,
 }
 
 
@@ -328,11 +363,17 @@ def main() -> int:
     parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--runs", type=int, default=20, help="runs of kills")
-    parser.add_argument("--files", type=int, default=0, help="files of kills, small or nothing")
+    parser.add_argument("--files", type=int, default=0, help="files of any part but photos")
     parser.add_argument("--photos", type=int, default=2000)
     parser.add_argument("--edge", type=int, default=640, help="longest edge of kills' images")
     args = parser.parse_args()
-    defaults = {"kills": 1000, "small": 100_000, "nothing": 100_000, "photos": 0}
+    defaults = {
+        "kills": 1000,
+        "small": 100_000,
+        "nothing": 100_000,
+        "photos": 0,
+        "objects": OBJECTS,
+    }
     wanted = list(PARTS) if args.part == "all" else [args.part]
     asked_files = args.files
     results = []

@@ -19,8 +19,8 @@ from pixmill import api
 from pixmill.errors import OptionError, RunError
 from pixmill.model import SkipReason
 from pixmill.recipe import Recipe
-from pixmill.settings import IfExists, Redo
-from pixmill.sharding import Shard
+from pixmill.settings import Redo
+from pixmill.sharding import WHOLE, Shard
 from pixmill.vocabulary import Effort
 from pixmill_cli.app import app
 from pixmill_cli.exit_codes import ExitCode
@@ -90,10 +90,9 @@ def test_the_second_of_two_runs_is_refused(source: Path, web: str) -> None:
     assert _words(ran(source, web).outcomes)[NAMES[-1]] == "done"
 
 
-@pytest.mark.parametrize("quality", [82, 40])
-def test_a_killed_run_is_resumed(source: Path, web: str, tmp_path: Path, quality: int) -> None:
+def test_a_killed_run_is_resumed(source: Path, web: str, tmp_path: Path) -> None:
     """What a run put before it was killed is made again, as its own, under any recipe."""
-    recipe = replace(HALVED, quality=quality)
+    recipe = replace(HALVED, quality=40)
     script = (
         "import os, signal, sys, pixmill\n"
         "from runs import HALVED, TWO_WORKERS\n"
@@ -175,7 +174,7 @@ def test_merged_shards_are_one_run(source: Path, web: str, tmp_path: Path) -> No
 def test_merging_waits_for_no_shard(source: Path, web: str, tmp_path: Path) -> None:
     """While a shard works merging is refused and changes nothing; so is an output without runs."""
     runner = CliRunner()
-    assert "no journal for" in str(runner.invoke(app, ["merge", web]).exception)
+    assert "no journal in" in str(runner.invoke(app, ["merge", web]).exception)
     assert not (tmp_path / "bucket").exists()
     shard = replace(TWO_WORKERS, shard=Shard(0, 2))
     with pixmill.optimize(source, web, HALVED, settings=shard) as run:
@@ -191,20 +190,6 @@ def test_merging_waits_for_no_shard(source: Path, web: str, tmp_path: Path) -> N
     assert set(digests(tmp_path / "bucket/web.pixmill")) == {"journal-0.sqlite"}
 
 
-def test_another_division_knows_what_was_made(source: Path, web: str) -> None:
-    """Half of two shards, then three: nothing is foreign, and nothing is made twice."""
-    cautious = replace(TWO_WORKERS, if_exists=IfExists.FAIL)
-    first = ran(source, web, settings=replace(cautious, shard=Shard(0, 2)))
-    made = {path for path, word in _words(first.outcomes).items() if word == "optimized"}
-    later: dict[str, str] = {}
-    for index in range(3):
-        later |= _words(
-            ran(source, web, settings=replace(cautious, shard=Shard(index, 3))).outcomes
-        )
-    wanted = {path: "done" if path in made else "optimized" for path in NAMES}
-    assert later == wanted | {"broken.jpg": "failed"}
-
-
 def test_status_and_undo(source: Path, web: str) -> None:
     """`status` and `runs` tell of an output in a bucket; `undo` says that there is nothing to."""
     assert isinstance(CliRunner().invoke(app, ["status", web]).exception, OptionError)
@@ -215,3 +200,27 @@ def test_status_and_undo(source: Path, web: str) -> None:
     assert "done" in CliRunner().invoke(app, ["runs", web]).stdout
     with pytest.raises(OptionError, match="never replaced in place"):
         api.undo(web)
+
+
+def test_shards_know_each_others_results(source: Path, web: str, tmp_path: Path) -> None:
+    """Shards leave what one run would, and the next run knows all of it, divided or not."""
+    for number in range(2):
+        ran(source, web, settings=replace(TWO_WORKERS, shard=Shard(number, 2)))
+    ran(source, tmp_path / "disc")
+    assert digests(tmp_path / "bucket/web") == digests(tmp_path / "disc")
+    for shard in (WHOLE, Shard(0, 1), Shard(1, 3)):
+        words = _words(ran(source, web, settings=replace(TWO_WORKERS, shard=shard)).outcomes)
+        assert {word for path, word in words.items() if path != "broken.jpg"} <= {"done"}
+    found = api.history(web)
+    assert found is not None
+    assert found.counts()["optimized"] == len(NAMES)
+    found.close(None)
+
+
+def test_the_list_of_a_series_is_beside_the_journal(source: Path, web: str, tmp_path: Path) -> None:
+    """The list of a responsive set is in the bucket too, and is renewed there."""
+    for widths in ((8,), (8, 16)):
+        ran(source, web, recipe=Recipe(widths=widths))
+        listed = json.loads((tmp_path / "bucket/web.pixmill/srcset.json").read_text())
+        assert set(listed["sources"]) == set(NAMES)
+        assert {len(outputs) for outputs in listed["sources"].values()} == {len(widths)}

@@ -116,6 +116,15 @@ def test_chroma_that_hardly_shows_is_halved() -> None:
     assert not is_subsampled(saved(GAUDY))
 
 
+def test_halved_chroma_must_not_ruin_what_no_square_shows() -> None:
+    """A gaudy strip that lies between the squares of the sample counts too."""
+    image = tiled(GREY, (600, 400))
+    image.paste(tiled(GAUDY, (32, 400)), (200, 0))
+    best, shown = chosen(image), reopened(saved(image), "png")
+    assert best.is_full_chroma
+    assert likeness(shown, reopened(encoded(shown, best), "jpg")) >= 69.5
+
+
 def test_whole_chroma_costs_no_looks() -> None:
     """Chosen at a lower quality, it still scores what halved chroma does, or 70 if that is more."""
     image = reopened(saved(GAUDY), "png")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
-from pixmill import api
+from pixmill import api, diagnosis
 from pixmill.diagnosis import Finding
+from pixmill.extras import Package
 from pixmill.machine import file_system
 from pixmill.sandbox import offered
 from pixmill_cli.app import app
@@ -46,3 +48,27 @@ def test_only_what_the_sandbox_requires_decides(findings: list[Finding]) -> None
 def test_the_kind_of_file_system_is_known_below_a_mount(tmp_path: Path) -> None:
     """A folder, and one that is not there yet, have the kind of the mount above them."""
     assert file_system(str(tmp_path)) == file_system(str(tmp_path / "not" / "there"))
+
+
+def test_what_holds_of_object_stores(findings: list[Finding]) -> None:
+    """A ferry is tried, and whether workers reach the network is as the sandbox has it."""
+    named = {each.name: each for each in findings}
+    assert named["object stores"].value.startswith("obstore ")
+    assert named["ferry"].is_there
+    assert named["workers beside a ferry"].is_there is offered().has_seccomp
+
+
+def test_a_ferry_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no process can be started for it, the reason is in the table, and nothing is raised."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    found = {each.name: each for each in diagnosis._stores(offered())}
+    assert not found["ferry"].is_there
+    assert "cannot start a ferry" in found["ferry"].value
+
+
+def test_what_object_stores_need_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without obstore the table says how to get it, and tries nothing."""
+    monkeypatch.setattr(diagnosis, "OBSTORE", Package("no_such_module", "cloud"))
+    (found,) = diagnosis._stores(offered())
+    assert not found.is_there
+    assert found.value == "pip install 'pixmill[cloud]'"

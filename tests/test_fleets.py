@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pixmill.errors import OptionError
-from pixmill.executors import fleets
+from pixmill.executors import ray_fleet
 from pixmill.executors.fleets import fleet_of
 from pixmill.executors.tidings import Node
 from pixmill.extras import Package
@@ -43,7 +43,7 @@ def test_what_makes_no_sense_with_an_executor_is_refused(settings: Settings, opt
 
 def test_without_ray_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray is an extra: who asks for it without having it learns how to get it."""
-    monkeypatch.setattr(fleets, "RAY", Package("no_such_module", "ray"))
+    monkeypatch.setattr(ray_fleet, "RAY", Package("no_such_module", "ray"))
     with pytest.raises(OptionError, match=r"pip install 'pixmill\[ray\]'"):
         fleet_of(Settings(executor=RAY))
 
@@ -66,10 +66,10 @@ def test_the_share_of_an_image_leaves_no_cpu_idle() -> None:
     """It fits every CPU of every node that has memory for any image, and never exceeds a lease."""
     sizing = sized_afield(4_000 * MB, 5)
     large, small, tiny = Node("a", 4, 8_000 * MB), Node("b", 1, 200 * MB), Node("c", 8, 50 * MB)
-    assert fleets._share_bytes((large, small, tiny), sizing) == 200 * MB - AFIELD_BYTES
-    assert fleets._share_bytes((large,), sizing) == 2_000 * MB - AFIELD_BYTES
-    assert fleets._share_bytes((Node("d", 1, 90_000 * MB),), sizing) == sizing.lease_bytes
-    assert fleets._share_bytes((tiny,), sizing) == sizing.base_bytes
+    assert ray_fleet._share_bytes((large, small, tiny), sizing) == 200 * MB - AFIELD_BYTES
+    assert ray_fleet._share_bytes((large,), sizing) == 2_000 * MB - AFIELD_BYTES
+    assert ray_fleet._share_bytes((Node("d", 1, 90_000 * MB),), sizing) == sizing.lease_bytes
+    assert ray_fleet._share_bytes((tiny,), sizing) == sizing.base_bytes
 
 
 def test_a_beacon_is_seen_where_its_folder_and_its_locks_are(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from pixmill import api
+from pixmill.address import Access, Address
 from pixmill.documents import missing, parsed, united
 from pixmill.errors import OptionError, RunError
 from pixmill.events import summary_document
@@ -26,13 +27,17 @@ from pixmill.journal.place import Place, place_of
 from pixmill.journal.schema import migrate
 from pixmill.journal.session import Session
 from pixmill.journal.store import opened
+from pixmill.merging import merged_in_store
 from pixmill.model import Failed, FailureKind, Job, Outcome, SourceRef, Stage, Status
 from pixmill.model import SkipReason as Reason
 from pixmill.recipe import Recipe
 from pixmill.reporting import RunFacts, Summary
 from pixmill.settings import Settings
 from pixmill.sharding import Shard
+from pixmill.shelving import Shelved
 from pixmill.stats import Tally
+from pixmill.storage.objects import ObjectStore
+from pixmill.storage.shelf import ObjectShelf
 from pixmill.vocabulary import Effort
 from pixmill_cli.app import app
 from pixmill_cli.exit_codes import ExitCode
@@ -350,6 +355,71 @@ def test_shards_that_run_into_nothing_wait_and_give_up(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="has this output to itself"):
         Division(place, patience_s=0.0).enter(Shard(0, 2), lambda: None)
     alone.release()
+
+
+@pytest.fixture
+def shelf() -> ObjectShelf:
+    """Return the place beside an output in a store."""
+    return ObjectShelf(ObjectStore.opened(Address("memory", "bucket", "web.pixmill"), Access()))
+
+
+def _shelved(shelf: ObjectShelf, shard: Shard, *outcomes: Outcome) -> tuple[Shelved, Session]:
+    """Note a run of a shard whose output is in a store, all but its end."""
+    shelved = Shelved.on(shelf, shard)
+    session = Session.begun(
+        shelved.place,
+        _facts(shard),
+        version="1",
+        sync=lambda _folders: None,
+        copies=shelved.copies,
+    )
+    for outcome in outcomes:
+        session.journal.start([Job(0, SourceRef(outcome.path, 5, 0, "jpg"), outcome.path)])
+        session.journal.end(outcome)
+    return shelved, session
+
+
+def _ended(shelved: Shelved, session: Session, *outcomes: Outcome) -> None:
+    session.journal.settle()
+    session.close(_summary(list(outcomes), _facts(shelved.place.shard)))
+    shelved.close()
+
+
+def test_journals_in_a_store_are_joined_there(shelf: ObjectShelf) -> None:
+    """One is left, with what all knew; while a shard works nothing is touched."""
+    first, second = _outcome("a"), _outcome("b")
+    _ended(*_shelved(shelf, Shard(0, 2), first), first)
+    begun = Shelved.on(shelf, Shard(1, 2))
+    begun.copies.claim.take()  # and no journal of it stands yet
+    with pytest.raises(RunError, match="shards of 2 work on this output"):
+        merged_in_store(Shelved.on(shelf), None)
+    assert "shard-0-of-2.sqlite" in shelf.names()
+    begun.abandon()
+    _ended(*_shelved(shelf, Shard(1, 2), second), second)
+    merged = merged_in_store(Shelved.on(shelf), None)
+    assert (merged.joined, merged.lacking) == ((Shard(0, 2), Shard(1, 2)), ())
+    assert merged.summary is not None
+    assert merged.summary.optimized == 2
+    assert shelf.names() == ["journal-0.sqlite"]
+    assert merged_in_store(Shelved.on(shelf), None) == replace(merged, joined=())
+    found = Shelved.on(shelf).viewed()
+    assert found is not None
+    with closing(found.connection):
+        assert found.counts() == {"optimized": 2}
+
+
+def test_what_a_killed_shard_left_in_a_store_stays_known(shelf: ObjectShelf) -> None:
+    """Results that no journal knows may stand since then: the next whole run must not forget it."""
+    shelved, session = _shelved(shelf, Shard(0, 2))
+    shelved.copies.claim.since_ns = 7
+    session.journal.settle()
+    shelved.copies.claim.give_up()
+    session.journal.connection.close()
+    merged_in_store(Shelved.on(shelf), None)
+    whole = Shelved.on(shelf)
+    whole.copies.fetch()
+    assert whole.copies.claim.since_ns == 7
+    whole.abandon()
 
 
 def test_without_locks_no_journal_is_taken_from_a_shard(tmp_path: Path) -> None:

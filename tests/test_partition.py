@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 HERE = Holder(os.getpid(), process_space(), process_start(os.getpid()))
 DEAD = replace(HERE, pid=2**22 + 1, start=1.0)
+KILLED = replace(DEAD, pid=2**22 + 2)
 FACTS = RunFacts(
     source="in",
     destination="s3://bucket/web",
@@ -151,7 +152,7 @@ def _divided(shelf: ObjectShelf, folder: Path) -> None:
 
 def _killed(shelf: ObjectShelf, folder: Path, shard: Shard) -> int:
     """Leave the claim of a run that was killed; return since when it may have put results."""
-    copies = _copies(shelf, folder, shard, DEAD)
+    copies = _copies(shelf, folder, shard, KILLED)
     copies.fetch()
     found = shelf.seen(copies.claim.name)
     assert found is not None

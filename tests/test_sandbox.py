@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from corpora import CORPORA, needs_corpora
+from faults.knowing import VARIABLES
 from pixmill.confinement import confinement_warnings, readable
 from pixmill.errors import RunError
 from pixmill.executors.hatchery import NurseryHatchery, SpawnHatchery
@@ -534,3 +535,13 @@ def test_what_killed_runs_left_is_removed() -> None:
     for scratch in (held, last):
         scratch.close()
         assert not Path(scratch.path).exists()
+
+
+def test_workers_get_no_access_to_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What gives access to object stores is in no worker's environment; the rest of it is."""
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "secret")
+    ended = ran(archive(tmp_path / "in", "a.jpg"), tmp_path / "out", mill="faults.knowing:mill")
+    (failure,) = (each.failure for each in ended.outcomes)
+    assert failure is not None
+    assert failure.message == "knows PIXMILL_TEST_VARIABLE"

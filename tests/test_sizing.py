@@ -62,4 +62,11 @@ def test_a_ferry_costs_workers_and_no_image(memory_bytes: int, wanted: int) -> N
     assert beside.lease_bytes == alone.lease_bytes
     assert 1 <= beside.workers <= alone.workers
     assert beside.lease_bytes + (beside.workers - 1) * beside.base_bytes <= beside.budget_bytes
-    assert beside.budget_bytes <= alone.budget_bytes
+
+
+@given(st.integers(min_value=300_000_000, max_value=10**12), WORKERS)
+def test_a_ferry_is_inside_the_cap(memory_bytes: int, wanted: int) -> None:
+    """From 300 MB on a ferry's 60 MB, the workers' and all leases fit below the cap."""
+    beside = beside_a_ferry(sized(memory_bytes, wanted, was_asked=False))
+    workers_bytes = beside.workers * 32_000_000
+    assert beside.budget_bytes + workers_bytes + 60_000_000 <= memory_bytes

@@ -14,7 +14,6 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +24,7 @@ from contest.jobs import STRATEGY
 from contest.measuring import Command
 from contest.sizes import shown_px
 from memory import COMMAND
+from pixmill.release import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,9 +245,9 @@ def _by_opencv(order: Order) -> Command:
     return Command([_opencv_python(), str(_HERE / "opencv_pool.py"), note])
 
 
-PIXMILL: Final = Contestant("pixmill", "pixmill", lambda: version("pixmill"), _by_pixmill)
+PIXMILL: Final = Contestant("pixmill", "pixmill", lambda: VERSION, _by_pixmill)
 CAPPED: Final = Contestant(
-    "pixmill-capped", f"pixmill, --memory {CAP}", lambda: version("pixmill"), _by_capped
+    "pixmill-capped", f"pixmill, --memory {CAP}", lambda: VERSION, _by_capped
 )
 FLOOR: Final = Contestant("floor", "codec floor", lambda: "bare libvips loop", _by_floor)
 PEERS: Final = (

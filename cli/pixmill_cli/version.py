@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from pixmill.release import VERSION
 
 __all__ = ["version_line"]
 
 
 def version_line() -> str:
-    """Return `pixmill 1.2.3`, or say that it runs from a tree that was never installed."""
-    try:
-        return f"pixmill {version('pixmill')}"
-    except PackageNotFoundError:
-        return "pixmill (not installed)"
+    """Return `pixmill 1.2.3`."""
+    return f"pixmill {VERSION}"

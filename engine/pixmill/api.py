@@ -182,8 +182,7 @@ def merge(
     Runs over the output do so by themselves where they divide it otherwise. May be repeated.
 
     Args:
-        destination: The output folder, the folder that was worked on in place, or the URL of an
-            output in an object store.
+        destination: The output folder, or the folder that was worked on in place, or a URL.
         journal: The journal, where it is not in its usual place.
         manifest: Where the list of all outputs is written where sources have several. Default:
             `srcset.json` beside the journal.
@@ -193,10 +192,12 @@ def merge(
         OptionError: The URL is none, or its store cannot be reached so.
         RunError: A run works on it, there is no journal, or its state cannot be written.
     """
-    listing = None if manifest is None else os.fspath(manifest)
     ends = Ends.of(os.curdir, destination, Settings(access=access))
+    listing = None if manifest is None else os.fspath(manifest)
     if ends.destination is not None and journal is None:
-        return merged_in_store(ends.destination, access, manifest=listing)
+        from pixmill.shelving import Shelved  # noqa: PLC0415 - loads obstore
+
+        return merged_in_store(Shelved.of(ends.destination, access), listing)
     return merged(os.path.abspath(destination), journal=journal, manifest=listing)
 
 

@@ -89,6 +89,7 @@ class Coordinator:
     _wanted: int = 0
     _stop: StopMode | None = None
     _advances: dict[int, Advanced] = field(default_factory=dict)
+    _strewn: set[str] = field(default_factory=set)
     _has_told_gaps: bool = False
     _has_ended: bool = False
     _is_aborted: bool = False
@@ -123,7 +124,7 @@ class Coordinator:
         self.executor.close()
         if self.shipping is not None:
             self.shipping.close()
-        self._sweep(held)
+        self._sweep(_folders(held) | self._strewn)
         if not self._dispatcher.is_finished:
             self.is_interrupted = True
 
@@ -150,7 +151,7 @@ class Coordinator:
                 self._advances[report.slot] = report
                 continue
             if isinstance(report, Remark):
-                self.collector.reporter.noticed(report.text)
+                self._note_remark(report)
                 continue
             if isinstance(report, WorkerLost):
                 self._note_loss(report)
@@ -285,9 +286,19 @@ class Coordinator:
         hand = next((job.source.path for job in jobs if job.number == report.in_hand), "")
         between = f"with {hand} in its hands" if hand else "between two files"
         self.collector.reporter.noticed(f"a worker ended by {report.reason} {between}")
-        self._sweep(jobs)
+        self._sweep(_folders(jobs))
 
-    def _sweep(self, jobs: tuple[Job, ...]) -> None:
+    def _note_remark(self, report: Remark) -> None:
+        """Tell it, and remember where something half-written may be left on another machine."""
+        self.collector.reporter.noticed(report.text)
+        if report.slot is not None:
+            self._strewn |= _folders(self._dispatcher.jobs_of(report.slot))
+
+    def _sweep(self, folders: set[str]) -> None:
         if not self.is_dry_run:
-            for folder in {posixpath.dirname(job.destination) for job in jobs}:
+            for folder in folders:
                 self.destination.sweep(folder)
+
+
+def _folders(jobs: tuple[Job, ...]) -> set[str]:
+    return {posixpath.dirname(job.destination) for job in jobs}

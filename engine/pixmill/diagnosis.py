@@ -1,6 +1,7 @@
-"""What this kernel and this machine give a run: confinement, limits, room, libraries.
+"""What this kernel and this machine give a run: confinement, limits, room, stores, libraries.
 
-Changes nothing. Loads pyvips only when asked, and so into the caller's process.
+Changes nothing, and asks no object store for anything. Loads pyvips only when asked, and so into
+the caller's process.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING
 
+from pixmill.address import DEFAULT_ACCESS, Address
+from pixmill.errors import PixmillError
+from pixmill.extras import OBSTORE, how_to_install, is_installed
+from pixmill.freight import Look, Voyage
 from pixmill.machine import (
     available_memory_bytes,
     cgroup_cpus,
@@ -23,6 +30,7 @@ from pixmill.machine import (
     usable_cpus,
 )
 from pixmill.sandbox import offered
+from pixmill.settings import Settings
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "diagnosed", "is_sound"]
 
 _IN_MEMORY = {"tmpfs", "ramfs"}
+_FERRY_S = 20.0
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +64,13 @@ class Finding:
 
 def diagnosed() -> list[Finding]:
     """Look at everything a run depends on."""
+    offer = offered()
     return [
         Finding("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
-        *_confinement(offered()),
+        *_confinement(offer),
         *_limits(),
         *_room(),
+        *_stores(offer),
         *_libraries(),
     ]
 
@@ -113,6 +125,50 @@ def _room() -> Iterator[Finding]:
     room = format_size(shutil.disk_usage(folder).free)
     where = "held in memory" if kind in _IN_MEMORY else "on disc"
     yield Finding("temporary files", f"{folder}, {kind or 'unknown'}, {where}, {room} free")
+
+
+def _stores(offer: Offer) -> Iterator[Finding]:
+    """Tell what holds of object stores: who may speak to them, and who may not."""
+    if not is_installed(OBSTORE):
+        yield Finding("object stores", how_to_install(OBSTORE), is_there=False)
+        return
+    yield Finding(
+        "object stores", f"obstore {metadata.version(OBSTORE.module)}: s3://, gs://, az://"
+    )
+    trouble = _trouble_of_a_ferry()
+    carries = "starts; it alone speaks to stores, with access from the environment or by flags"
+    yield Finding("ferry", trouble or carries, not trouble)
+    kept = "reach no network, and get no access to stores"
+    if not offer.has_seccomp:
+        kept = f"may reach the network: {'; '.join(offer.missing)}"
+    yield Finding("workers beside a ferry", kept, offer.has_seccomp)
+
+
+def _trouble_of_a_ferry() -> str:
+    """Have a ferry look into a store that is only its own memory, and return why it does not."""
+    from pixmill.executors.ferry import Ferry  # noqa: PLC0415 - not for who has no obstore
+
+    ferry = Ferry(
+        Voyage(
+            source=None,
+            destination=Address("memory", "doctor"),
+            access=DEFAULT_ACCESS,
+            settings=Settings(),
+            staging=tempfile.gettempdir(),
+        )
+    )
+    until_s = time.monotonic() + _FERRY_S
+    try:
+        ferry.send(Look(0, names=("x",)))
+        while not ferry.heard():
+            if time.monotonic() > until_s:
+                return f"does not answer within {_FERRY_S:g} s"
+            time.sleep(_LOOK_S)
+    except PixmillError as error:
+        return str(error)
+    finally:
+        ferry.close()
+    return ""
 
 
 def _libraries() -> Iterator[Finding]:

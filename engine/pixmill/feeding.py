@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pixmill.recipe import Recipe
     from pixmill.series import NameTemplate
     from pixmill.settings import Settings
+    from pixmill.sharding import Shard
     from pixmill.storage.local import Head
     from pixmill.storage.originals import Backups
     from pixmill.walking import Folder, Trouble
@@ -124,9 +125,12 @@ class Feeder:
     _number: int = 0
     _template: NameTemplate | None = field(init=False)
     _standing: Standing | None = field(init=False)
+    _shard: Shard | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """Know how several outputs of a source are named."""
+        """Know how several outputs of a source are named, and what is left to others."""
+        shard = self.settings.shard
+        self._shard = None if shard.is_whole else shard  # a call a file costs those without
         self._template = template_for(self.recipe, self.settings)
         known = self._template
         self._standing = None if known is None else Standing(self.destination, known)
@@ -176,8 +180,8 @@ class Feeder:
         self, groups: Iterator[list[Met]], folders: frozenset[str] = frozenset()
     ) -> Iterator[list[Met]]:
         """Leave out what another shard makes, but for what has a say in the names of this one's."""
-        shard = self.settings.shard
-        if shard.is_whole:
+        shard = self._shard
+        if shard is None:
             return groups
         if self.settings.in_place:
             own = ([met for met in group if shard.holds(met.path)] for group in groups)
@@ -212,13 +216,13 @@ class Feeder:
             source = self._source(met)
             if not isinstance(source, Outcome):
                 sources.append(source)
-            elif self.settings.shard.holds(met.path):
+            elif self._shard is None or self._shard.holds(met.path):
                 yield source
         if sources and self.settings.in_place:
             yield from (Named(source, source.path) for source in sources)
         elif sources:
             for named in group.namer.named(sources):
-                if self.settings.shard.holds(named.source.path):
+                if self._shard is None or self._shard.holds(named.source.path):
                     yield named
 
     def _source(self, met: Met) -> SourceRef | Outcome:

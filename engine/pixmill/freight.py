@@ -58,6 +58,7 @@ class Voyage:
         settings: Which sources are met.
         staging: Absolute path of the folder that holds `in` and `out`.
         excluded: Prefixes below the source, with a slash at their ends, that are never met.
+        crew: Requests of a kind that are under way at a time.
     """
 
     source: Address | None
@@ -66,6 +67,7 @@ class Voyage:
     settings: Settings
     staging: str
     excluded: tuple[str, ...] = ()
+    crew: int = 8
 
 
 @dataclass(frozen=True, slots=True)

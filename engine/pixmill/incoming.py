@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Incoming"]
 
-_WINDOW_FILES: Final = 64
-_FETCHES: Final = 16
+_WINDOW_FILES: Final = 8
+"""Open at a time for each request of a kind that the ferry has under way."""
+_FETCHES: Final = 2
+"""Asked for likewise: one is on its way, and the next is known."""
 _BACKLOG_GROUPS: Final = 64
 """Fewer, and the next batch is asked for."""
 
@@ -85,6 +87,7 @@ class Incoming:
         send: Asks the ferry.
         limit_bytes: What fetched sources may hold together; one that is larger comes alone.
         ahead: Told what the listing has counted.
+        crew: Requests of a kind that the ferry has under way at a time.
     """
 
     feeder: Feeder
@@ -92,6 +95,7 @@ class Incoming:
     send: Callable[[Request], None]
     limit_bytes: int
     ahead: Ahead
+    crew: int
     _local: Iterator[Group | Outcome] = field(init=False)
     _sources: RemoteSources | None = field(init=False)
     _results: RemoteResults | None = field(init=False)
@@ -184,7 +188,7 @@ class Incoming:
             self._is_asked_for_more = True
             self.send(More())
         groups = []
-        while self._backlog and self._files < _WINDOW_FILES:
+        while self._backlog and self._files < self.crew * _WINDOW_FILES:
             groups.append(self._backlog.popleft())
             self._files += len(groups[-1].mets)
         if groups:
@@ -195,7 +199,7 @@ class Incoming:
             self._opened.append(_Opened(group, {want.path for want in wants}))
 
     def _take_local(self) -> None:
-        while not self._has_ended and self._files + len(self._backlog) < _WINDOW_FILES:
+        while not self._has_ended and self._files + len(self._backlog) < self.crew * _WINDOW_FILES:
             found = next(self._local, None)
             if found is None:
                 self._has_ended = True
@@ -330,7 +334,7 @@ class Incoming:
         """
         first = self._first()
         for queue in (self._late, self._early):
-            while queue and len(self._fetching) < _FETCHES:
+            while queue and len(self._fetching) < self.crew * _FETCHES:
                 want = queue[0]
                 has_room = self.staging.held_bytes + want.held_bytes <= self.limit_bytes
                 if not (has_room or want.path in first):

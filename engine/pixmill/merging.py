@@ -25,11 +25,11 @@ from pixmill.restoring import rejoined
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pixmill.address import Access, Address
     from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
     from pixmill.reporting import Summary
     from pixmill.sharding import Shard
+    from pixmill.shelving import Shelved
 
 __all__ = ["Merged", "merged", "merged_in_store"]
 
@@ -71,25 +71,21 @@ def merged(destination: str, *, journal: str | None, manifest: str | None) -> Me
         return _told(place, joined, Manifest(Path(manifest or place.manifest).absolute()))
 
 
-def merged_in_store(destination: Address, access: Access, *, manifest: str | None) -> Merged:
+def merged_in_store(shelved: Shelved, manifest: str | None) -> Merged:
     """Do as `merged` where the journals of an output are in its bucket.
 
     Args:
-        destination: The output.
-        access: How its store is reached.
+        shelved: The state of the whole output; it is closed.
         manifest: Where on this machine the list of all outputs goes; `None` for beside the
             journal, in the bucket.
 
     Raises:
-        OptionError: The store cannot be reached so.
-        RunError: A run works on the output, there is no journal, or its state cannot be written.
+        RunError: As for `merged`, or the store cannot be reached.
     """
-    from pixmill.shelving import Shelved  # noqa: PLC0415 - loads obstore
-
-    shelved = Shelved.of(destination, access)
     try:
         if not shelved.has_journal():
-            raise RunError(f"there is no journal for {destination}: name the output of a run")
+            name = shelved.shelf.name
+            raise RunError(f"there is no journal in {name}: name the output of a run")
         shelved.copies.fetch()
         place = shelved.place
         listing = (

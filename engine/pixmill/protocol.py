@@ -187,9 +187,15 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Where workers run something happened that the user should know; decides nothing."""
+    """Where workers run something happened that the user should know; decides nothing.
+
+    Attributes:
+        text: What.
+        slot: Where jobs are made again, so that something half-written may be left of them.
+    """
 
     text: str
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -34,6 +33,7 @@ from pixmill.protocol import Setup, StopMode
 from pixmill.recall import Recall
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import check_codec_options, codec, suffix_owner
+from pixmill.release import VERSION
 from pixmill.remote import RemoteResults, RemoteSources
 from pixmill.reporting import FanOut, Reporter, RunFacts
 from pixmill.restoring import rejoined, settle_doubts, settled
@@ -66,6 +66,9 @@ __all__ = ["Run", "assembled"]
 # Of --memory: the folder of what is under way may be one that is held in memory.
 _STAGED_SHARE = 8
 _PENDING_A_WORKER = 16
+# Requests of a kind under way: with 50 ms of latency two bring 40 objects/s, which no worker makes.
+_CREW_A_WORKER = 2
+_LEAST_CREW = 8
 
 
 @dataclass(slots=True)
@@ -255,7 +258,9 @@ def _assembled(
         protected=roots.protected,
         only=roots.only,
     )
-    shipping = berth.shipping(feeder, settings, memory_bytes=memory_bytes, ahead=ahead)
+    shipping = berth.shipping(
+        feeder, settings, memory_bytes=memory_bytes, workers=sizing.workers, ahead=ahead
+    )
     collector = Collector(
         facts,
         reporter or FanOut(),
@@ -346,7 +351,7 @@ def _opened(
     session = Session.begun(
         place,
         facts,
-        version=version("pixmill"),
+        version=VERSION,
         # an object lasts once it is put, which is before its outcome is noted
         sync=(lambda _folders: None)
         if ends.destination is not None
@@ -432,7 +437,13 @@ class _Berth:
     shelved: Shelved | None = None
 
     def shipping(
-        self, feeder: Feeder, settings: Settings, *, memory_bytes: int, ahead: Ahead
+        self,
+        feeder: Feeder,
+        settings: Settings,
+        *,
+        memory_bytes: int,
+        workers: int,
+        ahead: Ahead,
     ) -> Shipping | None:
         """Return the traffic of a run, `None` where all is on this machine."""
         if self.ends.are_local:
@@ -444,6 +455,7 @@ class _Berth:
             settings=settings,
             staging=self.scratch.path,
             excluded=self.ends.excluded,
+            crew=max(_LEAST_CREW, _CREW_A_WORKER * workers),
         )
         return shipping_of(
             voyage, self.scratch, feeder, limit_bytes=memory_bytes // _STAGED_SHARE, ahead=ahead

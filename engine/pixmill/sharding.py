@@ -15,7 +15,9 @@ from pixmill.errors import OptionError
 
 __all__ = ["MAX_SHARDS", "WHOLE", "Shard", "parse_shard"]
 
-MAX_SHARDS: Final = 100_000
+MAX_SHARDS: Final = 10_000
+"""The walk passes as many files of others for one of its own, at 3.5 us each, and looks up 256 of
+its own at once: 9 s in which nobody hears workers or the user."""
 _HASH_BYTES: Final = 8
 _SHARD: Final = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 

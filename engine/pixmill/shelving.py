@@ -40,12 +40,14 @@ class Shelved:
     """The state of one output.
 
     Attributes:
+        shelf: Where it is in the bucket.
         scratch: Where it is on this machine.
         place: Its files there.
         copies: What keeps the journal in the bucket.
         partition: What sees to journals and runs that divide the output otherwise.
     """
 
+    shelf: ObjectShelf
     scratch: Scratch
     place: Place
     copies: Copies
@@ -53,13 +55,21 @@ class Shelved:
 
     @classmethod
     def of(cls, destination: Address, access: Access, shard: Shard = WHOLE) -> Shelved:
-        """Return the state of an output, or of one shard; nothing is asked of the store yet.
+        """Return the state of an output, or of a shard of it; nothing is asked of the store yet.
 
         Raises:
             OptionError: The store cannot be reached so.
             RunError: No temporary folder can be made.
         """
-        shelf = ObjectShelf(ObjectStore.opened(destination.beside(_STATE), access))
+        return cls.on(ObjectShelf(ObjectStore.opened(destination.beside(_STATE), access)), shard)
+
+    @classmethod
+    def on(cls, shelf: ObjectShelf, shard: Shard = WHOLE) -> Shelved:
+        """Return the same of what is on a shelf.
+
+        Raises:
+            RunError: No temporary folder can be made.
+        """
         scratch = Scratch.made()
         if not scratch.path:
             raise RunError("no temporary folder can be made: free some space, or set TMPDIR")
@@ -77,7 +87,7 @@ class Shelved:
         aside = place_of(f"{scratch.path}/joined")
         partition = Partition(shelf, place, claim, aside=aside, hands=Hands)
         copies = Copies(shelf, place.journal, claim, elder=elder, enter=partition.enter)
-        return cls(scratch, place, copies, partition)
+        return cls(shelf, scratch, place, copies, partition)
 
     def viewed(self) -> Journal | None:
         """Return what all journals in the bucket know, claiming nothing; `None` without one.
@@ -85,7 +95,7 @@ class Shelved:
         Raises:
             RunError: One cannot be read.
         """
-        shelf, whole = self.copies.shelf, self.place.whole
+        shelf, whole = self.shelf, self.place.whole
         for shard in whole.among(shelf.names()):
             fetched(shelf, shard.journal)
         fetched(shelf, whole.journal)  # last, for what is joined goes there before it goes here
@@ -97,7 +107,7 @@ class Shelved:
         Raises:
             RunError: The bucket cannot be reached.
         """
-        names, whole = set(self.copies.shelf.names()), self.place.whole
+        names, whole = set(self.shelf.names()), self.place.whole
         return any(each.journal.name in names for each in (whole, *whole.among(names)))
 
     def keep(self, path: Path) -> None:
@@ -106,9 +116,8 @@ class Shelved:
         Raises:
             RunError: It cannot be put.
         """
-        shelf = self.copies.shelf
-        if shelf.put(path.name, path, over=shelf.seen(path.name)) is None:
-            raise RunError(f"another run writes to {shelf.name}: wait for it or stop it")
+        if self.shelf.put(path.name, path, over=self.shelf.seen(path.name)) is None:
+            raise RunError(f"another run writes to {self.shelf.name}: wait for it or stop it")
 
     def abandon(self) -> None:
         """Let the output go, where the run has not begun."""

@@ -120,6 +120,6 @@ def shipping_of(
     except OSError as error:
         raise RunError(f"cannot make {scratch.path}: {error.strerror or error}") from error
     ferry = Ferry(voyage)
-    incoming = Incoming(feeder, staging, ferry.send, limit_bytes, ahead)
+    incoming = Incoming(feeder, staging, ferry.send, limit_bytes, ahead, voyage.crew)
     outgoing = Outgoing(staging, voyage.settings, ferry.send, limit_bytes)
     return Shipping(ferry, scratch, staging, incoming, outgoing)

@@ -29,9 +29,9 @@ _COORDINATOR_BYTES = 38 * _MB
 _NURSERY_BYTES = 16 * _MB
 _WORKER_BYTES = 32 * _MB
 _BASE_BYTES = 8 * _MB
-# What speaks to object stores, over 56 photographs of 1 MB each way: 30 to 34 MB with two arenas,
-# 52 with glibc's own number for 27 threads.
-_FERRY_BYTES = 36 * _MB
+# What speaks to object stores: 30 to 34 MB over 56 photographs of 1 MB each way (52 without a bound
+# on malloc's arenas), 60 over bodies of 7.5 and 20 MB.
+_FERRY_BYTES = 60 * _MB
 # Resident memory counts the pages shared with the nursery, 20 to 25 MB, in full.
 _RESIDENT_BYTES = 60 * _MB
 # What pixmill holds with two workers before any image: one image may have the rest, or half of
@@ -39,7 +39,9 @@ _RESIDENT_BYTES = 60 * _MB
 _HELD_BYTES = _COORDINATOR_BYTES + _NURSERY_BYTES + 2 * _WORKER_BYTES + _BASE_BYTES
 _LEAST_SHARE = 0.37
 MIN_MEMORY_BYTES = 150 * _MB
-AFIELD_BYTES = _NURSERY_BYTES + _WORKER_BYTES
+# The task's own process, proportional, on Ray 2.60.
+_TASK_BYTES = 56 * _MB
+AFIELD_BYTES = _TASK_BYTES + _NURSERY_BYTES + _WORKER_BYTES
 """What a worker on a node of a cluster holds beside its image."""
 
 

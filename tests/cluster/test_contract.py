@@ -30,7 +30,6 @@ DEVIATIONS: Final = {
     ("rclone", "conditions"): "puts whatever stands there",
     ("gcs", "conditions"): "moto knows S3's conditions, not Google's generations",
     ("rclone", "matches"): "puts whatever stands there",
-    ("gcs", "matches"): "moto knows S3's conditions, not Google's generations",
     ("azurite", "gone"): "as Azure does, it answers the condition before it looks for the object",
     ("folder", "headers"): "files have none",
     ("folder", "metadata"): "files have none",

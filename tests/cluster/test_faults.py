@@ -77,7 +77,7 @@ def test_nothing_is_lost_nor_half_written(store: ObjectStore, proxy: Proxy, tmp_
 
 
 def test_conditions_hold(store: ObjectStore, proxy: Proxy) -> None:
-    """A put on a condition is done once and told as done, even where the first answer was lost."""
+    """A put on a condition, and a removal, are told as done even where the answer was lost."""
 
     def replace(number: int) -> None:
         key, content = f"{number:03}", _content(number)
@@ -91,6 +91,8 @@ def test_conditions_hold(store: ObjectStore, proxy: Proxy) -> None:
 
     _each(replace)
     assert proxy.counts[Fault.LOST], "no answer was lost"
+    _each(lambda number: store.remove(f"{number:03}"))
+    assert not [facts for page in store.listed() for facts in page]
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET])

@@ -9,7 +9,7 @@ import typer
 from pixmill.address import Access
 from pixmill.errors import OptionError, RunError
 from pixmill.options.fields import Options, ProgressStyle
-from pixmill_cli.commands.reach import Endpoint, IsAnonymous, Profile, Region
+from pixmill_cli.commands.past import Endpoint, IsAnonymous, Profile, Region
 from pixmill_cli.exit_codes import ExitCode, exit_code_of
 from pixmill_cli.screen import complain
 
@@ -29,8 +29,7 @@ def merge(  # noqa: PLR0913 - an argument a flag
         list[str],
         typer.Argument(
             metavar="OUTPUT|REPORT...",
-            help="An output that shards have made: a folder, s3://, gs:// or az://. Or the report "
-            "files of shards.",
+            help="An output that shards have made, or the report files of shards.",
             show_default=False,
         ),
     ],
@@ -43,14 +42,14 @@ def merge(  # noqa: PLR0913 - an argument a flag
         Path | None,
         typer.Option("--manifest", metavar="FILE", help="Where the JSON for srcset is written."),
     ] = None,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
-    profile: Profile = None,
-    anonymous: IsAnonymous = False,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Write the report of all shards to a file."),
     ] = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    profile: Profile = None,
+    anonymous: IsAnonymous = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print that report on stdout.")] = False,
 ) -> None:
     """Join the journals of an output that was made with --shard, and their reports, into one.
@@ -71,7 +70,7 @@ def merge(  # noqa: PLR0913 - an argument a flag
             access = Access(
                 endpoint_url=endpoint_url, region=region, profile=profile, is_anonymous=anonymous
             )
-            code = _joined(places[0], journal, manifest, access, told)
+            code = _joined(places[0], journal, manifest, told, access)
         else:
             code = _told(_united([Path(place) for place in places]), told)
     for trouble in assembly.troubles():
@@ -80,7 +79,7 @@ def merge(  # noqa: PLR0913 - an argument a flag
 
 
 def _joined(
-    output: str, journal: Path | None, manifest: Path | None, access: Access, told: "Reporter"
+    output: str, journal: Path | None, manifest: Path | None, told: "Reporter", access: Access
 ) -> ExitCode:
     """Join an output's state and tell of it; shards that lack are failures."""
     from pixmill import api  # noqa: PLC0415 - not for a help page

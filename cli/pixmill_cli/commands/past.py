@@ -10,7 +10,6 @@ import typer
 
 from pixmill.address import Access
 from pixmill.errors import OptionError
-from pixmill_cli.commands.reach import Endpoint, IsAnonymous, Profile, Region
 from pixmill_cli.screen import printable
 from pixmill_cli.sink import stdout_sink
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pixmill.api import Journal, PastRun
     from pixmill.events import Json
 
-__all__ = ["runs", "status"]
+__all__ = ["Endpoint", "IsAnonymous", "Profile", "Region", "runs", "status"]
 
 _SHOWN_FAILURES = 50
 _STARTED = "started"
@@ -32,6 +31,16 @@ _JournalFile = Annotated[
     Path | None,
     typer.Option("--journal", metavar="FILE", help="The journal, where it is not beside OUTPUT."),
 ]
+Endpoint = Annotated[
+    str | None, typer.Option("--endpoint-url", metavar="URL", help="As for pixmill optimize.")
+]
+Region = Annotated[
+    str | None, typer.Option("--region", metavar="NAME", help="As for pixmill optimize.")
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="As for pixmill optimize.")
+]
+IsAnonymous = Annotated[bool, typer.Option("--anonymous", help="As for pixmill optimize.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 

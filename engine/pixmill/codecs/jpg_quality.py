@@ -47,13 +47,15 @@ def origin(luma: Sequence[int], chroma: Sequence[int] | None = None) -> Origin:
         chroma: The 64 steps of the second component, where there is one.
     """
     given = [*sorted(luma), *sorted(chroma or ())]
+    is_colour, total = chroma is not None, sum(given)
     for family in FAMILIES:
-        quality = _nearest(family, sum(given), is_colour=chroma is not None)
-        if _steps(family, quality, is_colour=chroma is not None) == given:
+        quality = _nearest(family, total, is_colour=is_colour)
+        is_near = _sum(family, quality, is_colour=is_colour) == total  # known, unlike the steps
+        if is_near and _steps(family, quality, is_colour=is_colour) == given:
             return Origin(quality, family.number)
     if chroma is not None and list(chroma) == list(luma):
         return origin(luma)  # one table for all, as cameras write it
-    return Origin(_nearest(IJG, sum(given), is_colour=chroma is not None), None)
+    return Origin(_nearest(IJG, total, is_colour=is_colour), None)
 
 
 def _nearest(family: Family, total: int, *, is_colour: bool) -> int:

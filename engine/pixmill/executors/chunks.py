@@ -234,9 +234,10 @@ class Chunks:
         part = chunk.parts[0]
         if by is Breakage.NODE and part.node_losses < _NODE_LOSSES:
             part.node_losses += 1
-            self._out.append(Remark(f"{len(part.jobs)} files are made again after {reason}"))
+            self._remark(chunk, f"are made again after {reason}")
             self._order(chunk)
         elif len(part.jobs) > 1:
+            self._remark(chunk, f"are made again, by halves, after {reason}")
             _halve(chunk)
             self._order(chunk)
         else:
@@ -252,17 +253,23 @@ class Chunks:
         for chunk in self._chunks.values():
             if self._is_silent(chunk):
                 self._has_been_silent = True
-                files = len(chunk.parts[0].jobs)
-                self._out.append(Remark(f"a node is silent: {files} files are made elsewhere too"))
+                self._remark(chunk, "are made elsewhere too: their node is silent")
                 self._avoid(copy.node for copy in chunk.copies.values())
                 self._order(chunk)
             elif self._is_forgotten(chunk):
                 since_s = self._now_s - self._quiet_s(chunk)
                 self._avoid(node for node, at_s in self._heard_s.items() if at_s <= since_s)
+                self._remark(chunk, "are made elsewhere too: no node takes them up")
                 self._order(chunk)
             elif self._is_old(chunk):
+                self._remark(chunk, "are made elsewhere too: they are the last, and take long")
                 self._order(chunk)
         return self._out
+
+    def _remark(self, chunk: _Chunk, text: str) -> None:
+        count = len(chunk.parts[0].jobs)
+        files = "1 file" if count == 1 else f"{count} files"
+        self._out.append(Remark(f"{files} {text}", chunk.slot))
 
     def _remark_standstill(self) -> None:
         """Say once that nobody takes up any work, which Ray itself never says."""

@@ -43,13 +43,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixmill.address import ObjectFacts
-    from pixmill.freight import Reply, Request, Voyage
+    from pixmill.freight import Parcel, Reply, Request, Voyage
     from pixmill.model import Published
 
 __all__ = ["main"]
 
-_CREW: Final = 8
-"""Threads a kind of request: with 50 ms of latency 160 objects/s each way."""
+_HEAVY_BYTES: Final = 1_000_000
+_CREW_A_HEAVY: Final = 8
+"""One in so many may put a body above that size at a time: those are held in memory."""
 _BATCH_OBJECTS: Final = 256
 _UNEXPECTED: Final = 70
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -73,7 +74,12 @@ class _Ferryman:
     source: ObjectStore | None
     destination: ObjectStore | None
     _mouth: threading.Lock = field(default_factory=threading.Lock)
+    _heavy: threading.Semaphore = field(init=False)
     _mores: SimpleQueue[More] = field(default_factory=SimpleQueue)
+
+    def __post_init__(self) -> None:
+        """Bound what is held in memory."""
+        self._heavy = threading.Semaphore(max(1, self.voyage.crew // _CREW_A_HEAVY))
 
     def run(self) -> None:
         """Serve until the run has gone."""
@@ -99,7 +105,7 @@ class _Ferryman:
             while True:
                 self._say(answer(queue.get()))
 
-        for _ in range(_CREW):
+        for _ in range(self.voyage.crew):
             threading.Thread(target=_to_the_end, args=(work,), daemon=True).start()
 
     def _say(self, reply: Reply | Broken) -> None:
@@ -142,20 +148,21 @@ class _Ferryman:
         if destination is None:
             raise AssertionError("results are files of this machine")
         try:
-            tags = tuple(
-                destination.put(
-                    parcel.key,
-                    f"{self.voyage.staging}/out/{parcel.staged}",
-                    attributes=dict(parcel.attributes),
-                    condition=None if parcel.can_replace else IfAbsent(),
-                ).tag
-                for parcel in request.parcels
-            )
+            tags = tuple(self._put(destination, parcel) for parcel in request.parcels)
             for former in request.former:
                 _withdraw(destination, former)
         except (StoreError, OSError) as error:
             return Delivered(request.number, (), _failure(error, Stage.PUBLISH))
         return Delivered(request.number, tags)
+
+    def _put(self, destination: ObjectStore, parcel: Parcel) -> str:
+        """Put one file, few large ones at a time, and return its tag."""
+        path = f"{self.voyage.staging}/out/{parcel.staged}"
+        is_heavy = os.stat(path).st_size > _HEAVY_BYTES
+        with self._heavy if is_heavy else contextlib.nullcontext():
+            condition = None if parcel.can_replace else IfAbsent()
+            attributes = dict(parcel.attributes)
+            return destination.put(parcel.key, path, attributes=attributes, condition=condition).tag
 
     def _lists(self) -> None:
         """Answer every `More`, having taken in the whole listing at the first."""
@@ -186,7 +193,7 @@ class _Ferryman:
 
 
 def _to_the_end(work: Callable[[], None]) -> None:
-    """Work in a thread, and end the process with it: a request without an answer stalls a run."""
+    """Work, and end the process where that errs: a request without an answer stalls a run."""
     try:
         work()
     except BaseException as error:  # noqa: BLE001 - the process's edge, and its words may hold secrets
@@ -258,12 +265,8 @@ def _opened(voyage: Voyage, address: Address | None) -> ObjectStore | None:
     return None if address is None else ObjectStore.opened(address, voyage.access)
 
 
-def main() -> None:
-    """Take a voyage and serve it."""
-    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is data, and the coordinator's alone
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the coordinator decides when it ends
+def _served(connection: Connection[Any, Any]) -> None:
+    """Take a voyage and serve it until the run has gone."""
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         voyage: Voyage = connection.recv()
         try:
@@ -273,6 +276,15 @@ def main() -> None:
             connection.send(Broken(str(error), error.option))
             return
         _Ferryman(voyage, connection, source, destination).run()
+
+
+def main() -> None:
+    """Be a ferry."""
+    connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # stdout is data, and the coordinator's alone
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the coordinator decides when it ends
+    _to_the_end(lambda: _served(connection))
 
 
 if __name__ == "__main__":

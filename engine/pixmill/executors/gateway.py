@@ -1,7 +1,7 @@
 """The only door to Ray: a process beside the coordinator that hands tasks in and their words out.
 
 Run as `python -m pixmill.executors.gateway DESCRIPTOR ADDRESS`. A process of its own, since Ray's
-driver holds 100 MB, takes signals for itself, and ends its process where the cluster does not
+driver holds 60 MB, takes signals for itself, and ends its process where the cluster does not
 answer for a minute. Decides nothing: `chunks` does. When its pipe closes, it lets every task end.
 """
 
@@ -56,7 +56,7 @@ class _Gateway:
 
     def __post_init__(self) -> None:
         """Declare the task: Ray tries none again, since it would not say so, nor ever end."""
-        self._task = self.ray.remote(num_cpus=1, max_retries=0)(_task)
+        self._task = self.ray.remote(num_cpus=1, max_retries=0, name="pixmill")(_task)
 
     def run(self) -> None:
         """Serve until the coordinator hangs up, then let every task end."""
@@ -111,20 +111,27 @@ class _Gateway:
 
     def _word(self, copy: int) -> Said | Over | Broken | Unfit:
         """Take what a task has said, or how it ended."""
-        errors = self.ray.exceptions
         try:
             word = self.ray.get(next(self._streams[copy]))
-            return Said(copy, (), word) if isinstance(word, str) else Said(copy, word)
         except StopIteration:
             return Over(copy)
-        except errors.OutOfMemoryError:
-            return Broken(copy, Breakage.WORKER, "Ray, for want of memory on its node")
-        except errors.WorkerCrashedError:
-            return Broken(copy, Breakage.WORKER, "the end of its Ray worker")
-        except errors.RayTaskError as error:
+        except self.ray.exceptions.RayError as error:
+            return self._end_of(copy, error)
+        return Said(copy, (), word) if isinstance(word, str) else Said(copy, word)
+
+    def _end_of(self, copy: int, error: Exception) -> Broken | Unfit:
+        """Tell what took a task; what the task raised itself, it would raise on any such node."""
+        errors = self.ray.exceptions
+        if isinstance(error, errors.RayTaskError):
             return Unfit(_said(error.cause if isinstance(error.cause, UnfitError) else error))
-        except errors.RayError as error:
-            return Broken(copy, Breakage.NODE, f"the loss of a node: {_said(error)}")
+        for kind, by, reason in (
+            (errors.OutOfMemoryError, Breakage.WORKER, "Ray, for want of memory on its node"),
+            (errors.WorkerCrashedError, Breakage.WORKER, "the end of its Ray worker"),
+            (errors.NodeDiedError, Breakage.NODE, "the loss of its node"),
+        ):
+            if isinstance(error, kind):
+                return Broken(copy, by, reason)
+        return Broken(copy, Breakage.NODE, f"trouble of the cluster: {_said(error)}")
 
 
 def _task(brief: Brief, jobs: tuple[Job, ...], grant_bytes: int) -> Iterator[object]:

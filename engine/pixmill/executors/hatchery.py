@@ -23,6 +23,7 @@ from pixmill.executors.scratch import Scratch
 from pixmill.executors.words import Words, mapped_words, words_made
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from multiprocessing.process import BaseProcess
 
 __all__ = ["Hatchery", "Hatchling", "NurseryHatchery", "SpawnHatchery", "default_hatchery"]
@@ -32,6 +33,8 @@ _END_TIMEOUT_S = 5.0
 _DYING_S = 1.0
 _STALL_S = 10  # a message takes microseconds; one that stands still for this long never ends
 _MESSAGE_BYTES = 4096
+# A decoder that was taken over could put what it knows into a picture that the world is served.
+_ACCESS = ("AWS_", "AZURE_", "GOOGLE_")
 
 
 class Hatchling(Protocol):
@@ -190,7 +193,7 @@ class NurseryHatchery:
 
     def _open(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = dict(os.environ)
+        environment = _without_access(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         environment["VIPS_CONCURRENCY"] = "1"
         with theirs:
@@ -302,6 +305,11 @@ class SpawnHatchery:
         if self._scratch is not None:
             self._scratch.close()
             self._scratch = None
+
+
+def _without_access(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what gives access to object stores: the ferry has it."""
+    return {name: value for name, value in environment.items() if not name.startswith(_ACCESS)}
 
 
 def default_hatchery() -> Hatchery:

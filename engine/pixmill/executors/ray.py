@@ -7,6 +7,7 @@ lost or late, `outpost` has the very worker of the local run make it.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -46,6 +47,8 @@ _LAUNCH_S: Final = 90.0
 _LEAVE_S: Final = 10.0
 _MOST_MESSAGES: Final = 256
 _LAST_WORDS_BYTES: Final = 4096
+_STAMP: Final = re.compile(r"^\[[^\]]*\] \S+: ")
+"""Time, process and line of Ray's source, before what it logs."""
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Gateway:
 
     address: str
     nodes: tuple[Node, ...] = ()
+    has_joined: bool = False
     words: Connection[Any, Any] = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
     _complaints: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
@@ -100,7 +104,7 @@ class Gateway:
             answer = self.words.recv() if self.words.poll(patience_s) else None
         match answer:
             case Joined(nodes):
-                self.nodes = nodes
+                self.nodes, self.has_joined = nodes, True
             case Refused(reason):
                 raise RunError(f"cannot join {self._title}: {reason}; {_HINT}")
             case _:
@@ -112,15 +116,16 @@ class Gateway:
         self._complaints.seek(0, os.SEEK_END)
         self._complaints.seek(max(0, self._complaints.tell() - _LAST_WORDS_BYTES))
         lines = self._complaints.read().decode(errors="replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return _STAMP.sub("", last)
 
     def close(self) -> None:
-        """Hang up, so that every task ends; kill what does not in time."""
+        """Hang up, so that every task ends; kill what does not in time, or never joined."""
         if self.words.closed:
             return
         self.words.close()
         try:
-            self._process.wait(_LEAVE_S)
+            self._process.wait(_LEAVE_S if self.has_joined else 0.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -132,8 +137,8 @@ class Gateway:
 
 
 _HINT: Final = (
-    "name HOST:PORT of its head with --ray-address, and see that RAY_AUTH_TOKEN is that of the "
-    "cluster where it asks for one"
+    "name HOST:PORT of its head with --ray-address, and see that RAY_AUTH_MODE and RAY_AUTH_TOKEN "
+    "are the cluster's"
 )
 
 

@@ -179,9 +179,13 @@ def _integer_named(image: pyvips.Image) -> pyvips.Image:
     if image.interpretation == "cmyk" and image.bands >= _CMYK_BANDS:
         return image
     if image.bands <= _GREY_BANDS:
-        return image.copy(interpretation="grey16" if is_deep else "b-w")
+        return _interpreted(image, "grey16" if is_deep else "b-w")
     kept = image if image.bands <= _CMYK_BANDS else image.extract_band(0, n=_CMYK_BANDS)
-    return kept.copy(interpretation="rgb16" if is_deep else "srgb")
+    return _interpreted(kept, "rgb16" if is_deep else "srgb")
+
+
+def _interpreted(image: pyvips.Image, wanted: str) -> pyvips.Image:
+    return image if image.interpretation == wanted else image.copy(interpretation=wanted)
 
 
 def _float_named(image: pyvips.Image) -> pyvips.Image:

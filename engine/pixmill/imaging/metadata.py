@@ -213,8 +213,11 @@ def without_profile(image: pyvips.Image) -> pyvips.Image:
 
 def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
     orientation = orientation_of(image)
+    is_empty = orientation == 1
     for field in [name for name in image.get_fields() if name.startswith("exif-ifd")]:
-        if not _is_exif_kept(field, str(image.get(field)), keep):
+        if _is_exif_kept(image, field, keep):
+            is_empty = False
+        else:
             image.remove(field)
     if orientation != 1:
         image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
@@ -223,17 +226,18 @@ def _prune_exif(image: pyvips.Image, keep: frozenset[Keep]) -> None:
             "exif-ifd0-Orientation",
             f"{orientation} ({orientation}, Short, 1 components, 2 bytes)",
         )
-    if not any(name.startswith("exif-ifd") for name in image.get_fields()):
+    if is_empty:
         image.remove(_EXIF)
 
 
-def _is_exif_kept(field: str, text: str, keep: frozenset[Keep]) -> bool:
+def _is_exif_kept(image: pyvips.Image, field: str, keep: frozenset[Keep]) -> bool:
     if field.startswith(_THUMBNAIL_IFD) or field in _STALE_FIELDS:
         return False
     if Keep.ALL in keep or Keep.EXIF in keep:
         return True
     if Keep.NO_GPS in keep:
         is_opaque = field.split("-", 2)[-1] in _OPAQUE_FIELDS
+        text = str(image.get(field))  # some hundred a photo, so where it decides alone
         is_placed = bool(_LOCATION_IN_XMP.search(text.encode(errors="replace")))
         return not (field.startswith(_GPS_IFD) or is_opaque or is_placed)
     return Keep.COPYRIGHT in keep and field in _COPYRIGHT_FIELDS

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_S", "Claim", "HeldError", "Holder", "Sight"]
 
 _ENDED: Final = -1.0  # no process begins then
+# Claims of this process: others of its own are of runs that ended where the shelf was not reached.
+_HELD: Final[set[str]] = set()
 LEAST_S: Final = 180.0  # six times as long as between two renewals
 _LOOKS: Final = 3
 
@@ -185,13 +187,12 @@ class Claim:
             if found.is_held:
                 raise HeldError(self._taken(found.told))
             self.since_ns = found.since_ns
-        self._put(None if found is None else found.facts, LEAST_S)
-        # there are stores that put whatever stands there, so two may both have been let in
-        now = self.look()
-        told = None if now is None else now.told
-        if now is None or told is None or told.token != self._token:
-            raise HeldError(self._taken(told))
-        self._standing, self._began_ns = now.facts, now.facts.mtime_ns
+        _HELD.add(self._token)
+        try:
+            self._put_first(None if found is None else found.facts)
+        except BaseException:
+            _HELD.discard(self._token)
+            raise
 
     def renew(self, holds_s: float) -> None:
         """Say that it holds for so much longer.
@@ -206,12 +207,14 @@ class Claim:
 
     def release(self) -> None:
         """Let go, unless another run holds it by now."""
+        _HELD.discard(self._token)
         if self._is_mine():
             self.shelf.remove(self.name)
         self._standing = None
 
     def give_up(self) -> None:
         """Let go, but leave word since when results may stand that no journal knows."""
+        _HELD.discard(self._token)
         if self._is_mine():
             self.holder = replace(self.holder, start=_ENDED)
             self._put(self._standing, 0.0)
@@ -230,6 +233,15 @@ class Claim:
         found = self.shelf.seen(self.name)
         return found is not None and found.tag == self._standing.tag
 
+    def _put_first(self, over: ObjectFacts | None) -> None:
+        self._put(over, LEAST_S)
+        # there are stores that put whatever stands there, so two may both have been let in
+        now = self.look()
+        told = None if now is None else now.told
+        if now is None or told is None or told.token != self._token:
+            raise HeldError(self._taken(told))
+        self._standing, self._began_ns = now.facts, now.facts.mtime_ns
+
     def _put(self, over: ObjectFacts | None, holds_s: float) -> None:
         told = _Told(
             holder=self.holder,
@@ -246,6 +258,8 @@ class Claim:
         self._standing = standing
 
     def _holds(self, told: _Told) -> bool:
+        if told.holder == self.holder:
+            return told.token in _HELD
         if told.holder.space == self.holder.space:
             return self.is_running(told.holder)
         return self.clock() < told.expires_s

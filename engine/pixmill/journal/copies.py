@@ -58,6 +58,7 @@ class Copies:
     elder: Path | None = None
     enter: Callable[[], object] = lambda: None
     _standing: ObjectFacts | None = None
+    _took_s: float = 0.0
     _trouble: str = ""
     _is_lost: bool = False
     _end: threading.Event = field(default_factory=threading.Event)
@@ -72,7 +73,9 @@ class Copies:
         self.claim.take()
         try:
             self.enter()
+            began_s = time.monotonic()
             self._standing = fetched(self.shelf, self.path)
+            self._took_s = time.monotonic() - began_s
             if self.elder is not None:
                 fetched(self.shelf, self.elder)
         except BaseException:
@@ -141,22 +144,23 @@ class Copies:
             self._trouble, self._is_lost = str(error), True
         except Exception as error:  # noqa: BLE001 - a thread's edge: no copy may fail unheard
             self._trouble, self._is_lost = f"the journal cannot be copied: {error!r}", True
-        return self._pause_s(time.monotonic() - began_s)
+        self._took_s = time.monotonic() - began_s
+        return self._pause_s
 
-    def _pause_s(self, took_s: float) -> float:
-        return max(self.every_s, _PAUSES * took_s)
+    @property
+    def _pause_s(self) -> float:
+        return max(self.every_s, _PAUSES * self._took_s)
 
     def _copy(self) -> None:
-        began_s = time.monotonic()
         copy = self.path.with_name(f"{self.path.name}.copy")
         copy.unlink(missing_ok=True)
         with (
             telling("copied"),
-            contextlib.closing(_opened_to_copy(self.path)) as source,
-            contextlib.closing(sqlite3.connect(copy)) as target,
+            contextlib.closing(_opened(f"{self.path.as_uri()}?mode=ro")) as source,
+            contextlib.closing(_opened(copy.as_uri())) as target,
         ):
             source.backup(target)
-        self.claim.renew(_RENEWALS * self._pause_s(time.monotonic() - began_s))
+        self.claim.renew(_RENEWALS * self._pause_s)
         self._put(copy)
         copy.unlink()
 
@@ -186,5 +190,8 @@ def fetched(shelf: Shelf, path: Path) -> ObjectFacts | None:
     raise RunError(f"the journal in {shelf.name} changes all the while: a run writes it")
 
 
-def _opened_to_copy(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+def _opened(uri: str) -> sqlite3.Connection:
+    """Open a database that is gone through once: its pages need not be held."""
+    connection = sqlite3.connect(uri, uri=True)
+    connection.execute("PRAGMA cache_size = -100")
+    return connection

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 import obstore
 from obstore import exceptions
-from obstore.store import LocalStore
+from obstore.store import GCSStore, LocalStore
 
 from pixmill.address import ObjectFacts
 from pixmill.model import Failed, FailureKind, Stage
@@ -38,10 +38,10 @@ __all__ = ["IfAbsent", "IfMatch", "ObjectFacts", "ObjectStore", "StoreError"]
 
 _PAGE_KEYS: Final = 1000  # what one request to any store lists
 _SINGLE_BYTES: Final = 8_000_000
-_PART_BYTES: Final = 8 * 1024 * 1024
-_PARTS_AT_ONCE: Final = 4
+_PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes
+_PARTS_AT_ONCE: Final = 2  # each is held in memory
 _CHUNK_BYTES: Final = 1024 * 1024
-# obstore repeats no put on a condition whose connection broke: it would not know its own object
+# obstore repeats neither a removal nor a put on a condition where the connection broke.
 _PAUSES_S: Final = tuple(0.1 * 2**attempt for attempt in range(4))
 
 
@@ -217,9 +217,9 @@ class ObjectStore:
         if isinstance(condition, IfAbsent) and size_bytes > _SINGLE_BYTES:
             self._refuse_standing(key)
             condition = None  # parts cannot be put on a condition
-        if isinstance(condition, IfMatch) and isinstance(self.client, LocalStore):
+        if isinstance(condition, IfMatch) and not self._can_match(condition.seen):
             self._refuse_changed(key, condition.seen)
-            condition = None  # folders know no such condition
+            condition = None
         for pause_s in (*_PAUSES_S, 0.0):
             try:
                 done = self._put(
@@ -235,7 +235,7 @@ class ObjectStore:
             except StoreError as error:
                 if condition is None or not error.failure.is_retryable or not pause_s:
                     raise
-                time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                _pause(pause_s)
         return ObjectFacts(key, size_bytes, 0, _quoted(done["e_tag"]), done["version"] or "")
 
     def _put(
@@ -267,15 +267,27 @@ class ObjectStore:
         Raises:
             StoreError: It could not be removed.
         """
-        with telling(Stage.PUBLISH, through=(FileNotFoundError,)):
+        for pause_s in (*_PAUSES_S, 0.0):
             try:
-                obstore.delete(self.client, self._key(key))
+                with telling(Stage.PUBLISH, through=(FileNotFoundError,)):
+                    obstore.delete(self.client, self._key(key))
             except FileNotFoundError:
+                return
+            except StoreError as error:
+                if not error.failure.is_retryable or not pause_s:
+                    raise
+                _pause(pause_s)
+            else:
                 return
 
     def _refuse_standing(self, key: str) -> None:
         if self.facts(key, stage=Stage.PUBLISH) is not None:
             raise StoreError(Failed(FailureKind.EXISTS, Stage.PUBLISH, EXISTS))
+
+    def _can_match(self, seen: ObjectFacts) -> bool:
+        """Whether the store puts on condition that an object stands still: folders never do."""
+        is_numbered = not isinstance(self.client, GCSStore) or bool(seen.version)
+        return is_numbered and not isinstance(self.client, LocalStore)
 
     def _refuse_changed(self, key: str, seen: ObjectFacts) -> None:
         found = self.facts(key, stage=Stage.PUBLISH)
@@ -322,6 +334,10 @@ def _mode(condition: IfAbsent | IfMatch | None) -> PutMode:
     seen = condition.seen
     version = {"version": seen.version} if seen.version else {}
     return cast("UpdateVersion", {"e_tag": seen.tag} | version)
+
+
+def _pause(longest_s: float) -> None:
+    time.sleep(longest_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
 
 def _quoted(tag: str | None) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectShelf"]
 
-# On a condition a file is held in memory whole and put by one request.
-_CONDITIONAL_BYTES: Final = 64_000_000
+# On a condition a file is held in memory whole, in the process that must stay small.
+_CONDITIONAL_BYTES: Final = 8_000_000
 _OVERTAKEN: Final = frozenset({FailureKind.CHANGED, FailureKind.VANISHED, FailureKind.EXISTS})
 
 
@@ -66,7 +66,7 @@ class ObjectShelf:
     def put(self, name: str, path: Path, *, over: ObjectFacts | None) -> ObjectFacts | None:
         """Put a file where still stands what was seen, or nothing; return `None` if it does not.
 
-        Files beyond 64 MB are put over whatever stands there, after a look at it.
+        Files beyond 8 MB are put over whatever stands there, after a look at it.
         """
         with self._telling():
             if os.stat(path).st_size > _CONDITIONAL_BYTES:
