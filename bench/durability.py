@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pixmill
-import pixmill.run
+import pixmill.assembling
 from memory import CORPORA
 from pixmill.recipe import Recipe
 from pixmill.settings import Durability, Settings, Symlinks
@@ -34,7 +34,7 @@ RECIPE: Final = Recipe(
     effort=Effort.FAST,
     strategy=StrategyName.FIXED,
 )
-_opened: Final = pixmill.run._opened  # noqa: SLF001 - a run without its journal is no run of ours
+_opened: Final = pixmill.assembling._opened  # noqa: SLF001 - a run without its journal is no run of ours
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Way:
     def run(self, source: Path, destination: Path) -> None:
         """Run once, and note what that took."""
         opened: Callable[..., object] = _opened if self.has_journal else lambda *_: (None, None)
-        pixmill.run._opened = opened  # type: ignore[assignment]  # noqa: SLF001 - as above
+        pixmill.assembling._opened = opened  # type: ignore[assignment]  # noqa: SLF001 - as above
         settings = Settings(
             parallel=2, symlinks=Symlinks.FOLLOW, durability=self.durability, memory_bytes=10**9
         )

@@ -150,7 +150,7 @@ def test_a_power_cut_in_place_loses_no_original(
 def inline_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have runs made in this process: fifty of them take seconds."""
     monkeypatch.setattr(
-        "pixmill.run.LocalExecutor",
+        "pixmill.executors.fleets.LocalExecutor",
         lambda setup, hands: InlineExecutor(setup),  # noqa: ARG005
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixmill.address import DEFAULT_ACCESS, Access, is_address
+from pixmill.assembling import assembled
 from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
 from pixmill.ends import Ends
@@ -29,7 +30,7 @@ from pixmill.protocol import DEFAULT_MILL
 from pixmill.recipe import Recipe
 from pixmill.registry import check_codec_options, codec, codecs, recognised
 from pixmill.restoring import Undoing, Undone, undone
-from pixmill.run import Run, assembled
+from pixmill.run import Run
 from pixmill.settings import Settings
 from pixmill.storage.local import HEAD_BYTES, Destination, read_head, write_all
 

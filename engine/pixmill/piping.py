@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from pixmill.assembling import assembled
 from pixmill.errors import OptionError, RunError
 from pixmill.executors.fleets import fleet_of
 from pixmill.executors.scratch import Scratch
-from pixmill.run import Run, assembled
 from pixmill.settings import Durability, Redo
 from pixmill.vocabulary import IfLarger
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pixmill.model import Outcome
     from pixmill.recipe import Recipe
     from pixmill.reporting import Reporter, Summary
+    from pixmill.run import Run
     from pixmill.settings import Settings
 
 __all__ = ["Piped", "check_piped", "piped"]
