@@ -131,11 +131,11 @@ def _done(session: Session, *paths: str) -> None:
         session.journal.end(Outcome(path=ref.path, status=Status.OPTIMIZED, destination=ref.path))
 
 
-def _ended(session: Session) -> None:
-    tally = Tally(0.0)
-    session.close(
-        tally.summary(1.0, FACTS, cpu_s=0, peak_memory_bytes=0, is_interrupted=False, fatal="")
+def _ended(session: Session, *, is_interrupted: bool = False, fatal: str = "") -> None:
+    summary = Tally(0.0).summary(
+        1.0, FACTS, cpu_s=0, peak_memory_bytes=0, is_interrupted=is_interrupted, fatal=fatal
     )
+    session.close(summary)
 
 
 def _known(session: Session) -> set[str]:
@@ -240,7 +240,7 @@ def test_two_divisions_never_work_at_a_time(shelf: ObjectShelf, tmp_path: Path) 
                 inside[shard.count] -= 1
             if rng.random() < 0.5:
                 opened(copies.path, lambda _folders: None).close(None)
-                copies.close()
+                copies.close(is_done=True)
             copies.abandon()
         return entered
 
@@ -354,3 +354,18 @@ def test_a_run_that_was_refused_leaves_the_word_of_a_killed_one(
     session = _begun(shelf, tmp_path / "next", Shard(0, 2))
     assert session.unknown_since_ns == since_ns
     _ended(session)
+
+
+def test_what_is_unknown_stays_so_until_a_run_has_come_to_it(
+    shelf: ObjectShelf, tmp_path: Path
+) -> None:
+    """A run that was stopped, or stopped itself, has not seen all that a killed one has put."""
+    since_ns = _killed(shelf, tmp_path / "killed", WHOLE)
+    _ended(_begun(shelf, tmp_path / "stopped", WHOLE), is_interrupted=True)
+    _ended(_begun(shelf, tmp_path / "fatal", WHOLE), fatal="the disc is full")
+    session = _begun(shelf, tmp_path / "next", WHOLE)
+    assert session.unknown_since_ns == since_ns
+    _ended(session)
+    assert shelf.names() == ["journal-0.sqlite"]
+    _ended(_begun(shelf, tmp_path / "clean", WHOLE), is_interrupted=True)
+    assert shelf.names() == ["journal-0.sqlite"], "all that it has put is known"

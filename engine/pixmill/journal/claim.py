@@ -221,7 +221,7 @@ class Claim:
         self._standing = None
 
     def leave(self) -> None:
-        """Let go of an output that nothing was made at, with the word that was found there."""
+        """Let go, and leave the word that was found there: what it is about is not all known."""
         if self.since_ns:
             self.give_up()
         else:

@@ -112,20 +112,23 @@ class Copies:
             self._try()
         self.look()
 
-    def close(self) -> None:
+    def close(self, *, is_done: bool) -> None:
         """Put the journal, closed by now, for good, and let the output go.
 
         Where that is not possible the run looks like one that was killed, which resumes as well.
+
+        Args:
+            is_done: Whether the run came to every source, so that the journal knows all results.
         """
         with contextlib.suppress(RunError):
             if self._is_lost:
                 self.claim.give_up()
             else:
                 self._put(self.path)
-                self.claim.release()
+                self.claim.release() if is_done else self.claim.leave()
 
     def abandon(self) -> None:
-        """Let the output go without a word, where the run has not begun."""
+        """Let the output go as it was found, where the run has not begun."""
         self._end.set()
         with contextlib.suppress(RunError):
             self.claim.leave()
