@@ -21,7 +21,9 @@ from pixmill.model import SkipReason
 from pixmill.recipe import Recipe
 from pixmill.settings import Redo
 from pixmill.sharding import WHOLE, Shard
+from pixmill.vocabulary import Effort
 from pixmill_cli.app import app
+from pixmill_cli.exit_codes import ExitCode
 from runs import HALVED, TWO_WORKERS, archive, by_path, digests, left_running, ran
 
 if TYPE_CHECKING:
@@ -124,6 +126,68 @@ def test_what_stood_before_is_nobodys(source: Path, web: str, tmp_path: Path) ->
     assert by_path(ran(source, web).outcomes)[NAMES[2]].reason is SkipReason.EXISTS
     assert by_path(ran(source, web).outcomes)[NAMES[2]].reason is SkipReason.EXISTS
     assert mine.read_bytes() == b"mine"
+
+
+def test_a_view_is_of_all_shards(source: Path, web: str, tmp_path: Path) -> None:
+    """`status`, `runs` and a dry run know what each shard has done, and change nothing."""
+    outcomes = []
+    for index in (0, 1):
+        outcomes += ran(source, web, settings=replace(TWO_WORKERS, shard=Shard(index, 2))).outcomes
+    before = digests(tmp_path / "bucket")
+    assert set(by_path(outcomes)) == {*NAMES, "broken.jpg"}
+    found = api.history(web)
+    assert found is not None
+    assert found.counts() == {"optimized": len(NAMES), "failed": 1}
+    assert [run.shard for run in found.runs()] == ["0/2", "1/2"]
+    found.close(None)
+    dry = ran(source, web, settings=replace(TWO_WORKERS, dry_run=True))
+    assert _words(dry.outcomes) == dict.fromkeys(NAMES, "done") | {"broken.jpg": "failed"}
+    assert digests(tmp_path / "bucket") == before
+
+
+def test_merged_shards_are_one_run(source: Path, web: str, tmp_path: Path) -> None:
+    """What merging leaves in the bucket is what one run leaves on disc, and it can be repeated."""
+    recipe = Recipe(widths=(16, 32), effort=Effort.FAST)
+    how = replace(TWO_WORKERS, memory_bytes=500_000_000)
+    ran(source, tmp_path / "disc", recipe=recipe, settings=how)
+    ran(source, web, recipe=recipe, settings=replace(how, shard=Shard(0, 2)))
+    assert api.merge(web).lacking == (Shard(1, 2),)
+    ran(source, web, recipe=recipe, settings=replace(how, shard=Shard(1, 2)))
+    merged = api.merge(web)
+    assert merged.joined == (Shard(1, 2),)
+    assert merged.lacking == ()
+    assert merged.summary is not None
+    assert merged.summary.optimized + merged.summary.kept == len(NAMES)
+    state = tmp_path / "bucket/web.pixmill"
+    assert set(digests(state)) == {"journal-0.sqlite", "srcset.json"}
+    listing = json.loads((state / "srcset.json").read_bytes())
+    for output in (output for outputs in listing["sources"].values() for output in outputs):
+        assert output.pop("etag")
+    assert listing == json.loads((tmp_path / "disc.pixmill/srcset.json").read_bytes())
+    assert digests(tmp_path / "bucket/web") == digests(tmp_path / "disc")
+    assert api.merge(web) == replace(merged, joined=())
+    again = _words(ran(source, web, recipe=recipe, settings=how).outcomes)
+    assert again == dict.fromkeys(NAMES, "done") | {"broken.jpg": "failed"}
+    assert not left_running()
+
+
+def test_merging_waits_for_no_shard(source: Path, web: str, tmp_path: Path) -> None:
+    """While a shard works merging is refused and changes nothing; so is an output without runs."""
+    runner = CliRunner()
+    assert "no journal in" in str(runner.invoke(app, ["merge", web]).exception)
+    assert not (tmp_path / "bucket").exists()
+    shard = replace(TWO_WORKERS, shard=Shard(0, 2))
+    with pixmill.optimize(source, web, HALVED, settings=shard) as run:
+        next(run)
+        assert "shards of 2 work on" in str(runner.invoke(app, ["merge", web]).exception)
+        list(run)
+    assert run.summary.fatal == ""
+    listing = tmp_path / "list.json"
+    result = runner.invoke(app, ["merge", web, "--manifest", str(listing)])
+    assert result.exit_code == ExitCode.SOME_FAILED
+    assert "journals joined: 1" in result.stderr
+    assert "never begun: shards 1/2" in result.stderr
+    assert set(digests(tmp_path / "bucket/web.pixmill")) == {"journal-0.sqlite"}
 
 
 def test_status_and_undo(source: Path, web: str) -> None:

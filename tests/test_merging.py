@@ -391,7 +391,7 @@ def test_journals_in_a_store_are_joined_there(shelf: ObjectShelf) -> None:
     _ended(*_shelved(shelf, Shard(0, 2), first), first)
     begun = Shelved.on(shelf, Shard(1, 2))
     begun.copies.claim.take()  # and no journal of it stands yet
-    with pytest.raises(RunError, match="another run works on this output"):
+    with pytest.raises(RunError, match="shards of 2 work on this output"):
         merged_in_store(Shelved.on(shelf), None)
     assert "shard-0-of-2.sqlite" in shelf.names()
     begun.abandon()

@@ -285,8 +285,6 @@ def _opened(
         change=partial(rejoined, place.whole, roots.destination, Hands),
         copies=None if shelved is None else shelved.copies,
     )
-    if shelved is not None:
-        session.journal.elder = shelved.elder()
     hands.clear()
     settle_doubts(session.journal.originals, roots.destination)
     return session, session.journal

@@ -67,34 +67,42 @@ def merged(destination: str, *, journal: str | None, manifest: str | None) -> Me
     if not (place.journal.exists() or place.shards()):
         raise RunError(f"there is no journal for {destination}: name the output of a run")
     with _alone(place):
-        return _merged(place, destination, manifest)
+        joined = rejoined(place, destination, Hands)
+        return _told(place, joined, Manifest(Path(manifest or place.manifest).absolute()))
 
 
 def merged_in_store(shelved: Shelved, manifest: str | None) -> Merged:
-    """Do the same where the output is in an object store.
+    """Do as `merged` where the journals of an output are in its bucket.
 
     Args:
         shelved: The state of the whole output; it is closed.
-        manifest: As for `merged`.
+        manifest: Where on this machine the list of all outputs goes; `None` for beside the
+            journal, in the bucket.
 
     Raises:
         RunError: As for `merged`, or the store cannot be reached.
     """
     try:
-        with shelved.alone() as place:
-            if not (place.journal.exists() or place.shards()):
-                name = shelved.shelf.name
-                raise RunError(f"there is no journal in {name}: name the output of a run")
-            return _merged(place, str(place.journal.parent), manifest)
+        if not shelved.has_journal():
+            name = shelved.shelf.name
+            raise RunError(f"there is no journal in {name}: name the output of a run")
+        shelved.copies.fetch()
+        place = shelved.place
+        listing = (
+            Manifest(place.manifest, kept=shelved.keep)
+            if manifest is None
+            else Manifest(Path(manifest).absolute())
+        )
+        return _told(place, shelved.partition.joined, listing)
     finally:
-        shelved.close()
+        shelved.abandon()
 
 
-def _merged(place: Place, root: str, manifest: str | None) -> Merged:
-    joined = rejoined(place, root, Hands)
+def _told(place: Place, joined: tuple[Shard, ...], listing: Manifest) -> Merged:
+    """Return what a journal knows of the shards that were joined, and list their outputs."""
     known = opened(place.journal, lambda _folders: None)
     try:
-        _listed(known, Path(manifest or place.manifest).absolute())
+        _listed(known, listing)
         reports = known.reports()
     finally:
         known.close(None)
@@ -124,12 +132,12 @@ def _alone(place: Place) -> Iterator[None]:
         lock.release()
 
 
-def _listed(journal: Journal, path: Path) -> None:
+def _listed(journal: Journal, listing: Manifest) -> None:
     """Write the list of outputs, where sources have several."""
     outputs = journal.outputs()
     first = next(outputs, None)
     if first is not None:
-        Manifest(path).write(chain([first], outputs))
+        listing.write(chain([first], outputs))
 
 
 def _index(shard: Shard) -> int:

@@ -7,15 +7,17 @@ copy of the journal does not wait behind images on their way.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
+from pixmill.executors.note import Hands
 from pixmill.executors.scratch import Scratch
 from pixmill.journal.claim import Claim, Holder
 from pixmill.journal.copies import Copies, fetched
 from pixmill.journal.joining import viewed
+from pixmill.journal.partition import Partition
 from pixmill.journal.place import place_of
 from pixmill.machine import process_space, process_start
 from pixmill.sharding import WHOLE
@@ -23,9 +25,6 @@ from pixmill.storage.objects import ObjectStore
 from pixmill.storage.shelf import ObjectShelf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
     from pixmill.address import Access, Address
     from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Shelved", "remembered"]
 
 _STATE = ".pixmill"
-_LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +44,14 @@ class Shelved:
         scratch: Where it is on this machine.
         place: Its files there.
         copies: What keeps the journal in the bucket.
+        partition: What sees to journals and runs that divide the output otherwise.
     """
 
     shelf: ObjectShelf
     scratch: Scratch
     place: Place
     copies: Copies
+    partition: Partition
 
     @classmethod
     def of(cls, destination: Address, access: Access, shard: Shard = WHOLE) -> Shelved:
@@ -75,7 +75,19 @@ class Shelved:
             raise RunError("no temporary folder can be made: free some space, or set TMPDIR")
         place = place_of(f"{scratch.path}/state").of_shard(shard)
         place.journal.parent.mkdir()
-        return cls(shelf, scratch, place, Copies(shelf, place.journal, _claim(shelf, place)))
+        pid = os.getpid()
+        claim = Claim(
+            shelf,
+            place.lock.name,
+            scratch=Path(scratch.path, "claim"),
+            holder=Holder(pid, process_space(), process_start(pid)),
+            is_running=lambda holder: process_start(holder.pid) == holder.start,
+        )
+        elder = None if place.elder is None else place.elder.journal
+        aside = place_of(f"{scratch.path}/joined")
+        partition = Partition(shelf, place, claim, aside=aside, hands=Hands)
+        copies = Copies(shelf, place.journal, claim, elder=elder, enter=partition.enter)
+        return cls(shelf, scratch, place, copies, partition)
 
     def viewed(self) -> Journal | None:
         """Return what all journals in the bucket know, claiming nothing; `None` without one.
@@ -83,61 +95,20 @@ class Shelved:
         Raises:
             RunError: One cannot be read.
         """
-        for name in self._journals():
-            fetched(self.shelf, self.place.journal.with_name(name))
-        return viewed(self.place.whole, is_passing=True)
+        shelf, whole = self.shelf, self.place.whole
+        for shard in whole.among(shelf.names()):
+            fetched(shelf, shard.journal)
+        fetched(shelf, whole.journal)  # last, for what is joined goes there before it goes here
+        return viewed(whole, is_passing=True)
 
-    def elder(self) -> Journal | None:
-        """Return what runs that divided the output otherwise know, `None` where there were none.
-
-        Raises:
-            RunError: One of their journals cannot be read.
-        """
-        count = self.place.shard.count
-        others = [name for name, shard in self._journals().items() if shard.count != count]
-        for name in others:
-            fetched(self.shelf, self.place.journal.with_name(name))
-        return viewed(self.place.whole, is_passing=True) if others else None
-
-    @contextmanager
-    def alone(self) -> Iterator[Place]:
-        """Have all journals here, with the output to oneself; what becomes of them is put back.
-
-        Yields:
-            The state of the whole output. Journals that are not there any more are removed from
-            the bucket, once the one that is has been put.
+    def has_journal(self) -> bool:
+        """Return whether the bucket has the journal of any run over this output.
 
         Raises:
-            RunError: A run works on the output, or the store cannot be reached.
+            RunError: The bucket cannot be reached.
         """
-        shards = self._journals() | self._begun()
-        with _claimed(self.shelf, [self.place, *map(self.place.of_shard, shards.values())]):
-            standing = {
-                name: fetched(self.shelf, self.place.journal.with_name(name)) for name in shards
-            }
-            yield self.place
-            journal = self.place.journal
-            if self.shelf.put(journal.name, journal, over=standing.get(journal.name)) is None:
-                raise RunError(f"another run has written the journal in {self.shelf.name}")
-            if self.place.manifest.exists():
-                self.keep(self.place.manifest)
-            for name, stood in standing.items():
-                if stood is not None and not journal.with_name(name).exists():
-                    self.shelf.remove(name)
-
-    def _journals(self) -> dict[str, Shard]:
-        """Return the shards whose journals stand, by their names."""
-        return self._shards(self.shelf.names())
-
-    def _begun(self) -> dict[str, Shard]:
-        """Return the shards whose claims stand, by the names of journals that may not yet."""
-        suffix = self.place.journal.suffix
-        locks = [name for name in self.shelf.names() if name.endswith(_LOCK)]
-        return self._shards([name.removesuffix(_LOCK) + suffix for name in locks])
-
-    def _shards(self, journals: Sequence[str]) -> dict[str, Shard]:
-        found = {name: self.place.shard_of(name) for name in journals}
-        return {name: shard for name, shard in found.items() if shard is not None}
+        names, whole = set(self.shelf.names()), self.place.whole
+        return any(each.journal.name in names for each in (whole, *whole.among(names)))
 
     def keep(self, path: Path) -> None:
         """Put another file beside the journal, over whatever stands there.
@@ -156,38 +127,6 @@ class Shelved:
     def close(self) -> None:
         """Remove what is on this machine."""
         self.scratch.close()
-
-
-def _claim(shelf: ObjectShelf, place: Place) -> Claim:
-    pid = os.getpid()
-    return Claim(
-        shelf,
-        place.lock.name,
-        scratch=place.journal.with_name("claim"),
-        holder=Holder(pid, process_space(), process_start(pid)),
-        is_running=lambda holder: process_start(holder.pid) == holder.start,
-    )
-
-
-@contextmanager
-def _claimed(shelf: ObjectShelf, places: Sequence[Place]) -> Iterator[None]:
-    """Claim all of them; since when results may stand that nobody knows is left word of, for all.
-
-    A run over the whole output has to know it of a shard that was killed.
-    """
-    claims = {place.lock.name: _claim(shelf, place) for place in places}
-    taken: list[Claim] = []
-    try:
-        for claim in claims.values():
-            claim.take()
-            taken.append(claim)
-        yield
-    finally:
-        since_ns = min((claim.since_ns for claim in taken if claim.since_ns), default=0)
-        for claim in taken:
-            with suppress(RunError):  # it expires
-                claim.since_ns = since_ns
-                claim.give_up() if since_ns else claim.release()
 
 
 def remembered(destination: Address, access: Access) -> Journal | None:

@@ -21,6 +21,7 @@ from pixmill.errors import RunError
 from pixmill.journal.rows import telling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pixmill.address import ObjectFacts
@@ -45,12 +46,17 @@ class Copies:
         claim: The run's claim on the output, renewed before each copy: while it is ours nobody
             else puts copies.
         every_s: Seconds between two copies, or more where one takes long.
+        elder: A journal that is read beside it and never put, or `None`.
+        enter: Called once the output is claimed; sees to runs that divide it otherwise. Default:
+            there are none.
     """
 
     shelf: Shelf
     path: Path
     claim: Claim
     every_s: float = _EVERY_S
+    elder: Path | None = None
+    enter: Callable[[], object] = lambda: None
     _standing: ObjectFacts | None = None
     _took_s: float = 0.0
     _trouble: str = ""
@@ -65,10 +71,13 @@ class Copies:
             RunError: Another run works there, or the shelf cannot be reached.
         """
         self.claim.take()
-        began_s = time.monotonic()
         try:
+            self.enter()
+            began_s = time.monotonic()
             self._standing = fetched(self.shelf, self.path)
             self._took_s = time.monotonic() - began_s
+            if self.elder is not None:
+                fetched(self.shelf, self.elder)
         except BaseException:
             self.abandon()
             raise
@@ -103,23 +112,26 @@ class Copies:
             self._try()
         self.look()
 
-    def close(self) -> None:
+    def close(self, *, is_done: bool) -> None:
         """Put the journal, closed by now, for good, and let the output go.
 
         Where that is not possible the run looks like one that was killed, which resumes as well.
+
+        Args:
+            is_done: Whether the run came to every source, so that the journal knows all results.
         """
         with contextlib.suppress(RunError):
             if self._is_lost:
                 self.claim.give_up()
             else:
                 self._put(self.path)
-                self.claim.release()
+                self.claim.release() if is_done else self.claim.leave()
 
     def abandon(self) -> None:
-        """Let the output go without a word, where the run has not begun."""
+        """Let the output go as it was found, where the run has not begun."""
         self._end.set()
         with contextlib.suppress(RunError):
-            self.claim.release()
+            self.claim.leave()
 
     def _keep(self) -> None:
         pause_s = 0.0
@@ -173,7 +185,10 @@ def fetched(shelf: Shelf, path: Path) -> ObjectFacts | None:
     """
     for _ in range(3):
         standing = shelf.seen(path.name)
-        if standing is None or shelf.fetch(standing, path.name, path):
+        if standing is None:
+            path.unlink(missing_ok=True)
+            return None
+        if shelf.fetch(standing, path.name, path):
             return standing
     raise RunError(f"the journal in {shelf.name} changes all the while: a run writes it")
 

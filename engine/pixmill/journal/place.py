@@ -16,13 +16,13 @@ from pixmill.errors import OptionError
 from pixmill.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Place", "is_network", "place_of"]
 
 _MANIFEST = "srcset.json"
 _DATABASE: Final = ".sqlite"
-_SHARD: Final = re.compile(r"shard-(?P<index>0|[1-9][0-9]*)-of-(?P<count>[1-9][0-9]*)\.sqlite")
+_SHARD: Final = re.compile(r"shard-(?P<index>0|[1-9][0-9]*)-of-(?P<count>[1-9][0-9]*)\..+")
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs"}
 )
@@ -74,27 +74,26 @@ class Place:
             elder=self.whole,
         )
 
-    def shard_of(self, name: str) -> Shard | None:
-        """Return whose journal has a name, `None` where it is nobody's."""
-        if name == self.whole.journal.name:
-            return WHOLE
-        found = _SHARD.fullmatch(name.removeprefix(self.prefix))
-        if found is None or not name.startswith(self.prefix):
-            return None
-        with contextlib.suppress(OptionError):  # somebody else's file, then
-            return Shard(int(found["index"]), int(found["count"]))
-        return None
-
     def shards(self) -> list[Place]:
         """Return the files of every shard whose journal lies here, in order."""
-        return [self.of_shard(shard) for shard in sorted(self._found(), key=_in_order)]
-
-    def _found(self) -> Iterator[Shard]:
+        names = set()
         with contextlib.suppress(OSError):
-            for path in self.division.parent.iterdir():
-                shard = self.shard_of(path.name)
-                if shard is not None and not shard.is_whole:
-                    yield shard
+            names = {path.name for path in self.division.parent.iterdir()}
+        return [each for each in self.among(names) if each.journal.name in names]
+
+    def among(self, names: Iterable[str]) -> list[Place]:
+        """Return the files of every shard that has any of them among these names, in order."""
+        found = set(self._shards_of(names))
+        return [self.of_shard(shard) for shard in sorted(found, key=_in_order)]
+
+    def _shards_of(self, names: Iterable[str]) -> Iterator[Shard]:
+        for name in names:
+            bare = name.removeprefix(self.prefix)
+            if name.startswith(self.prefix) and (found := _SHARD.fullmatch(bare)):
+                with contextlib.suppress(OptionError):  # somebody else's file, then
+                    shard = Shard(int(found["index"]), int(found["count"]))
+                    if not shard.is_whole:
+                        yield shard
 
 
 def place_of(destination: str, journal: str | None = None) -> Place:

@@ -29,6 +29,13 @@ class Shelf(Protocol):
             RunError: The shelf cannot be reached.
         """
 
+    def names(self) -> list[str]:
+        """Return the names under which anything stands.
+
+        Raises:
+            RunError: The shelf cannot be reached.
+        """
+
     def fetch(self, standing: ObjectFacts, name: str, path: Path) -> bool:
         """Write what was seen under a name to a file; return whether it still stood there.
 

@@ -194,7 +194,8 @@ class Journal:
                 with contextlib.suppress(sqlite3.Error):
                     self._note_end(summary)
         if self.copies is not None:
-            self.copies.close()
+            is_cut = summary is None or summary.is_interrupted or bool(summary.fatal)
+            self.copies.close(is_done=not is_cut)
 
     def counts(self) -> dict[str, int]:
         """Return how many sources ended in each way."""
