@@ -229,7 +229,7 @@ def test_large_files_are_streamed_and_closed(tmp_path: Path) -> None:
     assert isinstance(vips_source(path, "jpegload"), pyvips.SourceCustom)
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - numbers, not paths
     plan = plan_for(probe(path, "jpg"), "jpg")
-    data = encoded(opened(path, plan), encoding_for("jpg"))
+    data = encoded(opened(path, plan).copy_memory(), encoding_for("jpg"))
     assert Image.open(io.BytesIO(data)).size == (5000, 5000)
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # noqa: PTH208 - likewise
 
