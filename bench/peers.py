@@ -52,8 +52,10 @@ def main() -> int:
     for job in jobs:
         heats.append(_held(job.quickened() if args.quick else job, contestants, args.rounds))
         print("\n" + table(heats[-1]), flush=True)
+        if args.results is not None:  # after each: what ends early has told that much
+            _keep(args.results, told, heats)
     if args.results is not None:
-        _keep(args.results, told, heats)
+        print(f"kept in {args.results}/peers.md, .json and .svg")
     return 0 if all(heat.ours.has_figures for heat in heats) else 1
 
 
@@ -96,7 +98,6 @@ def _keep(folder: Path, told: Facts, heats: Sequence[Heat]) -> None:
     (folder / "peers.md").write_text(page(told, heats), encoding="utf-8")
     (folder / "peers.json").write_text(record(told, heats), encoding="utf-8")
     (folder / "peers.svg").write_text(drawn(heats, told.line), encoding="utf-8")
-    print(f"kept in {folder}/peers.md, .json and .svg")
 
 
 if __name__ == "__main__":
