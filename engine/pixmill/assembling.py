@@ -124,41 +124,21 @@ def _assembled(
     berth: _Berth,
     mill: str,
 ) -> Run:
-    ends = berth.ends
-    backups = Backups(roots.backup) if roots.backup else None
-    is_source_inside = bool(roots.protected) and ends.are_local
-    warnings = confinement_warnings(settings, offered(), is_source_inside=is_source_inside)
-    publisher = Destination(roots.destination)
-    if not settings.dry_run and ends.destination is None:
-        publisher.prepare()
-        if backups is not None:
-            backups.prepare()
-    fleet = berth.fleet
+    ends, fleet, shelved = berth.ends, berth.fleet, berth.shelved
+    publisher, backups = _prepared(roots, settings, ends)
     fleet.open()
     memory_bytes = settings.memory_bytes or fleet.memory_bytes()
     sizing = fleet.sized(memory_bytes)
     if not ends.are_local:
         sizing = beside_a_ferry(sizing)
-    facts = RunFacts(
-        source=berth.named.source,
-        destination=berth.named.destination,
-        recipe=recipe.canonical(),
-        fingerprint=recipe.fingerprint(),
+    facts = replace(
+        _facts(roots, recipe, settings, berth),
         workers=sizing.workers,
         memory_bytes=memory_bytes,
         lease_bytes=sizing.lease_bytes,
-        is_dry_run=settings.dry_run,
-        warnings=(*sizing.warnings, *warnings, *_shard_warnings(settings), *ends.warnings),
-        is_in_place=settings.in_place,
-        backup=roots.backup,
-        shard="" if settings.shard.is_whole else str(settings.shard),
+        warnings=(*sizing.warnings, *_warnings(roots, settings, ends)),
     )
-    shelved = berth.shelved
-    place = (
-        place_of(roots.destination, settings.journal).of_shard(settings.shard)
-        if shelved is None
-        else shelved.place
-    )
+    place = _place(roots, settings, shelved)
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
     executor = fleet.executor(
@@ -207,6 +187,47 @@ def _assembled(
         shipping=shipping,
     )
     return Run(coordinator, survey, session, hands, shelved)
+
+
+def _prepared(roots: Roots, settings: Settings, ends: Ends) -> tuple[Destination, Backups | None]:
+    """Make the folders that are written to, unless nothing is."""
+    publisher = Destination(roots.destination)
+    backups = Backups(roots.backup) if roots.backup else None
+    if not settings.dry_run and ends.destination is None:
+        publisher.prepare()
+        if backups is not None:
+            backups.prepare()
+    return publisher, backups
+
+
+def _facts(roots: Roots, recipe: Recipe, settings: Settings, berth: _Berth) -> RunFacts:
+    """Return what is told of a run, but for its size."""
+    return RunFacts(
+        source=berth.named.source,
+        destination=berth.named.destination,
+        recipe=recipe.canonical(),
+        fingerprint=recipe.fingerprint(),
+        workers=0,
+        memory_bytes=0,
+        lease_bytes=0,
+        is_dry_run=settings.dry_run,
+        is_in_place=settings.in_place,
+        backup=roots.backup,
+        shard="" if settings.shard.is_whole else str(settings.shard),
+    )
+
+
+def _warnings(roots: Roots, settings: Settings, ends: Ends) -> tuple[str, ...]:
+    is_source_inside = bool(roots.protected) and ends.are_local
+    confinement = confinement_warnings(settings, offered(), is_source_inside=is_source_inside)
+    return (*confinement, *_shard_warnings(settings), *ends.warnings)
+
+
+def _place(roots: Roots, settings: Settings, shelved: Shelved | None) -> Place:
+    """Return where the state of the output is while the run has it."""
+    if shelved is not None:
+        return shelved.place
+    return place_of(roots.destination, settings.journal).of_shard(settings.shard)
 
 
 def _manifest(listing: Path, settings: Settings, shelved: Shelved | None) -> Manifest:
