@@ -26,7 +26,6 @@ from typing import IO, TYPE_CHECKING, Final, Self
 import psutil
 from PIL import Image
 
-from buckets import filled_bucket
 from done import write_done
 from memory import COMMAND, CORPORA, Sampler, pss_bytes
 from pixmill.api import optimize
@@ -275,6 +274,8 @@ def photos(log: Log, args: argparse.Namespace, folder: Path) -> None:
 
 def objects(log: Log, args: argparse.Namespace, folder: Path) -> None:
     """Run the installed command from bucket to bucket on a server of this machine, twice."""
+    from buckets import filled_bucket  # noqa: PLC0415 - needs the tests' servers, others do not
+
     images = small_images(300, random.Random(args.seed), edge_px=96)
     with filled_bucket(folder, args.files, images) as bucket:
         command = [COMMAND, "optimize", bucket.source, bucket.destination, "--resize", "32x32"]

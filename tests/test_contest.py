@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -89,6 +91,17 @@ def _runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.parametrize("name", ["peers", "quality", "search", "scaling", "soak"])
+def test_commands_of_the_makefile_start(name: str) -> None:
+    """What `make` runs finds its modules without pytest's paths."""
+    script = Path(peers.__file__).with_name(f"{name}.py")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, script, "--help"], check=False, capture_output=True, env=environment
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_missing_peers_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
