@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from dispatch_world import done, failed, job
-from pixmill.executors.chunks import Breakage, Chunks, Order, Recall, Watch
+from pixmill.executors.chunks import Chunks
+from pixmill.executors.orders import Breakage, Order, Recall, Watch
 from pixmill.model import FailureKind
 from pixmill.protocol import Advanced, CostKnown, JobEnded, Remark, WorkerLost
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pixmill.executors.base import Report
-    from pixmill.executors.chunks import Answer
+    from pixmill.executors.orders import Answer
     from pixmill.model import Job
 
 _A = TypeVar("_A")

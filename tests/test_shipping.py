@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pixmill
-from pixmill import assembling
+from pixmill import berth
 from pixmill.address import Access
 from pixmill.errors import OptionError
 from pixmill.model import FailureKind, SkipReason, Status
@@ -238,7 +238,7 @@ def test_results_are_no_sources(tmp_path: Path) -> None:
 
 def test_little_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources that are each larger than all that may be under way come one at a time."""
-    monkeypatch.setattr(assembling, "_STAGED_SHARE", 1 << 40)
+    monkeypatch.setattr(berth, "_STAGED_SHARE", 1 << 40)
     source = archive(tmp_path / "in", *_NAMES)
     ended = ran(_url(source), _url(tmp_path / "out"), settings=_kept_in(tmp_path))
     assert {each.status for each in ended.outcomes} == {Status.OPTIMIZED}

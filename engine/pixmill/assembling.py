@@ -5,12 +5,12 @@ Must not do the work: `coordinator` drives it.
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pixmill.berth import Berth, Named
 from pixmill.collector import Collector
 from pixmill.confinement import confinement_warnings, readable
 from pixmill.coordinator import Coordinator
@@ -22,7 +22,6 @@ from pixmill.executors.scratch import Scratch
 from pixmill.executors.staged import StagedExecutor
 from pixmill.extras import how_to_install, is_installed
 from pixmill.feeding import Feeder
-from pixmill.freight import Voyage
 from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
@@ -41,7 +40,6 @@ from pixmill.roots import Roots, roots_of
 from pixmill.run import Run
 from pixmill.sandbox import offered
 from pixmill.settings import Durability, IfExists, Settings, check_in_place, check_series
-from pixmill.shipping import Shipping, shipping_of
 from pixmill.sizing import Sizing, beside_a_ferry
 from pixmill.stats import Ahead
 from pixmill.storage.durability import syncer
@@ -51,6 +49,7 @@ from pixmill.survey import Survey
 from pixmill.walking import Walker
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from pixmill.dispatch import Rules
@@ -63,12 +62,7 @@ if TYPE_CHECKING:
 
 __all__ = ["assembled"]
 
-# Of --memory: the folder of what is under way may be one that is held in memory.
-_STAGED_SHARE = 8
 _PENDING_A_WORKER = 16
-# Requests of a kind under way: with 50 ms of latency two bring 40 objects/s, which no worker makes.
-_CREW_A_WORKER = 2
-_LEAST_CREW = 8
 
 
 def assembled(
@@ -104,7 +98,7 @@ def assembled(
             recipe,
             settings,
             reporter,
-            berth=_Berth(ends, scratch, _Named.of(source, destination, ends), fleet, shelved),
+            berth=Berth(ends, scratch, Named.of(source, destination, ends), fleet, shelved),
             mill=mill,
         )
     except BaseException:
@@ -121,7 +115,7 @@ def _assembled(
     settings: Settings,
     reporter: Reporter | None,
     *,
-    berth: _Berth,
+    berth: Berth,
     mill: str,
 ) -> Run:
     ends, fleet, shelved = berth.ends, berth.fleet, berth.shelved
@@ -131,13 +125,7 @@ def _assembled(
     sizing = fleet.sized(memory_bytes)
     if not ends.are_local:
         sizing = beside_a_ferry(sizing)
-    facts = replace(
-        _facts(roots, recipe, settings, berth),
-        workers=sizing.workers,
-        memory_bytes=memory_bytes,
-        lease_bytes=sizing.lease_bytes,
-        warnings=(*sizing.warnings, *_warnings(roots, settings, ends)),
-    )
+    facts = _facts(roots, recipe, settings, berth, sizing, memory_bytes)
     place = _place(roots, settings, shelved)
     hands = Hands(place.hands)
     walker = Walker(roots.source, settings, roots.excluded)
@@ -200,17 +188,25 @@ def _prepared(roots: Roots, settings: Settings, ends: Ends) -> tuple[Destination
     return publisher, backups
 
 
-def _facts(roots: Roots, recipe: Recipe, settings: Settings, berth: _Berth) -> RunFacts:
-    """Return what is told of a run, but for its size."""
+def _facts(
+    roots: Roots,
+    recipe: Recipe,
+    settings: Settings,
+    berth: Berth,
+    sizing: Sizing,
+    memory_bytes: int,
+) -> RunFacts:
+    """Return what is told of a run, now that it is sized."""
     return RunFacts(
         source=berth.named.source,
         destination=berth.named.destination,
         recipe=recipe.canonical(),
         fingerprint=recipe.fingerprint(),
-        workers=0,
-        memory_bytes=0,
-        lease_bytes=0,
+        workers=sizing.workers,
+        memory_bytes=memory_bytes,
+        lease_bytes=sizing.lease_bytes,
         is_dry_run=settings.dry_run,
+        warnings=(*sizing.warnings, *_warnings(roots, settings, berth.ends)),
         is_in_place=settings.in_place,
         backup=roots.backup,
         shard="" if settings.shard.is_whole else str(settings.shard),
@@ -288,7 +284,7 @@ def _opened(
     place: Place,
     hands: Hands,
     *,
-    berth: _Berth,
+    berth: Berth,
 ) -> tuple[Session | None, Journal | None]:
     """Open the journal; a dry run reads what there is and writes nothing."""
     ends, shelved = berth.ends, berth.shelved
@@ -350,62 +346,6 @@ def _scratch() -> Scratch:
     if not scratch.path:
         raise RunError("no temporary folder can be made: free some space, or set TMPDIR")
     return scratch
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """The ends of a run, as they are told."""
-
-    source: str
-    destination: str
-
-    @classmethod
-    def of(
-        cls,
-        source: str | os.PathLike[str],
-        destination: str | os.PathLike[str] | None,
-        ends: Ends,
-    ) -> _Named:
-        read = os.fspath(source) if ends.source is None else str(ends.source)
-        if ends.destination is not None:
-            return cls(read, str(ends.destination))
-        return cls(read, read if destination is None else os.fspath(destination))
-
-
-@dataclass(frozen=True, slots=True)
-class _Berth:
-    """Where a run works, and what it needs that has a bucket at an end."""
-
-    ends: Ends
-    scratch: Scratch
-    named: _Named
-    fleet: Fleet
-    shelved: Shelved | None = None
-
-    def shipping(
-        self,
-        feeder: Feeder,
-        settings: Settings,
-        *,
-        memory_bytes: int,
-        workers: int,
-        ahead: Ahead,
-    ) -> Shipping | None:
-        """Return the traffic of a run, `None` where all is on this machine."""
-        if self.ends.are_local:
-            return None
-        voyage = Voyage(
-            source=self.ends.source,
-            destination=self.ends.destination,
-            access=settings.access,
-            settings=settings,
-            staging=self.scratch.path,
-            excluded=self.ends.excluded,
-            crew=max(_LEAST_CREW, _CREW_A_WORKER * workers),
-        )
-        return shipping_of(
-            voyage, self.scratch, feeder, limit_bytes=memory_bytes // _STAGED_SHARE, ahead=ahead
-        )
 
 
 def _shipped_rules(fleet: Fleet, sizing: Sizing) -> Rules:

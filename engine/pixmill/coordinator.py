@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
     from pixmill.collector import Collector
     from pixmill.executors.base import Executor
-    from pixmill.feeding import Places
     from pixmill.freight import Pause
     from pixmill.model import Outcome
+    from pixmill.places import Places
     from pixmill.protocol import Command, Event
     from pixmill.reporting import Summary
     from pixmill.shipping import Shipping

@@ -9,13 +9,12 @@ import os
 import posixpath
 from dataclasses import dataclass, field
 from os.path import splitext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pixmill.failures import RETRYABLE_ERRNOS, os_failure
 from pixmill.model import Failed, FailureKind, Job, Outcome, SkipReason, SourceRef, Stage, Status
 from pixmill.naming import Named, Namer, folded, wrong_suffix
-from pixmill.recall import Recall, Results
-from pixmill.recall import Sources as KnownSources
+from pixmill.places import Places, Sources, UnreachedError
 from pixmill.registry import codec, recognised, suffix_owner
 from pixmill.settings import IfExists, OnCollision, template_for
 from pixmill.sieving import Sieve
@@ -29,17 +28,18 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from pixmill.model import Published
+    from pixmill.recall import Recall
     from pixmill.recipe import Recipe
     from pixmill.series import NameTemplate
     from pixmill.settings import Settings
     from pixmill.sharding import Shard
     from pixmill.storage.local import Head
     from pixmill.storage.originals import Backups
-    from pixmill.walking import Folder, Trouble
+    from pixmill.walking import Trouble
 
     Ahead: TypeAlias = Callable[[Iterator[list[Met]]], Iterator[list[Met]]]
 
-__all__ = ["Feeder", "Group", "Places", "Sources", "UnreachedError"]
+__all__ = ["Feeder", "Group"]
 
 _WIDEST_PX = 9_999_999
 _MAX_NAME_BYTES = 255  # NAME_MAX of every file system that matters
@@ -49,40 +49,6 @@ _SKIPS = {
     Sort.SYMLINK: SkipReason.SYMLINK,
     Sort.SPECIAL: SkipReason.SPECIAL,
 }
-
-
-class UnreachedError(Exception):
-    """Say that a source cannot be looked into, for a reason that is no system error."""
-
-    def __init__(self, source: SourceRef, failure: Failed) -> None:
-        super().__init__(failure.message)
-        self.source = source
-        self.failure = failure
-
-
-class Places(Results, Protocol):
-    """Where results go: a folder, or a bucket."""
-
-    def exists(self, relative: str) -> bool:
-        """Return whether anything stands at this name."""
-
-    def names(self, folder: str) -> list[str]:
-        """Return the bare names in a folder."""
-
-    def sweep(self, relative_folder: str) -> int:
-        """Remove what runs that died have left there under names of their own."""
-
-
-class Sources(KnownSources, Protocol):
-    """Where sources come from: a folder, or a bucket."""
-
-    root: str
-
-    def folders(self) -> Iterator[Folder]:
-        """Yield every folder; see `walking.Walker`."""
-
-    def head(self, met: Met) -> Head:
-        """Return the beginning of a source; see `walking.Walker`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.address import tag_digest
-from pixmill.feeding import UnreachedError
 from pixmill.model import SourceRef
+from pixmill.places import UnreachedError
 from pixmill.storage.local import Head
 
 if TYPE_CHECKING:

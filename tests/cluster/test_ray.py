@@ -24,7 +24,7 @@ from cluster.ray_nodes import Nodes, nodes
 from faults.plugin import MARKERS
 from pixmill.errors import OptionError, RunError
 from pixmill.executors import ray_fleet
-from pixmill.executors.chunks import Watch
+from pixmill.executors.orders import Watch
 from pixmill.model import FailureKind, Outcome, Status
 from pixmill.settings import ExecutorName, Sandbox, Settings
 from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, temporary_files, until

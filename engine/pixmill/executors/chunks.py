@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
-from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
+from pixmill.executors.orders import Breakage, Order, Recall, Watch
 from pixmill.model import FailureKind
 from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
 
@@ -25,70 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pixmill.executors.base import Report
+    from pixmill.executors.orders import Answer
     from pixmill.model import Job
 
-__all__ = ["Breakage", "Chunks", "Order", "Recall", "Watch"]
+__all__ = ["Chunks"]
 
 _NODE_LOSSES: Final = 2
 """Losses of a node that no job of its chunk is suspected for; a third may be its own doing."""
 _DURATIONS: Final = 1000
-
-
-class Breakage(StrEnum):
-    """What took a copy: its process on the cluster, or the whole node."""
-
-    WORKER = auto()
-    NODE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Have jobs made, in order, by one task.
-
-    Attributes:
-        copy: Names it.
-        jobs: What is to be made.
-        grant_bytes: What each of them may hold, which the cluster sets aside.
-        shunned: The nodes that are not to do it.
-    """
-
-    copy: int
-    jobs: tuple[Job, ...]
-    grant_bytes: int
-    shunned: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """Let a copy end: nobody listens to it any more."""
-
-    copy: int
-
-
-if TYPE_CHECKING:
-    Answer = Order | Recall | Report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """When a copy is given a spare.
-
-    Attributes:
-        silence_s: Seconds without a word from one that has begun; it says one every second.
-        unbegun_s: Seconds until one begins, which may have to wait for a node, where others have
-            been made; once a node was silent it is `silence_s`.
-        age_s: Seconds that the last chunks of a run may take, and
-        age_factor: how many times as long as 99 of 100 chunks have taken.
-        copies: Most copies at a time.
-        probation_s: Seconds for which a node gets no work that was silent.
-    """
-
-    silence_s: float = 30.0
-    unbegun_s: float = 120.0
-    age_s: float = 60.0
-    age_factor: float = 5.0
-    copies: int = 4
-    probation_s: float = 300.0
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
-from pixmill.executors.chunks import Breakage, Order, Recall
+from pixmill.executors.orders import Breakage, Order, Recall
 from pixmill.executors.outpost import Brief, UnfitError, chunk_made
 from pixmill.executors.tidings import Broken, Joined, Node, Over, Refused, Said, Unfit
 

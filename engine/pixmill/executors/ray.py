@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from typing import IO, TYPE_CHECKING, Any, Final, assert_never
 
 from pixmill.errors import RunError
-from pixmill.executors.chunks import Chunks, Order, Recall
+from pixmill.executors.orders import Order, Recall
 from pixmill.executors.tidings import Broken, Joined, Over, Refused, Said, Unfit
 from pixmill.protocol import (
     Grant,
@@ -35,7 +35,8 @@ from pixmill.sizing import AFIELD_BYTES
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Delivery, Report
-    from pixmill.executors.chunks import Answer
+    from pixmill.executors.chunks import Chunks
+    from pixmill.executors.orders import Answer
     from pixmill.executors.outpost import Brief
     from pixmill.executors.tidings import Node
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pixmill.dispatch import Rules
 from pixmill.errors import OptionError, RunError
-from pixmill.executors.chunks import Chunks, Watch
+from pixmill.executors.chunks import Chunks
+from pixmill.executors.orders import Watch
 from pixmill.executors.outpost import Brief, makers
 from pixmill.executors.ray import Gateway, RayExecutor
 from pixmill.extras import RAY, how_to_install, is_installed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Report
-    from pixmill.executors.chunks import Breakage
+    from pixmill.executors.orders import Breakage
 
 __all__ = ["Broken", "Joined", "Node", "Over", "Refused", "Said", "Unfit"]
 
