@@ -8,7 +8,7 @@ contained: what crashes a codec crashes the caller.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.address import DEFAULT_ACCESS, Access, is_address
@@ -16,31 +16,27 @@ from pixmill.assembling import assembled
 from pixmill.codecs.abilities import Abilities, abilities
 from pixmill.diagnosis import Finding, diagnosed, is_sound
 from pixmill.ends import Ends
-from pixmill.errors import ImageError, OptionError, RunError
+from pixmill.errors import OptionError, RunError
 from pixmill.executors.note import Hands
+from pixmill.inprocess import compare, decode_cost, inspect, optimize_bytes, optimize_file
 from pixmill.journal.joining import viewed
 from pixmill.journal.place import place_of
 from pixmill.journal.rows import PastRun
 from pixmill.journal.store import Journal
-from pixmill.machine import available_memory_bytes
 from pixmill.merging import Merged, merged, merged_in_store
-from pixmill.model import Failed, FailureKind, Stage
 from pixmill.piping import Piped, check_piped, piped
 from pixmill.protocol import DEFAULT_MILL
 from pixmill.recipe import Recipe
-from pixmill.registry import check_codec_options, codec, codecs, recognised
+from pixmill.registry import codecs
 from pixmill.restoring import Undoing, Undone, undone
 from pixmill.run import Run
 from pixmill.settings import Settings
-from pixmill.storage.local import HEAD_BYTES, Destination, read_head, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from pixmill.codecs.spec import CodecSpec
-    from pixmill.header import Header
-    from pixmill.product import Product
     from pixmill.reporting import Reporter
 
 __all__ = [
@@ -234,59 +230,6 @@ def undo(
     return undone(place, root, only=only, run=run, backup=moved, is_dry_run=is_dry_run, hands=Hands)
 
 
-def optimize_bytes(content: bytes, recipe: Recipe | None = None) -> bytes:
-    """Make one image in this process, without containment.
-
-    Args:
-        content: An encoded image.
-        recipe: What is wanted. Default: compress, metadata reduced.
-
-    Returns:
-        The encoded result; the content itself where nothing smaller was found.
-
-    Raises:
-        ImageError: It cannot be made.
-    """
-    product = _milled(content, recipe or Recipe())
-    return content if product.content is None else _read_out(product)
-
-
-def optimize_file(
-    source: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
-    recipe: Recipe | None = None,
-) -> int:
-    """Make one image file in this process, without containment, and publish it atomically.
-
-    Args:
-        source: The image.
-        destination: The file to write; one that stands there is replaced.
-        recipe: What is wanted; its target format decides, not the destination's suffix.
-
-    Returns:
-        Bytes written.
-
-    Raises:
-        ImageError: It cannot be made.
-        OptionError: Source and destination are one file.
-        OSError: The source cannot be read or the destination not written.
-    """
-    target = os.path.abspath(destination)
-    if os.path.realpath(source) == os.path.realpath(target):
-        raise OptionError("source and destination are one file: choose another destination")
-    with open(source, "rb") as stream:
-        content = stream.read()
-        mtime_ns = os.fstat(stream.fileno()).st_mtime_ns
-    result = optimize_bytes(content, recipe)
-    folder, name = os.path.split(target)
-    return Destination(folder).publish(
-        name,
-        lambda descriptor: write_all(descriptor, result),
-        mtime_ns=mtime_ns,
-        can_replace=True,
-    )
-
-
 def doctor() -> list[Finding]:
     """Return what this kernel and this machine give a run; loads pyvips into this process."""
     return diagnosed()
@@ -295,67 +238,6 @@ def doctor() -> list[Finding]:
 def can_confine(findings: list[Finding]) -> bool:
     """Return whether `--sandbox require` can be met by what was found."""
     return is_sound(findings)
-
-
-def inspect(path: str | os.PathLike[str]) -> Header:
-    """Return what a file's header says, in this process, without containment.
-
-    Raises:
-        ImageError: It is no image that pixmill knows, or its header is broken.
-        OSError: It cannot be opened.
-    """
-    from pixmill.imaging.errors import ImagingError  # noqa: PLC0415 - loads pyvips
-    from pixmill.imaging.probe import probe  # noqa: PLC0415 - loads pyvips
-
-    head = read_head(os.fspath(path), can_follow=True)
-    name = _recognised(head.content)
-    try:
-        return probe(os.fspath(path), name)
-    except ImagingError as error:
-        raise ImageError(error.failure) from error
-
-
-def compare(reference: str | os.PathLike[str], candidate: str | os.PathLike[str]) -> float:
-    """Return how like its reference an image looks, in this process, without containment.
-
-    The first page or frame of each is decoded, turned upright and converted to eight-bit sRGB;
-    transparency is put on black and on white, and the worse score counts.
-
-    Args:
-        reference: The image as it should look.
-        candidate: Another of the same size.
-
-    Returns:
-        The SSIMULACRA2 score: 100 for equal images, 90 visually lossless, 80 very high, 70 high,
-        50 medium quality; it can fall below 0.
-
-    Raises:
-        ImageError: One of them cannot be decoded, or their sizes differ.
-        OSError: One of them cannot be opened.
-        RunError: There is neither a compiled kernel nor numpy.
-    """
-    from pixmill.imaging.errors import ImagingError  # noqa: PLC0415 - loads pyvips
-    from pixmill.imaging.score import Side, scored  # noqa: PLC0415 - loads pyvips
-
-    sides = []
-    for named in (reference, candidate):
-        path = os.fspath(named)
-        try:
-            name = _recognised(read_head(path, can_follow=True).content)
-        except ImageError as error:
-            message = f"{path}: {error.failure.message}"
-            raise ImageError(replace(error.failure, message=message)) from error
-        sides.append(Side(path, name, path))
-    try:
-        return scored(*sides)
-    except ImagingError as error:
-        raise ImageError(error.failure) from error
-
-
-def decode_cost(header: Header) -> int:
-    """Return the bytes of memory that decoding an image at full size holds."""
-    spec = codec(header.codec)
-    return spec.decode_cost(header, 1) if spec.decode_cost else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,35 +273,3 @@ def formats() -> list[FormatSupport]:
         here = support(spec)
         found.append(FormatSupport(spec, here.can_read, here.can_write, here.library, here.hint))
     return found
-
-
-def _recognised(head: bytes) -> str:
-    name = recognised(head)
-    if not name:
-        message = "its content is no image that pixmill knows"
-        raise ImageError(Failed(FailureKind.UNSUPPORTED, Stage.READ, message))
-    return name
-
-
-def _milled(content: bytes, recipe: Recipe) -> Product:
-    from pixmill.milling import mill  # noqa: PLC0415 - loads pyvips
-    from pixmill.planning import Limits  # noqa: PLC0415 - beside the mill it is for
-
-    check_codec_options(recipe.codec_options)
-    if recipe.is_series:
-        message = "several outputs go to a folder, by optimize: leave it out"
-        raise OptionError(message, option="widths" if recipe.widths else "formats")
-    name = _recognised(content[:HEAD_BYTES])
-    limits = Limits(available_memory_bytes(), is_enforced=False)
-    product = mill(content, name, recipe, limits, lease=lambda _cost_bytes: None)
-    if isinstance(product, Failed):
-        raise ImageError(product)
-    return product
-
-
-def _read_out(product: Product) -> bytes:
-    if isinstance(product.content, bytes) or product.content is None:
-        return product.content or b""
-    with product.content as spool:
-        spool.seek(0)
-        return spool.read()
