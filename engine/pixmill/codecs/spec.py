@@ -260,6 +260,7 @@ class Scan:
         is_lossless: Whether the coding lost nothing.
         is_progressive: Progressive JPEG or interlaced PNG.
         is_subsampled: Whether chroma is subsampled.
+        samples_per_px: Samples of all bands together, 0 where the parser does not tell.
         is_animated: Whether frames are an animation.
         plays: How often an animation is played, 0 for ever.
         has_alpha: Whether there is an alpha channel.
@@ -283,6 +284,7 @@ class Scan:
     is_lossless: bool | None = None
     is_progressive: bool | None = None
     is_subsampled: bool | None = None
+    samples_per_px: float = 0.0
     is_animated: bool | None = None
     plays: int | None = None
     has_alpha: bool | None = None
