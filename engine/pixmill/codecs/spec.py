@@ -207,9 +207,10 @@ class Handing:
 
 
 class RowFilter(StrEnum):
-    """How oxipng foretells the rows of a PNG, by its own names; the last chooses row by row."""
+    """How oxipng foretells rows of a PNG, by its own names; all but the first choose row by row."""
 
     NONE = "NoOp"
+    LEAST_SUM = "MinSum"
     BIGRAMS = "Bigrams"
 
 
