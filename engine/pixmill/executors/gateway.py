@@ -134,7 +134,7 @@ class _Gateway:
         if isinstance(error, errors.RayTaskError):
             return Unfit(_said(error.cause if isinstance(error.cause, UnfitError) else error))
         for kind, by, reason in (
-            (errors.OutOfMemoryError, Breakage.WORKER, "Ray, for want of memory on its node"),
+            (errors.OutOfMemoryError, Breakage.MEMORY, "Ray, for want of memory on its node"),
             (errors.WorkerCrashedError, Breakage.WORKER, "the end of its Ray worker"),
             (errors.NodeDiedError, Breakage.NODE, "the loss of its node"),
         ):
