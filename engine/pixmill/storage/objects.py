@@ -9,12 +9,13 @@ obstore must never be used in a process that will be forked: a fork's calls hang
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Final, NoReturn, cast
 
 import obstore
 from obstore import exceptions
@@ -217,7 +218,8 @@ class ObjectStore:
         """
         size_bytes = len(content) if isinstance(content, bytes) else os.stat(content).st_size
         if isinstance(condition, IfAbsent) and size_bytes > _SINGLE_BYTES:
-            self._refuse_standing(key)
+            if (mine := self._standing(key, content, size_bytes)) is not None:
+                return mine
             condition = None  # parts cannot be put on a condition
         if isinstance(condition, IfMatch) and not self._can_match(condition.seen):
             self._refuse_changed(key, condition.seen)
@@ -289,9 +291,13 @@ class ObjectStore:
             else:
                 return
 
-    def _refuse_standing(self, key: str) -> None:
-        if self.facts(key, stage=Stage.PUBLISH) is not None:
+    def _standing(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
+        """Return what stands at a key if its bytes are these; refuse to put over any other."""
+        if self.facts(key, stage=Stage.PUBLISH) is None:
+            return None
+        if (mine := self._equal(key, content, size_bytes)) is None:
             raise StoreError(Failed(FailureKind.EXISTS, Stage.PUBLISH, EXISTS))
+        return mine
 
     def _can_match(self, seen: ObjectFacts) -> bool:
         """Whether the store puts on condition that an object stands still: folders never do."""
@@ -308,10 +314,11 @@ class ObjectStore:
         found = self.facts(key, stage=Stage.PUBLISH)
         if found is None or found.size_bytes != size_bytes:
             return None
-        with telling(Stage.PUBLISH):
-            standing = bytes(obstore.get(self.client, self._key(key)).bytes())
-        ours = content if isinstance(content, bytes) else _read(content)
-        return found if standing == ours else None
+        with telling(Stage.PUBLISH), _opened(content) as ours:
+            chunks = obstore.get(self.client, self._key(key)).stream(min_chunk_size=_CHUNK_BYTES)
+            is_equal = all(ours.read(len(chunk)) == bytes(chunk) for chunk in chunks)
+            is_equal = is_equal and not ours.read(1)
+        return found if is_equal else None
 
     def _carried(self, attributes: Mapping[str, str] | None) -> dict[str, str] | None:
         """Return attributes as the client takes them; folders of this machine have none."""
@@ -354,6 +361,5 @@ def _quoted(tag: str | None) -> str:
     return f'"{tag}"' if tag and not tag.endswith('"') else tag or ""
 
 
-def _read(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
+def _opened(content: bytes | str) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb")
