@@ -151,7 +151,9 @@ class ObjectStore:
         """
         with telling(Stage.READ):
             answer = obstore.get(
-                self.client, self._key(key), options={"if_match": expected.tag or None}
+                self.client,
+                self._key(key),
+                options={"if_match": expected.tag} if expected.tag else None,
             )
             chunks = iter(answer.stream(min_chunk_size=_CHUNK_BYTES))
         if expected.tag and _quoted(answer.meta["e_tag"]) not in {expected.tag, ""}:
@@ -179,7 +181,9 @@ class ObjectStore:
         """
         with telling(Stage.READ):
             answer = obstore.get(
-                self.client, self._key(key), options={"if_match": expected.tag or None}
+                self.client,
+                self._key(key),
+                options={"if_match": expected.tag} if expected.tag else None,
             )
             chunk = next(iter(answer.stream(min_chunk_size=size_bytes)), b"")
             return bytes(chunk)[:size_bytes]
@@ -237,6 +241,33 @@ class ObjectStore:
                     raise
                 _pause(pause_s)
         return ObjectFacts(key, size_bytes, 0, _quoted(done["e_tag"]), done["version"] or "")
+
+    def settle(self, key: str, path: str, attributes: Mapping[str, str]) -> ObjectFacts:
+        """Make an object of a file over whatever stands there, unless that is this very object.
+
+        For who may not be the only one to put it: a second copy changes nothing, not even the tag,
+        which Google and Azure give anew to the same bytes.
+
+        Raises:
+            StoreError: It could not be put.
+            OSError: The file cannot be read.
+        """
+        size_bytes = os.stat(path).st_size
+        for pause_s in (*_PAUSES_S, 0.0):
+            seen = self.facts(key, stage=Stage.PUBLISH)
+            if seen is not None and self._holds(seen, path, size_bytes, attributes):
+                return seen
+            condition = IfAbsent() if seen is None else IfMatch(seen)
+            is_single = size_bytes <= _SINGLE_BYTES  # parts cannot be put on a condition
+            try:
+                return self.put(
+                    key, path, attributes=attributes, condition=condition if is_single else None
+                )
+            except StoreError as error:
+                if error.failure.kind not in _OVERTAKEN or not pause_s:
+                    raise
+                _pause(pause_s)
+        raise AssertionError("the last try has returned or raised")
 
     def _put(
         self,
@@ -297,12 +328,23 @@ class ObjectStore:
     def _equal(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
         """Return what stands at a key if its bytes are these."""
         found = self.facts(key, stage=Stage.PUBLISH)
-        if found is None or found.size_bytes != size_bytes:
-            return None
+        return found if found and self._holds(found, content, size_bytes) else None
+
+    def _holds(
+        self,
+        found: ObjectFacts,
+        content: bytes | str,
+        size_bytes: int,
+        attributes: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Whether an object has these bytes, and these attributes if any are given."""
+        if found.size_bytes != size_bytes:
+            return False
         with telling(Stage.PUBLISH):
-            standing = bytes(obstore.get(self.client, self._key(key)).bytes())
+            answer = obstore.get(self.client, self._key(found.key))
+            standing, said = bytes(answer.bytes()), dict(answer.attributes)
         ours = content if isinstance(content, bytes) else _read(content)
-        return found if standing == ours else None
+        return standing == ours and self._carried(attributes) in (None, said)
 
     def _carried(self, attributes: Mapping[str, str] | None) -> dict[str, str] | None:
         """Return attributes as the client takes them; folders of this machine have none."""
@@ -323,6 +365,7 @@ class ObjectStore:
         )
 
 
+_OVERTAKEN: Final = frozenset({FailureKind.EXISTS, FailureKind.CHANGED})
 _CONDITIONS: Final = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
 
 
