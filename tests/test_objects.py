@@ -184,6 +184,28 @@ def test_a_put_over_what_was_seen() -> None:
     assert kind is FailureKind.CHANGED
 
 
+def test_what_stands_already_is_not_put_again(tmp_path: Path) -> None:
+    """Whoever comes second with the same changes not even the tag; anything else is replaced."""
+    store = ObjectStore.opened(Address("memory", "bucket", "in"), Access())
+    path, jpeg = tmp_path / "made", {"Content-Type": "image/jpeg"}
+    path.write_bytes(b"made")
+    first = store.settle("a", str(path), jpeg)
+    assert store.settle("a", str(path), jpeg).tag == first.tag
+    named = store.settle("a", str(path), jpeg | {"Cache-Control": "no-store"})
+    assert named.tag != first.tag
+    path.write_bytes(b"MADE")
+    assert store.settle("a", str(path), jpeg).tag != named.tag
+    assert store.attributes("a") == jpeg
+
+
+def test_an_object_without_a_tag_is_fetched(store: ObjectStore, tmp_path: Path) -> None:
+    """There are listings that tell none; its size is then all that it is held against."""
+    store.put("a", b"picture")
+    _fetch(store, ObjectFacts("a", 7, 0, ""), tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"picture"
+    assert store.opening("a", 3, expected=ObjectFacts("a", 7, 0, "")) == b"pic"
+
+
 def test_attributes_are_kept() -> None:
     """Headers and user metadata come back as they were put."""
     store = ObjectStore(Address("memory", "bucket"), MemoryStore())

@@ -185,7 +185,7 @@ class ObjectStore:
             start = os.lseek(descriptor, 0, os.SEEK_SET)
             os.ftruncate(descriptor, 0)
         end = min(start + (span_bytes or size_bytes), size_bytes)
-        options: GetOptions = {"if_match": expected.tag or None}
+        options: GetOptions = {"if_match": expected.tag} if expected.tag else {}
         if (start, end) != (0, size_bytes):
             options["range"] = (start, end)
         with telling(Stage.READ):
@@ -215,7 +215,9 @@ class ObjectStore:
         """
         with telling(Stage.READ):
             answer = obstore.get(
-                self.client, self._key(key), options={"if_match": expected.tag or None}
+                self.client,
+                self._key(key),
+                options={"if_match": expected.tag} if expected.tag else None,
             )
             chunk = next(iter(answer.stream(min_chunk_size=size_bytes)), b"")
             return bytes(chunk)[:size_bytes]
@@ -282,6 +284,33 @@ class ObjectStore:
                 _pause(pause_s)
         return ObjectFacts(key, size_bytes, 0, _quoted(done["e_tag"]), done["version"] or "")
 
+    def settle(self, key: str, path: str, attributes: Mapping[str, str]) -> ObjectFacts:
+        """Make an object of a file over whatever stands there, unless that is this very object.
+
+        For who may not be the only one to put it: a second copy changes nothing, not even the tag,
+        which Google and Azure give anew to the same bytes.
+
+        Raises:
+            StoreError: It could not be put.
+            OSError: The file cannot be read.
+        """
+        size_bytes = os.stat(path).st_size
+        for pause_s in (*_PAUSES_S, 0.0):
+            seen = self.facts(key, stage=Stage.PUBLISH)
+            if seen is not None and self._holds(seen, path, size_bytes, attributes):
+                return seen
+            condition = IfAbsent() if seen is None else IfMatch(seen)
+            is_single = size_bytes <= _SINGLE_BYTES  # parts cannot be put on a condition
+            try:
+                return self.put(
+                    key, path, attributes=attributes, condition=condition if is_single else None
+                )
+            except StoreError as error:
+                if error.failure.kind not in _OVERTAKEN or not pause_s:
+                    raise
+                _pause(pause_s)
+        raise AssertionError("the last try has returned or raised")
+
     def _put(
         self,
         key: str,
@@ -347,13 +376,25 @@ class ObjectStore:
     def _equal(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
         """Return what stands at a key if its bytes are these."""
         found = self.facts(key, stage=Stage.PUBLISH)
-        if found is None or found.size_bytes != size_bytes:
-            return None
+        return found if found and self._holds(found, content, size_bytes) else None
+
+    def _holds(
+        self,
+        found: ObjectFacts,
+        content: bytes | str,
+        size_bytes: int,
+        attributes: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Whether an object has these bytes, and these attributes if any are given."""
+        if found.size_bytes != size_bytes:
+            return False
         with telling(Stage.PUBLISH), _opened(content) as ours:
-            chunks = obstore.get(self.client, self._key(key)).stream(min_chunk_size=_CHUNK_BYTES)
+            answer = obstore.get(self.client, self._key(found.key))
+            said = dict(answer.attributes)
+            chunks = answer.stream(min_chunk_size=_CHUNK_BYTES)
             is_equal = all(ours.read(len(chunk)) == bytes(chunk) for chunk in chunks)
             is_equal = is_equal and not ours.read(1)
-        return found if is_equal else None
+        return is_equal and self._carried(attributes) in (None, said)
 
     def _carried(self, attributes: Mapping[str, str] | None) -> dict[str, str] | None:
         """Return attributes as the client takes them; folders of this machine have none."""
@@ -374,6 +415,7 @@ class ObjectStore:
         )
 
 
+_OVERTAKEN: Final = frozenset({FailureKind.EXISTS, FailureKind.CHANGED})
 _CONDITIONS: Final = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
 
 
