@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,15 @@ _NODE_LABEL: Final = "ray.io/node-id"
 """Which Ray gives every node."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Recalled:
+    """A task that was told to end."""
+
+    copy: int
+    stream: Any
+    at_s: float
+
+
 @dataclass(slots=True)
 class _Gateway:
     """Tasks by the copies that they are.
@@ -57,6 +67,7 @@ class _Gateway:
     _feller: Any = field(init=False)
     _streams: dict[int, Any] = field(default_factory=dict)
     _berths: dict[int, Berth] = field(default_factory=dict)
+    _recalled: deque[_Recalled] = field(default_factory=deque)
     _beat_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -85,6 +96,7 @@ class _Gateway:
 
     def _end(self) -> None:
         """Have every task end its worker, so that nothing is half-written behind the run's back."""
+        self._streams |= {each.copy: each.stream for each in self._lately_recalled()}
         for stream in self._streams.values():
             self._cancel(stream)
         deadline_s = time.monotonic() + _END_S
@@ -107,12 +119,23 @@ class _Gateway:
                     there.remote(berth.pid, _comm(copy))
             case Recall(copy):
                 self._berths.pop(copy, None)
-                self._cancel(self._streams.pop(copy, None))
+                self._recall(copy)
+
+    def _recall(self, copy: int) -> None:
+        """Have a task end, and keep it for as long as its end is worth to be waited for."""
+        if (stream := self._streams.pop(copy, None)) is not None:
+            self._recalled = self._lately_recalled()
+            self._recalled.append(_Recalled(copy, stream, time.monotonic()))
+            self._cancel(stream)
+
+    def _lately_recalled(self) -> deque[_Recalled]:
+        """Leave out what has ended since, or stands still."""
+        since_s = time.monotonic() - _END_S
+        return deque(each for each in self._recalled if each.at_s > since_s)
 
     def _cancel(self, stream: Any) -> None:
-        if stream is not None:
-            with contextlib.suppress(self.ray.exceptions.RayError):
-                self.ray.cancel(stream)
+        with contextlib.suppress(self.ray.exceptions.RayError):
+            self.ray.cancel(stream)
 
     def _heard(self) -> Iterator[Said | Over | Broken | Unfit]:
         if not self._streams:
