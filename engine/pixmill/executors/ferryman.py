@@ -183,8 +183,13 @@ class _Ferryman:
         is_heavy = os.stat(path).st_size > _HEAVY_BYTES
         with self._heavy if is_heavy else contextlib.nullcontext():
             condition = None if parcel.can_replace else IfAbsent()
-            attributes = dict(parcel.attributes)
-            return destination.put(parcel.key, path, attributes=attributes, condition=condition).tag
+            return destination.put(
+                parcel.key,
+                path,
+                attributes=dict(parcel.attributes),
+                tagging=dict(self.voyage.settings.tagging),
+                condition=condition,
+            ).tag
 
     def _lists(self) -> None:
         """Answer every `More`, having taken in the whole listing at the first."""

@@ -191,6 +191,7 @@ class ObjectStore:
         content: bytes | str,
         *,
         attributes: Mapping[str, str] | None = None,
+        tagging: Mapping[str, str] | None = None,
         condition: IfAbsent | IfMatch | None = None,
     ) -> ObjectFacts:
         """Make an object in one step: nobody ever sees part of it.
@@ -204,6 +205,7 @@ class ObjectStore:
             content: Its bytes, or the path of a file that holds them.
             attributes: `Content-Type`, `Cache-Control` and their like; any other name is user
                 metadata. Default: none.
+            tagging: Its tags, where the store has any. Default: none.
             condition: What must stand there. Stores that do not know conditions put
                 regardless, so it must not be the only guard. Default: whatever.
 
@@ -225,7 +227,12 @@ class ObjectStore:
         for pause_s in (*_PAUSES_S, 0.0):
             try:
                 done = self._put(
-                    key, content, size_bytes, attributes=attributes, condition=condition
+                    key,
+                    content,
+                    size_bytes,
+                    attributes=attributes,
+                    tagging=tagging,
+                    condition=condition,
                 )
                 break
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
@@ -247,6 +254,7 @@ class ObjectStore:
         size_bytes: int,
         *,
         attributes: Mapping[str, str] | None,
+        tagging: Mapping[str, str] | None,
         condition: IfAbsent | IfMatch | None,
     ) -> PutResult:
         is_whole = size_bytes <= _SINGLE_BYTES or condition is not None
@@ -257,6 +265,7 @@ class ObjectStore:
                 self._key(key),
                 body,
                 attributes=self._carried(attributes),
+                tags=dict(tagging) if tagging else None,
                 mode=_mode(condition),
                 use_multipart=not is_whole,
                 chunk_size=_PART_BYTES,
