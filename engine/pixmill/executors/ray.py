@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import IO, TYPE_CHECKING, Any, Final, assert_never
 
 from pixmill.errors import RunError
-from pixmill.executors.orders import Order, Recall
+from pixmill.executors.orders import Fell, Order, Recall
 from pixmill.executors.tidings import Broken, Joined, Over, Refused, Said, Unfit
 from pixmill.executors.vigil import PATIENCE_S, Vigil
 from pixmill.protocol import (
@@ -239,7 +239,7 @@ class RayExecutor:
     def _take(self, answers: list[Answer]) -> None:
         for answer in answers:
             match answer:
-                case Order() | Recall():
+                case Order() | Recall() | Fell():
                     self._tell(answer)
                 case WorkerLost():
                     self._lose_as(answer)
