@@ -319,6 +319,17 @@ def test_memory_decides_how_much_is_held() -> None:
     assert "raise --memory to" in failure.message
 
 
+@given(HEADERS, TARGETS, st.integers(min_value=10**7, max_value=10**9))
+def test_what_fits_beside_others_is_planned_as_ever(
+    header: Header, target: str, lease_bytes: int
+) -> None:
+    """That more may be held alone changes no plan of an image that needs no more, nor its bytes."""
+    limits = Limits(lease_bytes, alone_bytes=2 * lease_bytes)
+    plan = planned(header, _recipe(target=target), limits)
+    if isinstance(plan, Plan):
+        assert plan == planned(header, _recipe(target=target), Limits(lease_bytes))
+
+
 @pytest.mark.parametrize("target", ["jpg", "webp", "avif"])
 def test_drawn_content_has_room_for_its_chroma(target: str) -> None:
     """Where only the pixels can tell that chroma must stay whole, its memory is planned for."""

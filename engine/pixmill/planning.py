@@ -18,7 +18,7 @@ from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Crop, Load, Orient, Pad, Plan, Scale
 from pixmill.registry import codec, writable_names
-from pixmill.sizing import memory_for
+from pixmill.sizing import ENDLESS_BYTES, memory_for
 from pixmill.targeting import target_of
 from pixmill.units import format_size
 from pixmill.vocabulary import Colour, Kernel
@@ -41,6 +41,10 @@ class Limits:
 
     Attributes:
         lease_bytes: Most that any plan may hold; fixed by the memory cap of the run alone.
+        alone_bytes: Likewise where an image is made alone, which it is only if it cannot be made
+            otherwise. Default: no more.
+        room_bytes: As much of that as can be had where it is made. Plans do not depend on it, so
+            that bytes are the same wherever there is enough. Default: enough.
         caps: How many pixels and frames it may have, whatever they would cost.
         is_enforced: Whether the process itself is held to a plan's cost, which is for a worker
             alone: a caller's own process has other work. Default: true.
@@ -49,6 +53,18 @@ class Limits:
     lease_bytes: int
     caps: Caps = DEFAULT_CAPS
     is_enforced: bool = True
+    alone_bytes: int = 0
+    room_bytes: int = ENDLESS_BYTES
+
+    @property
+    def of_one_alone(self) -> Limits | None:
+        """The limits of an image that is made alone, where it may hold more then."""
+        return replace(self, lease_bytes=self.alone_bytes) if self.has_more else None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether an image may hold more where it is made alone."""
+        return self.alone_bytes > self.lease_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +100,7 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         or _refused_by_depth(context)
     ):
         return refusal
+    costs_bytes = []
     for manner in _manners(context):
         wide = _planned(context, manner)
         # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
@@ -91,14 +108,16 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         for each in (wide, plan):
             if each.cost_bytes <= limits.lease_bytes:
                 return _transforming(each, recipe, limits)
+            costs_bytes.append(each.cost_bytes)
+    least_bytes = min(costs_bytes)
     what = f"to be scored as {target.title}" if _is_judged(context) else f"as {target.title}"
     hint = ", or give --quality in place of --target-quality" if _is_judged(context) else ""
     return Failed(
         FailureKind.TOO_LARGE,
         Stage.PLAN,
-        f"needs about {format_size(plan.cost_bytes)} of memory {what}, and one image "
+        f"needs about {format_size(least_bytes)} of memory {what}, and one image "
         f"may hold {format_size(limits.lease_bytes)}: raise --memory to "
-        f"{format_size(memory_for(plan.cost_bytes))} or more{hint}",
+        f"{format_size(memory_for(least_bytes))} or more{hint}",
     )
 
 
