@@ -326,7 +326,7 @@ def test_ferries_that_go_on_dying_end_the_run(
     assert not ended.summary.fatal
     # a folder that plays the store may keep what was half put: `NAME#1`
     made = {name for name in digests(tmp_path / "out") if "#" not in name}
-    assert made == {each.destination for each in ended.outcomes}
+    assert made == {each.path for each in ended.outcomes}
     assert len(made) == 24
 
 
