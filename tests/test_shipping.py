@@ -87,7 +87,12 @@ def _ferry() -> psutil.Process:
                     yield each
 
     ferries: list[psutil.Process] = []
-    until(lambda: bool(ferries.extend(found()) or ferries))
+
+    def is_found() -> bool:
+        ferries.extend(found())
+        return bool(ferries)
+
+    until(is_found)
     return ferries[0]
 
 
