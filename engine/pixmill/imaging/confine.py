@@ -11,7 +11,6 @@ import functools
 import importlib
 import logging
 import os
-import platform
 import re
 from contextlib import contextmanager
 from pathlib import Path
@@ -193,4 +192,7 @@ def _data_bytes() -> int | None:
 
 
 def _is_glibc() -> bool:
-    return platform.libc_ver()[0] == "glibc"
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, OSError, ValueError):  # no such call, or a C library that it is not
+        return False
