@@ -280,6 +280,7 @@ def _planned(context: Context, manner: _Manner) -> Plan:
         has_lossless=manner.has_lossless,
         has_palettes=manner.has_palettes,
         is_thrifty=manner.is_thrifty,
+        is_light=manner.is_pinned and header.is_plain and not steps and target.name == header.codec,
         cost_bytes=0,
         gain_map=None if loss else header.gain_map,
         notes=_notes(context, load),
