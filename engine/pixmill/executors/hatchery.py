@@ -200,8 +200,7 @@ class NurseryHatchery:
             self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
                 [
                     sys.executable,
-                    "-m",
-                    "pixmill.executors.nursery",
+                    *("-c", "from pixmill.executors.nursery import main; main()"),
                     str(theirs.fileno()),
                     str(os.getpid()),
                 ],
