@@ -85,12 +85,12 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     ):
         return refusal
     for manner in _manners(context):
-        wide = _planned(context, manner)
-        # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
-        plan = _costed(context, replace(wide, is_narrow=_can_be_narrow(context)))
-        for each in (wide, plan):
-            if each.cost_bytes <= limits.lease_bytes:
-                return _transforming(each, recipe, limits)
+        plan = _planned(context, manner)
+        if plan.cost_bytes > limits.lease_bytes and _can_be_narrow(context):
+            # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
+            plan = _costed(context, replace(plan, is_narrow=True))
+        if plan.cost_bytes <= limits.lease_bytes:
+            return _transforming(plan, recipe, limits)
     what = f"to be scored as {target.title}" if _is_judged(context) else f"as {target.title}"
     hint = ", or give --quality in place of --target-quality" if _is_judged(context) else ""
     return Failed(
