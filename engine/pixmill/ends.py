@@ -16,7 +16,7 @@ from pixmill.extras import OBSTORE, how_to_install, is_installed
 if TYPE_CHECKING:
     from pixmill.settings import Settings
 
-__all__ = ["Ends"]
+__all__ = ["LOCAL_ENDS", "Ends"]
 
 _STATE: Final = ".pixmill"
 
@@ -96,6 +96,9 @@ class Ends:
         ):
             if is_asked:
                 raise OptionError(why, option=name)
+
+
+LOCAL_ENDS: Final = Ends()
 
 
 def _address(named: str | os.PathLike[str], *, option: str) -> Address | None:

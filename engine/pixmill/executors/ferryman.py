@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -122,7 +123,7 @@ class _Ferryman:
                 opening = source.opening(facts.key, request.opening_bytes, expected=facts)
                 return Fetched(request.number, opening=opening)
             with _made(path) as descriptor:
-                attributes = source.fetch(facts.key, descriptor, expected=facts)
+                attributes = self._fetch(source, facts, descriptor)
                 os.utime(descriptor, ns=(facts.identity_ns, facts.identity_ns))
                 mtime_ns = os.fstat(descriptor).st_mtime_ns
         except (StoreError, OSError) as error:
@@ -130,6 +131,19 @@ class _Ferryman:
                 os.unlink(path)
             return Fetched(request.number, _failure(error, Stage.READ))
         return Fetched(request.number, None, b"", mtime_ns, tuple(attributes.items()))
+
+    def _fetch(self, source: ObjectStore, facts: ObjectFacts, descriptor: int) -> dict[str, str]:
+        """Fetch an object; a ferry that has not listed does not know a prefix that names one."""
+        try:
+            return source.fetch(facts.key, descriptor, expected=facts)
+        except StoreError:
+            if facts.key != source.address.prefix.rpartition("/")[2]:
+                raise
+            os.truncate(descriptor, os.lseek(descriptor, 0, os.SEEK_SET))
+            above = ObjectStore(_above(source.address), source.client)
+            with contextlib.suppress(StoreError):
+                return above.fetch(facts.key, descriptor, expected=facts)
+            raise
 
     def _looked(self, request: Look) -> Looked:
         destination = self.destination
@@ -160,8 +174,10 @@ class _Ferryman:
         path = f"{self.voyage.staging}/out/{parcel.staged}"
         is_heavy = os.stat(path).st_size > _HEAVY_BYTES
         with self._heavy if is_heavy else contextlib.nullcontext():
-            condition = None if parcel.can_replace else IfAbsent()
             attributes = dict(parcel.attributes)
+            if self.voyage.is_shared and parcel.can_replace:
+                return destination.settle(parcel.key, path, attributes).tag
+            condition = None if parcel.can_replace else IfAbsent()
             return destination.put(parcel.key, path, attributes=attributes, condition=condition).tag
 
     def _lists(self) -> None:
@@ -207,14 +223,16 @@ def _alone(source: ObjectStore) -> tuple[ObjectStore, ObjectFacts]:
     Raises:
         StoreError: There is none.
     """
-    address = source.address
-    above, _, key = address.prefix.rpartition("/")
-    store = ObjectStore(Address(address.scheme, address.bucket, above), source.client)
-    facts = store.facts(key, stage=Stage.WALK)
+    store = ObjectStore(_above(source.address), source.client)
+    facts = store.facts(source.address.prefix.rpartition("/")[2], stage=Stage.WALK)
     if facts is None:
         message = "nothing lies there: look at how it is spelled"
         raise StoreError(Failed(FailureKind.VANISHED, Stage.WALK, message))
     return store, facts
+
+
+def _above(address: Address) -> Address:
+    return Address(address.scheme, address.bucket, address.prefix.rpartition("/")[0])
 
 
 def _batches(catalogue: Catalogue) -> Iterator[Batch]:
@@ -275,7 +293,18 @@ def _served(connection: Connection[Any, Any]) -> None:
         except OptionError as error:
             connection.send(Broken(str(error), error.option))
             return
-        _Ferryman(voyage, connection, source, destination).run()
+        try:
+            _Ferryman(voyage, connection, source, destination).run()
+        finally:
+            if voyage.is_shared:  # on a node nobody outlives the task but for its ferry
+                _remove(voyage.staging)
+
+
+def _remove(staging: str) -> None:
+    for name in ("in", "out"):
+        shutil.rmtree(f"{staging}/{name}", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.rmdir(staging)
 
 
 def main() -> None:
