@@ -364,6 +364,7 @@ def test_access_is_what_was_typed() -> None:
         anonymous=True,
         cache_control="no-store",
         metadata_directive=MetadataDirective.REPLACE,
+        tagging="team=web&kind=a%20b",
     )
     settings = meant(options).settings
     assert settings.access == Access(
@@ -371,6 +372,40 @@ def test_access_is_what_was_typed() -> None:
     )
     assert settings.cache_control == "no-store"
     assert settings.metadata_directive is MetadataDirective.REPLACE
+    assert settings.tagging == (("team", "web"), ("kind", "a b"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "team", "a=1&a=2", "=b", "k=" + 257 * "v", "k=a%26b", "&".join("abcdefghijk")]
+)
+def test_tags_that_no_store_takes(text: str) -> None:
+    """Tags that are none, twice the same, too long or too many are refused before the run."""
+    with pytest.raises(OptionError) as caught:
+        meant(Options(tagging=text))
+    assert caught.value.option == "tagging"
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        (Settings(cache_control="no-store"), "cache_control"),
+        (Settings(metadata_directive=MetadataDirective.REPLACE), "metadata_directive"),
+        (Settings(tagging=(("a", "b"),)), "tagging"),
+    ],
+    ids=["cache control", "directive", "tags"],
+)
+def test_what_files_cannot_have(tmp_path: Path, settings: Settings, option: str) -> None:
+    """What only objects are given is refused for a folder, not ignored; so are tags of Google's."""
+    with pytest.raises(OptionError) as caught:
+        pixmill.optimize(_url(tmp_path), tmp_path / "out", settings=settings)
+    assert caught.value.option == option
+
+
+def test_a_store_without_tags(tmp_path: Path) -> None:
+    """Google's objects have no tags, and a run that shall give them some is refused."""
+    settings = Settings(tagging=(("a", "b"),))
+    with pytest.raises(OptionError, match="no tags"):
+        pixmill.optimize(tmp_path, "gs://bucket/out", settings=settings)
 
 
 def test_one_prefix_twice(tmp_path: Path) -> None:

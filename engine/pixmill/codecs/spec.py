@@ -389,8 +389,8 @@ class CodecSpec:
             where the saver takes frames stacked, or the format has none.
         amended: Returns the first `OPENING_BYTES` of an animation whose image has alpha as they
             should be, as many; `None` where its saver gets them right.
-        replayed: Returns an animation that says how often it is played, 0 for ever; `None` where
-            its saver is told.
+        settled: Returns an animation that says how often it is played, 0 for ever, and not when it
+            was made; `None` where its saver is told, and writes no time.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
         transform_cost: Bytes that turning, cutting or packing coded pixels without decoding them
@@ -462,7 +462,7 @@ class CodecSpec:
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     amended: Callable[[bytes], bytes] | None = None
-    replayed: Callable[[bytes, int], bytes] | None = None
+    settled: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
     transform_cost: Callable[[Header], int] | None = None
     with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None

@@ -39,6 +39,7 @@ from pixmill.freight import (
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, ObjectStore
+from pixmill.storage.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,11 +175,18 @@ class _Ferryman:
         path = f"{self.voyage.staging}/out/{parcel.staged}"
         is_heavy = os.stat(path).st_size > _HEAVY_BYTES
         with self._heavy if is_heavy else contextlib.nullcontext():
-            attributes = dict(parcel.attributes)
+            attributes, tagging = dict(parcel.attributes), dict(self.voyage.settings.tagging)
             if self.voyage.is_shared and parcel.can_replace:
-                return destination.settle(parcel.key, path, attributes).tag
-            condition = None if parcel.can_replace else IfAbsent()
-            return destination.put(parcel.key, path, attributes=attributes, condition=condition).tag
+                return settle(
+                    destination, parcel.key, path, attributes=attributes, tagging=tagging
+                ).tag
+            return destination.put(
+                parcel.key,
+                path,
+                attributes=attributes,
+                tagging=tagging,
+                condition=None if parcel.can_replace else IfAbsent(),
+            ).tag
 
     def _lists(self) -> None:
         """Answer every `More`, having taken in the whole listing at the first."""

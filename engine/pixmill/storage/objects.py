@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from pixmill.address import Access, Address
     from pixmill.storage.clients import Client
 
-__all__ = ["IfAbsent", "IfMatch", "ObjectFacts", "ObjectStore", "StoreError"]
+__all__ = ["SINGLE_BYTES", "IfAbsent", "IfMatch", "ObjectFacts", "ObjectStore", "StoreError"]
 
 _PAGE_KEYS: Final = 1000  # what one request to any store lists
-_SINGLE_BYTES: Final = 8_000_000
+SINGLE_BYTES: Final = 8_000_000
 _PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes
 _PARTS_AT_ONCE: Final = 2  # each is held in memory
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -194,6 +194,7 @@ class ObjectStore:
         content: bytes | str,
         *,
         attributes: Mapping[str, str] | None = None,
+        tagging: Mapping[str, str] | None = None,
         condition: IfAbsent | IfMatch | None = None,
     ) -> ObjectFacts:
         """Make an object in one step: nobody ever sees part of it.
@@ -207,6 +208,7 @@ class ObjectStore:
             content: Its bytes, or the path of a file that holds them.
             attributes: `Content-Type`, `Cache-Control` and their like; any other name is user
                 metadata. Default: none.
+            tagging: Its tags, where the store has any. Default: none.
             condition: What must stand there. Stores that do not know conditions put
                 regardless, so it must not be the only guard. Default: whatever.
 
@@ -217,8 +219,8 @@ class ObjectStore:
             StoreError: It could not be put; `exists` or `changed` where the condition is not met.
             OSError: The file cannot be read.
         """
-        size_bytes = len(content) if isinstance(content, bytes) else os.stat(content).st_size
-        if isinstance(condition, IfAbsent) and size_bytes > _SINGLE_BYTES:
+        size_bytes = _size_bytes(content)
+        if isinstance(condition, IfAbsent) and size_bytes > SINGLE_BYTES:
             self._refuse_standing(key)
             condition = None  # parts cannot be put on a condition
         if isinstance(condition, IfMatch) and not self._can_match(condition.seen):
@@ -227,13 +229,18 @@ class ObjectStore:
         for pause_s in (*_PAUSES_S, 0.0):
             try:
                 done = self._put(
-                    key, content, size_bytes, attributes=attributes, condition=condition
+                    key,
+                    content,
+                    size_bytes,
+                    attributes=attributes,
+                    tagging=tagging,
+                    condition=condition,
                 )
                 break
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
                 # A PUT whose answer was lost, tried again, meets the object that it has made.
-                mine = self._equal(key, content, size_bytes)
-                if mine is None:
+                mine = self.facts(key, stage=Stage.PUBLISH)
+                if mine is None or not self.holds(mine, content):
                     raise StoreError(failure_of(error, Stage.PUBLISH)) from None
                 return mine
             except StoreError as error:
@@ -242,33 +249,6 @@ class ObjectStore:
                 _pause(pause_s)
         return ObjectFacts(key, size_bytes, 0, _quoted(done["e_tag"]), done["version"] or "")
 
-    def settle(self, key: str, path: str, attributes: Mapping[str, str]) -> ObjectFacts:
-        """Make an object of a file over whatever stands there, unless that is this very object.
-
-        For who may not be the only one to put it: a second copy changes nothing, not even the tag,
-        which Google and Azure give anew to the same bytes.
-
-        Raises:
-            StoreError: It could not be put.
-            OSError: The file cannot be read.
-        """
-        size_bytes = os.stat(path).st_size
-        for pause_s in (*_PAUSES_S, 0.0):
-            seen = self.facts(key, stage=Stage.PUBLISH)
-            if seen is not None and self._holds(seen, path, size_bytes, attributes):
-                return seen
-            condition = IfAbsent() if seen is None else IfMatch(seen)
-            is_single = size_bytes <= _SINGLE_BYTES  # parts cannot be put on a condition
-            try:
-                return self.put(
-                    key, path, attributes=attributes, condition=condition if is_single else None
-                )
-            except StoreError as error:
-                if error.failure.kind not in _OVERTAKEN or not pause_s:
-                    raise
-                _pause(pause_s)
-        raise AssertionError("the last try has returned or raised")
-
     def _put(
         self,
         key: str,
@@ -276,9 +256,10 @@ class ObjectStore:
         size_bytes: int,
         *,
         attributes: Mapping[str, str] | None,
+        tagging: Mapping[str, str] | None,
         condition: IfAbsent | IfMatch | None,
     ) -> PutResult:
-        is_whole = size_bytes <= _SINGLE_BYTES or condition is not None
+        is_whole = size_bytes <= SINGLE_BYTES or condition is not None
         body = content if isinstance(content, bytes) else Path(content)
         with telling(Stage.PUBLISH, through=_CONDITIONS):
             return obstore.put(
@@ -286,11 +267,32 @@ class ObjectStore:
                 self._key(key),
                 body,
                 attributes=self._carried(attributes),
+                tags=dict(tagging) if tagging else None,
                 mode=_mode(condition),
                 use_multipart=not is_whole,
                 chunk_size=_PART_BYTES,
                 max_concurrency=_PARTS_AT_ONCE,
             )
+
+    def holds(
+        self,
+        found: ObjectFacts,
+        content: bytes | str,
+        attributes: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Return whether an object has these bytes, and these attributes if any are given.
+
+        Raises:
+            StoreError: It is gone, or the store did not tell.
+            OSError: The file cannot be read.
+        """
+        if found.size_bytes != _size_bytes(content):
+            return False
+        with telling(Stage.READ):
+            answer = obstore.get(self.client, self._key(found.key))
+            standing, said = bytes(answer.bytes()), dict(answer.attributes)
+        ours = content if isinstance(content, bytes) else _read(content)
+        return standing == ours and self._carried(attributes) in (None, said)
 
     def remove(self, key: str) -> None:
         """Remove an object; one that is not there is no trouble.
@@ -325,27 +327,6 @@ class ObjectStore:
         if found is None or found.tag != seen.tag:
             raise StoreError(Failed(FailureKind.CHANGED, Stage.PUBLISH, CHANGED))
 
-    def _equal(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
-        """Return what stands at a key if its bytes are these."""
-        found = self.facts(key, stage=Stage.PUBLISH)
-        return found if found and self._holds(found, content, size_bytes) else None
-
-    def _holds(
-        self,
-        found: ObjectFacts,
-        content: bytes | str,
-        size_bytes: int,
-        attributes: Mapping[str, str] | None = None,
-    ) -> bool:
-        """Whether an object has these bytes, and these attributes if any are given."""
-        if found.size_bytes != size_bytes:
-            return False
-        with telling(Stage.PUBLISH):
-            answer = obstore.get(self.client, self._key(found.key))
-            standing, said = bytes(answer.bytes()), dict(answer.attributes)
-        ours = content if isinstance(content, bytes) else _read(content)
-        return standing == ours and self._carried(attributes) in (None, said)
-
     def _carried(self, attributes: Mapping[str, str] | None) -> dict[str, str] | None:
         """Return attributes as the client takes them; folders of this machine have none."""
         is_capable = attributes is not None and not isinstance(self.client, LocalStore)
@@ -365,7 +346,6 @@ class ObjectStore:
         )
 
 
-_OVERTAKEN: Final = frozenset({FailureKind.EXISTS, FailureKind.CHANGED})
 _CONDITIONS: Final = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
 
 
@@ -386,6 +366,10 @@ def _pause(longest_s: float) -> None:
 def _quoted(tag: str | None) -> str:
     """Return a tag as S3 spells it: listings of Azure, and of others, leave out the quotes."""
     return f'"{tag}"' if tag and not tag.endswith('"') else tag or ""
+
+
+def _size_bytes(content: bytes | str) -> int:
+    return len(content) if isinstance(content, bytes) else os.stat(content).st_size
 
 
 def _read(path: str) -> bytes:
