@@ -147,16 +147,23 @@ def test_an_object_that_is_gone_fails_in_its_turn(brief: Brief, turn: int) -> No
     assert failures.count(None) == 2
 
 
-def test_only_so_much_is_here_at_a_time(brief: Brief, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more than there is room for each comes alone, and all are made."""
-    monkeypatch.setattr("pixmill.executors.quay._LIMIT_BYTES", 1)
-    made, most = [], 0
-    words = chunk_made(brief, jobs_of(brief, *NAMES), SHARE_BYTES)
-    for word in words:
-        made += ended(list(word))
-        most = max(most, len(quay()._chunk.fetching))
-    assert most <= 1
-    assert [each.outcome.status for each in made] == [Status.OPTIMIZED] * len(NAMES)
+@pytest.mark.parametrize(("limit", "count"), [("_LIMIT_BYTES", 1), ("_AHEAD_JOBS", 2)])
+def test_only_so_much_is_here_at_a_time(
+    brief: Brief, monkeypatch: pytest.MonkeyPatch, limit: str, count: int
+) -> None:
+    """However long the chunk is; an object that is larger than what may be here comes alone."""
+    monkeypatch.setattr(f"pixmill.executors.quay.{limit}", count)
+    assert brief.voyage is not None
+    alone = Quay(brief.voyage)
+    alone.expect(jobs_of(brief, *NAMES))
+    until(lambda: not (alone.told() or alone._chunk.fetching))
+    assert len(list(Path(alone.voyage.staging, "in").iterdir())) == count
+    assert len(alone.here()) == count
+    assert not alone.here()
+    alone.close()
+    assert [each.outcome.status for each in ended(said(brief, jobs_of(brief, *NAMES)))] == [
+        Status.OPTIMIZED
+    ] * len(NAMES)
 
 
 def test_what_ends_a_chunk_comes_after_what_was_made(brief: Brief, tmp_path: Path) -> None:
