@@ -11,14 +11,15 @@ from obstore.store import LocalStore, MemoryStore
 
 from pixmill.address import Access, Address, is_address
 from pixmill.errors import OptionError
-from pixmill.model import FailureKind
+from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch, ObjectFacts, ObjectStore
+from pixmill.storage.paging import Pages
 from pixmill.storage.secrets import redacted
 from pixmill.storage.settling import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"  # noqa: S105 - nobody's
@@ -74,12 +75,13 @@ def test_what_is_put_is_fetched(
 def test_a_large_file_is_put_in_parts(
     store: ObjectStore, fetched: Callable[[ObjectStore, str], bytes], tmp_path: Path
 ) -> None:
-    """A file beyond what one PUT takes arrives whole, and is not put where it must not stand."""
+    """A file beyond what one PUT takes arrives whole, and is put over nothing but itself."""
     content = os.urandom(9_000_000)
     source = tmp_path / "large"
     source.write_bytes(content)
     store.put("large", str(source), condition=IfAbsent())
     assert fetched(store, "large") == content
+    store.put("large", str(source), condition=IfAbsent())  # as by who takes over from the dead
     again = tmp_path / "other"
     again.write_bytes(content[::-1])
     kind = _failure(lambda: store.put("large", str(again), condition=IfAbsent()))
@@ -104,6 +106,46 @@ def test_a_listing_comes_in_pages() -> None:
     for number in range(1001):
         store.put(f"{number:04}", b"")
     assert [len(page) for page in store.listed()] == [1000, 1]
+
+
+class _Breaking(ObjectStore):
+    """A store whose listings break off after a page."""
+
+    def listed(self, *, after: str = "") -> Iterator[list[ObjectFacts]]:
+        yield next(super().listed(after=after), [])
+        raise StoreError(Failed(FailureKind.IO, Stage.WALK, "cut", is_retryable=True))
+
+
+def test_a_listing_that_breaks_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it breaks off, every object is told of once."""
+    monkeypatch.setattr("pixmill.storage.objects._PAGE_KEYS", 3)
+    store = _Breaking(Address("memory", "bucket", "in"), MemoryStore())
+    names = [f"{number:02}" for number in range(8)]
+    for name in names:
+        store.put(name, b"")
+    pages, found = Pages(store), list[str]()
+    while len(found) < len(names):
+        found += [facts.key for facts in pages.taken() or []]
+        assert _failure(pages.taken) is FailureKind.IO
+    assert found == names
+
+
+def test_a_listing_in_no_order_is_not_gone_on_with() -> None:
+    """What breaks off where keys do not come in order is told as trouble that does not pass."""
+
+    class _Unsorted(_Breaking):
+        def listed(self, *, after: str = "") -> Iterator[list[ObjectFacts]]:
+            for page in super().listed(after=after):
+                yield page[::-1]
+
+    store = _Unsorted(Address("memory", "bucket"), MemoryStore())
+    for name in "abc":
+        store.put(name, b"")
+    pages = Pages(store)
+    pages.taken()
+    with pytest.raises(StoreError) as caught:
+        pages.taken()
+    assert not caught.value.failure.is_retryable
 
 
 def test_a_changed_object_is_not_fetched(store: ObjectStore, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from pixmill.executors.quay import FerryLostError, Quay
 from pixmill.extras import Package
 from pixmill.freight import Voyage
 from pixmill.model import FailureKind, Job, SourceRef, Status
-from pixmill.protocol import CostKnown, JobEnded, Setup, WorkerLost
+from pixmill.protocol import CostKnown, JobEnded, Remark, Setup, WorkerLost
 from pixmill.settings import Settings
 from pixmill.storage.objects import ObjectStore
 from runs import HALVED, archive, digests, left_running, ran, until
@@ -187,16 +187,30 @@ def test_a_dead_worker_costs_nothing_that_was_made(brief: Brief, tmp_path: Path)
     assert reports[-1].in_hand == 2
 
 
-def test_a_dead_ferry_ends_the_chunk_and_no_more(brief: Brief, tmp_path: Path) -> None:
-    """Nobody knows what it was about, so the cluster has the chunk made again; this node, too."""
+def test_a_dead_ferry_is_replaced(brief: Brief) -> None:
+    """What it had under way is asked of another, and the user is told."""
     said(brief, jobs_of(brief, "a.jpg"))
     (ferry,) = ferries()
     ferry.kill()
+    remark, report = said(brief, jobs_of(brief, "c.jpg"))
+    assert isinstance(remark, Remark)
+    assert "another takes over on the node" in remark.text
+    assert isinstance(report, JobEnded)
+    assert report.outcome.status is Status.OPTIMIZED
+
+
+def test_ferries_that_die_without_end_end_the_chunk(
+    brief: Brief, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the cluster finds what they die of; the node goes on with the next chunk."""
+    said(brief, jobs_of(brief, "a.jpg"))
+    (ferry,) = ferries()
+    monkeypatch.setattr("pixmill.executors.ferry._SPARES", 0)
+    ferry.kill()
     with pytest.raises(FerryLostError, match="the process that speaks to object stores"):
         said(brief, jobs_of(brief, "c.jpg"))
-    reports = ended(said(brief, jobs_of(brief, "c.jpg")))
-    assert [each.outcome.status for each in reports] == [Status.OPTIMIZED]
-    assert "c.jpg" in digests(tmp_path / "out")
+    (report,) = ended(said(brief, jobs_of(brief, "c.jpg")))
+    assert report.outcome.status is Status.OPTIMIZED
 
 
 def test_a_chunk_that_is_recalled_leaves_nothing_here(brief: Brief, tmp_path: Path) -> None:
@@ -255,11 +269,12 @@ def test_a_killed_task_leaves_no_folder(brief: Brief, temporary: Path) -> None:
     """Its ferry sees its end, and removes what was under way."""
     said(brief, jobs_of(brief, "a.jpg"))
     (kept,) = outpost._kept
-    (ferry,) = ferries()
-    connection = quay()._ferry._connection
+    connection, ferry = quay()._ferry._connection, quay()._ferry._process
     assert connection is not None
+    assert ferry is not None
     kept.executor.close()
-    connection.close()  # as the system does for a process that ends
-    with suppress(TimeoutError):
-        ferry.wait(10)
+    os.close(quay()._scratch.descriptor)  # as the system does for a process that ends
+    connection.close()
+    ferry.wait(10)
     assert not list(temporary.iterdir())
+    outpost._kept.clear()

@@ -207,9 +207,10 @@ class Handing:
 
 
 class RowFilter(StrEnum):
-    """How oxipng foretells the rows of a PNG, by its own names; the last chooses row by row."""
+    """How oxipng foretells rows of a PNG, by its own names; all but the first choose row by row."""
 
     NONE = "NoOp"
+    LEAST_SUM = "MinSum"
     BIGRAMS = "Bigrams"
 
 
@@ -260,6 +261,7 @@ class Scan:
         is_lossless: Whether the coding lost nothing.
         is_progressive: Progressive JPEG or interlaced PNG.
         is_subsampled: Whether chroma is subsampled.
+        samples_per_px: Samples of all bands together, 0 where the parser does not tell.
         is_animated: Whether frames are an animation.
         plays: How often an animation is played, 0 for ever.
         has_alpha: Whether there is an alpha channel.
@@ -283,6 +285,7 @@ class Scan:
     is_lossless: bool | None = None
     is_progressive: bool | None = None
     is_subsampled: bool | None = None
+    samples_per_px: float = 0.0
     is_animated: bool | None = None
     plays: int | None = None
     has_alpha: bool | None = None

@@ -7,6 +7,7 @@ at a time is bounded in number and in bytes. Must not decide what becomes of a f
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,6 +79,9 @@ class Traffic(Protocol):
     def patience_s(self) -> float:
         """How long it can go without being asked for news."""
 
+    def remarks(self) -> list[str]:
+        """Return, once, what the user should know."""
+
     def drop(self) -> None:
         """End a chunk, and leave nothing of it here; the worker must not be at it any more."""
 
@@ -115,6 +119,10 @@ class Overland:
         """Return what has ended."""
         told, self._told = self._told, []
         return told
+
+    def remarks(self) -> list[str]:
+        """Return nothing: nobody is beside the worker."""
+        return []
 
     def drop(self) -> None:
         """Forget the chunk."""
@@ -224,6 +232,12 @@ class Quay:
         """How long it can go without being heard."""
         is_busy = self._chunk.fetching or not self._outgoing.is_empty
         return _BUSY_S if is_busy else _PATIENCE_S
+
+    def remarks(self) -> list[str]:
+        """Return what became of ferries."""
+        remarks = [f"{text} on the node {os.uname().nodename}" for text in self._ferry.remarks]
+        self._ferry.remarks.clear()
+        return remarks
 
     def drop(self) -> None:
         """End a chunk: what is under way is given up, and what is left of files removed."""
