@@ -254,6 +254,7 @@ class _Outpost:
             if not left:
                 return
             if pass_.last is not None and self.traffic.is_settled:
+                self.rest()  # before what may end the run, and with it this process, without a word
                 yield pass_.last
                 return
             self._feed(pass_)
