@@ -18,6 +18,7 @@ from pixmill.address import Access, Address
 from pixmill.model import FailureKind
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch, ObjectFacts, ObjectStore
+from pixmill.storage.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,10 +203,10 @@ def test_a_second_copy_changes_nothing(store: ObjectStore, tmp_path: Path) -> No
     """The tag stays, which Azure and Google give anew to the same bytes; others are replaced."""
     path, headers = tmp_path / "a", {"Content-Type": "image/png"}
     path.write_bytes(b"made")
-    first = store.settle("a", str(path), headers)
-    assert store.settle("a", str(path), headers).tag == first.tag
+    first = settle(store, "a", str(path), attributes=headers)
+    assert settle(store, "a", str(path), attributes=headers).tag == first.tag
     path.write_bytes(b"MADE")
-    assert store.settle("a", str(path), headers).size_bytes == 4
+    assert settle(store, "a", str(path), attributes=headers).size_bytes == 4
     assert _fetched(store, _facts(store, "a"), tmp_path / "fetched") == b"MADE"
 
 
