@@ -54,7 +54,7 @@ from pixmill.storage.local import Destination
 from pixmill.vocabulary import Effort
 from pixmill.walking import Walker
 from pixmill.worker import Worker
-from soak import small_images
+from soaking import small_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
