@@ -25,6 +25,7 @@ from pixmill.executors.orders import Fell, Order, Recall
 from pixmill.executors.tidings import Broken, Joined, Over, Refused, Said, Unfit
 from pixmill.executors.vigil import PATIENCE_S, Vigil
 from pixmill.protocol import (
+    Defer,
     Grant,
     KillWorker,
     RetireWorker,
@@ -190,8 +191,8 @@ class RayExecutor:
             case RetireWorker(slot) | KillWorker(slot):
                 self._take(self.chunks.drop(slot))
                 self._lose(slot, "the end of its work")
-            case Grant():
-                pass  # given where the worker asks, for what was set aside with its task
+            case Grant() | Defer():
+                pass  # settled where the worker asks: `chunks` has more set aside for it alone
             case _:
                 assert_never(command)
 
