@@ -35,7 +35,7 @@ _ANSWER_S: Final = 10.0
 _TURN_S: Final = 0.05
 _REPLY_S: Final = 0.005
 """What a report of a chunk's end brings, the next chunk, comes within a millisecond."""
-_END_S: Final = 3.0
+_END_S: Final = 8.0
 _LOOPBACK: Final = "127."
 _NODE_LABEL: Final = "ray.io/node-id"
 """Which Ray gives every node."""

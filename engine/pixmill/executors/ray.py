@@ -48,7 +48,7 @@ __all__ = ["Gateway", "RayExecutor"]
 _JOIN_S: Final = 30.0
 _LAUNCH_S: Final = 90.0
 """A cluster of its own takes Ray 6 to 12 s, and longer on a busy machine."""
-_LEAVE_S: Final = 10.0
+_LEAVE_S: Final = 15.0
 _STALL_S: Final = 30  # a message takes microseconds; one that stands still for this long never ends
 _MOST_MESSAGES: Final = 256
 _LAST_WORDS_BYTES: Final = 4096
