@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from obstore.store import LocalStore
 
+from cluster.servers import BUCKET
 from pixmill.address import Access, Address
 from pixmill.model import FailureKind
 from pixmill.storage.answers import StoreError
@@ -146,6 +147,27 @@ def test_every_answer_tells_the_same_tag(store: ObjectStore) -> None:
     (listed,) = (facts for page in store.listed() for facts in page)
     assert done.tag == _facts(store, "a").tag == listed.tag != ""
     assert store.put("a", b"other").tag != done.tag
+
+
+def test_the_beginning_of_an_object(store: ObjectStore) -> None:
+    """It comes from servers that know no ranges, too, and of a short object it is all."""
+    content = os.urandom(300_000)
+    for each in (content, content[:7]):
+        store.put("a", each)
+        assert store.opening("a", 4096, expected=_facts(store, "a")) == each[:4096]
+
+
+def test_no_more_is_sent_than_the_beginning(moto: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that knows ranges is asked for one: whoever lists for a cluster moves no bodies."""
+    for variable, value in moto.environ().items():
+        monkeypatch.setenv(variable, value)
+    key = f"opening-{next(_numbers)}"
+    store = ObjectStore.opened(Address.parsed(moto.address(key)), Access())
+    store.put("a", os.urandom(300_000))
+    store.opening("a", 4096, expected=_facts(store, "a"))
+    log = (moto.folder / "log").read_text().splitlines()
+    (got,) = [line for line in log if f"GET /{BUCKET}/{key}/a" in line]
+    assert '" 206 ' in got
 
 
 def test_what_changed_is_not_fetched(store: ObjectStore, tmp_path: Path) -> None:

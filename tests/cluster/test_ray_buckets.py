@@ -84,16 +84,21 @@ def settings(
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(temporary: Path) -> Iterator[None]:
-    """See that a run leaves neither process nor file behind on any node.
+def nothing_is_left(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """See that a run leaves no process behind on any node, and no folder beyond the next start.
 
-    Empty folders it does, since Ray ends tasks' processes without a word; the next start removes
-    them, so that they are never more than those of one run: for each node's worker, and its quay.
+    Ray ends the processes of tasks without a word, so that they cannot do it themselves.
     """
     yield
     until(lambda: not any(map(_is_ours, left_running())))
-    until(lambda: not [each for each in temporary.glob("pixmill-*/**/*") if each.is_file()])
-    assert len(list(temporary.glob("pixmill-*"))) <= 4
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    Scratch.made().close()
+    assert not list(temporary.glob("pixmill-*"))
+
+
+def files_under_way(temporary: Path) -> list[Path]:
+    """Return what is fetched, or made and not put."""
+    return [each for each in temporary.glob("pixmill-*/**/*") if each.is_file()]
 
 
 def _is_ours(process: psutil.Process) -> bool:
@@ -182,6 +187,7 @@ def test_a_bucket_on_a_cluster_gets_what_a_local_run_puts(
     assert objects(there) == objects(here)
     assert told(far.outcomes) == told(local.outcomes)
     assert far.summary.optimized == len(NAMES)
+    assert not files_under_way(temporary)
     assert far.summary.facts.lease_bytes == local.summary.facts.lease_bytes
     again = ran(source, there, settings=replace(settings, copy_others=True))
     assert again.summary.optimized == 0
@@ -307,12 +313,7 @@ def test_a_frozen_node_wakes_up_in_vain(
 
 
 def test_a_killed_node_costs_its_objects_a_retry(
-    cluster: Nodes,
-    moto: Server,
-    settings: Settings,
-    tmp_path: Path,
-    temporary: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    cluster: Nodes, moto: Server, settings: Settings, tmp_path: Path
 ) -> None:
     """What it had is made on the other, and what it left on its disc goes with the next start."""
     source = filled(prefix(moto), archive(tmp_path / "in", *NAMES))
@@ -327,6 +328,3 @@ def test_a_killed_node_costs_its_objects_a_retry(
     assert far.summary.optimized == len(NAMES)
     assert all(outcome.attempts == 1 for outcome in far.outcomes)
     assert objects(there) == objects(here)
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    Scratch.made().close()
-    assert not list(temporary.glob("pixmill-*"))

@@ -191,21 +191,24 @@ class ObjectStore:
         return dict(answer.attributes)
 
     def opening(self, key: str, size_bytes: int, *, expected: ObjectFacts) -> bytes:
-        """Return the first bytes of an object, without the rest being sent.
+        """Return the first bytes of an object, with the rest sent by no server that knows ranges.
 
-        The answer is left once they are there: a range would do, but for servers that ignore it.
+        Left once they are there, an answer had half of 1 MB sent on loopback.
 
         Raises:
             StoreError: As for `fetch`.
         """
+        options: GetOptions = {"if_match": expected.tag} if expected.tag else {}
+        first: GetOptions = {**options, "range": (0, min(size_bytes, expected.size_bytes))}
+        try:
+            with telling(Stage.READ):
+                return bytes(obstore.get(self.client, self._key(key), options=first).bytes())
+        except StoreError as error:
+            if _NO_SPANS not in error.failure.message:
+                raise
         with telling(Stage.READ):
-            answer = obstore.get(
-                self.client,
-                self._key(key),
-                options={"if_match": expected.tag} if expected.tag else None,
-            )
-            chunk = next(iter(answer.stream(min_chunk_size=size_bytes)), b"")
-            return bytes(chunk)[:size_bytes]
+            answer = obstore.get(self.client, self._key(key), options=options)
+            return bytes(next(iter(answer.stream(min_chunk_size=size_bytes)), b""))[:size_bytes]
 
     def put(
         self,
