@@ -182,10 +182,10 @@ class Coordinator:
         )
 
     def _land(self, shipping: Shipping) -> None:
-        """Record what is in its place by now, and tell what befell the ferry."""
+        """Record what is in its place by now."""
         landed = shipping.landed()
-        for words in shipping.news():
-            self.collector.reporter.noticed(words)
+        for text in shipping.remarks():
+            self.collector.reporter.noticed(text)
         for outcome in landed:
             self._recorded.append(self.collector.record(outcome))
             if outcome.failure is not None and outcome.failure.is_fatal:

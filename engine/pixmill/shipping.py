@@ -83,11 +83,11 @@ class Shipping:
                 raise
         return self.outgoing.landed()
 
-    def news(self) -> list[str]:
-        """Return, once, what a person should be told of the ferry."""
-        news = list(self.ferry.remarks)
+    def remarks(self) -> list[str]:
+        """Return, once, what the user should know of."""
+        told = list(self.ferry.remarks)
         self.ferry.remarks.clear()
-        return news
+        return told
 
     def processes_beside(self, others: Callable[[], list[int]]) -> Callable[[], list[int]]:
         """Return what tells the process ids of others, and the ferry's."""
