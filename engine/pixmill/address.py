@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from pixmill.errors import OptionError
+from pixmill.values import dataclass
 
 __all__ = [
     "DEFAULT_ACCESS",

@@ -12,7 +12,6 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ from pixmill.machine import (
 from pixmill.sandbox import offered
 from pixmill.settings import Settings
 from pixmill.units import format_size
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from pixmill.lookahead import Lookahead
@@ -46,6 +46,7 @@ from pixmill.protocol import (
 )
 from pixmill.settings import Order
 from pixmill.slots import Deadlines, Retry, Slot, Slots, State
+from pixmill.values import dataclass
 from pixmill.verdicts import BREACH, Patience, failed
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.settings import Order
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Job

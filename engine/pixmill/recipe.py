@@ -9,11 +9,12 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TypeAlias
 
 from pixmill.errors import OptionError
 from pixmill.units import Geometry, Savings
+from pixmill.values import dataclass
 from pixmill.vocabulary import (
     Colour,
     Corrupt,

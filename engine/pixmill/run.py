@@ -5,11 +5,12 @@ Must not do the work, which `coordinator` drives, nor put a run together: `assem
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Self
 
 from pixmill.errors import RunError
 from pixmill.protocol import StopMode
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

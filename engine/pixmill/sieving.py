@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.naming import folded, stem_key
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,10 @@ bytes whatever the number of workers; the number of workers yields where the two
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pixmill.units import format_size
+from pixmill.values import dataclass
 
 __all__ = [
     "AFIELD_BYTES",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
+
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Job, Outcome

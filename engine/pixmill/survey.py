@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from pixmill.sharding import WHOLE, Shard
 from pixmill.stats import Ahead
+from pixmill.values import dataclass
 from pixmill.walking import Sort
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import mmap
 import os
 import tempfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -38,6 +38,7 @@ from pixmill.publishing import Publisher, PublishingError, UnpublishableError, f
 from pixmill.sandbox import Grants, confine, limit_cpu, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,12 @@ import socket
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from pixmill.errors import OptionError, RunError
 from pixmill.freight import Broken
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.freight import Reply, Request, Voyage

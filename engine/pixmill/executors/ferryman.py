@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -38,6 +38,7 @@ from pixmill.freight import (
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, ObjectStore
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

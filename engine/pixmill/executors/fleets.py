@@ -5,7 +5,6 @@ The one registry of executors: generic code asks the record that it gets here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 
@@ -15,6 +14,7 @@ from pixmill.executors.local import LocalExecutor
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.settings import ExecutorName
 from pixmill.sizing import sized
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Executor

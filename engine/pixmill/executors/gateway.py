@@ -12,13 +12,14 @@ import os
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from pixmill.executors.orders import Breakage, Order, Recall
 from pixmill.executors.outpost import Brief, UnfitError, chunk_made
 from pixmill.executors.tidings import Broken, Joined, Node, Over, Refused, Said, Unfit
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ from pixmill.executors.hearing import Voice
 from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
 from pixmill.executors.words import Words, mapped_words, words_made
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ For tests of everything around workers, and for nobody's archive: what crashes, 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.protocol import (
@@ -19,6 +19,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
+from pixmill.values import dataclass
 from pixmill.worker import Worker
 
 if TYPE_CHECKING:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import select
-from dataclasses import dataclass, field
+from dataclasses import field
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any, Protocol
+
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -24,12 +24,13 @@ import signal
 import socket
 import sys
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import field
 from multiprocessing.connection import Connection
 
 from pixmill.executors.hearing import Voice
 from pixmill.executors.note import mapped
 from pixmill.executors.scratch import Scratch
+from pixmill.values import dataclass
 
 __all__ = ["main"]
 

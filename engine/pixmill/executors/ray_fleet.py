@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pixmill.dispatch import Rules
@@ -20,6 +19,7 @@ from pixmill.sizing import AFIELD_BYTES, sized_afield
 from pixmill.storage.drafts import beacon
 from pixmill.storage.folders import Root
 from pixmill.units import format_size
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Executor

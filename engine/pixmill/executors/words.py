@@ -8,7 +8,8 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from dataclasses import dataclass
+
+from pixmill.values import dataclass
 
 if sys.platform == "linux":
     import fcntl

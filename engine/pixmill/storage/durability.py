@@ -7,12 +7,13 @@ import ctypes
 import os
 import posixpath
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.lasting import flushed
 from pixmill.settings import Durability
 from pixmill.storage.folders import reachable
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

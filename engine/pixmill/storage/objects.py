@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
@@ -25,6 +25,7 @@ from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import CHANGED, EXISTS, StoreError, failure_of, telling
 from pixmill.storage.clients import client_of
 from pixmill.storage.drafts import write_all
+from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
