@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pixmill.errors import RunError
 from pixmill.executors.hearing import Voice
+from pixmill.executors.nest import HAS_NURSERIES, nest
 from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
 from pixmill.executors.words import Words, mapped_words, words_made
 from pixmill.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from multiprocessing.process import BaseProcess
 
 __all__ = ["Hatchery", "Hatchling", "NurseryHatchery", "SpawnHatchery", "default_hatchery"]
@@ -34,8 +34,6 @@ _END_TIMEOUT_S = 5.0
 _DYING_S = 1.0
 _STALL_S = 10  # a message takes microseconds; one that stands still for this long never ends
 _MESSAGE_BYTES = 4096
-# A decoder that was taken over could put what it knows into a picture that the world is served.
-_ACCESS = ("AWS_", "AZURE_", "GOOGLE_")
 
 
 class Hatchling(Protocol):
@@ -193,25 +191,8 @@ class NurseryHatchery:
         self._ended.clear()
 
     def _open(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = _without_access(os.environ)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        environment["VIPS_CONCURRENCY"] = "1"
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
-                [
-                    sys.executable,
-                    "-m",
-                    "pixmill.executors.nursery",
-                    str(theirs.fileno()),
-                    str(os.getpid()),
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=environment,
-                start_new_session=True,  # so that Ctrl-C reaches the coordinator alone
-            )
-        self._control = ours
+        found = nest()
+        self._process, self._control = found.process, found.control
 
     def _hatched(self, *descriptors: int) -> int:
         if self._control is None:
@@ -308,14 +289,9 @@ class SpawnHatchery:
             self._scratch = None
 
 
-def _without_access(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what gives access to object stores: the ferry has it."""
-    return {name: value for name, value in environment.items() if not name.startswith(_ACCESS)}
-
-
 def default_hatchery() -> Hatchery:
     """Return the best that this system allows: the nursery needs Linux."""
-    return NurseryHatchery() if sys.platform == "linux" else SpawnHatchery()
+    return NurseryHatchery() if HAS_NURSERIES else SpawnHatchery()
 
 
 def _spawned(connection: Connection[Any, Any], shared: Any, scratch: str) -> None:
