@@ -110,3 +110,14 @@ def test_a_command_that_comes_to_nothing_leaves_no_nursery(tmp_path: Path) -> No
     """A usage error ends the nursery that was started ahead of it."""
     ended = _run(tmp_path / "missing", tmp_path / "out")
     assert (ended.returncode, ended.stdout) == (2, "began False False\nended -9\n"), ended.stderr
+
+
+def test_a_quiet_run_loads_no_more_than_it_uses(tmp_path: Path) -> None:
+    """Without a word to say and a bucket to reach, neither Rich nor ferries are loaded."""
+    archive(tmp_path / "in", "a.jpg")
+    told = TOLD.replace("finally:", "finally:\n    print(*sys.modules)")
+    command = [sys.executable, "-c", told, "optimize", "in", "out", "--quiet"]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    loaded = set(ended.stdout.split())
+    assert {"pixmill.coordinator", "pixmill_cli.reporters.quiet"} <= loaded
+    assert not {"rich", "importlib.metadata", "pixmill.shipping", "pixmill.incoming"} & loaded

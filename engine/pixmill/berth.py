@@ -9,7 +9,6 @@ import os
 from typing import TYPE_CHECKING
 
 from pixmill.freight import Voyage
-from pixmill.shipping import Shipping, shipping_of
 from pixmill.values import dataclass
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pixmill.feeding import Feeder
     from pixmill.settings import Settings
     from pixmill.shelving import Shelved
+    from pixmill.shipping import Shipping
     from pixmill.stats import Ahead
 
 __all__ = ["Berth", "Named"]
@@ -73,6 +73,8 @@ class Berth:
         """Return the traffic of a run, `None` where all is on this machine."""
         if self.ends.are_local:
             return None
+        from pixmill.shipping import shipping_of  # noqa: PLC0415 - what local runs have no use for
+
         voyage = Voyage(
             source=self.ends.source,
             destination=self.ends.destination,
