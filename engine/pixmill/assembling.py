@@ -317,6 +317,7 @@ def _setup(
         recipe=recipe,
         lease_bytes=sizing.lease_bytes,
         base_bytes=sizing.base_bytes,
+        kept_bytes=sizing.kept_bytes,
         can_replace=settings.if_exists is IfExists.OVERWRITE,
         is_dry_run=settings.dry_run,
         is_flushed=settings.durability is Durability.FULL and ends.destination is None,

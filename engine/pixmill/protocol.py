@@ -71,6 +71,7 @@ class Setup:
         is_verified: Whether results are decoded again before they have their names.
         is_hashed: Whether the SHA-256 of sources and results is wanted.
         timeout_s: Seconds an image may take, which bounds its CPU time behind the coordinator.
+        kept_bytes: How much freed memory it may keep between two images.
     """
 
     slot: int
@@ -91,6 +92,7 @@ class Setup:
     is_verified: bool = False
     is_hashed: bool = False
     timeout_s: float = 300.0
+    kept_bytes: int = 0
 
 
 class StopMode(StrEnum):
