@@ -117,6 +117,51 @@ def test_what_takes_node_after_node_down_is_found() -> None:
     assert loss == WorkerLost(3, 0, "a lost node")
 
 
+def starved(begun: Begun, node: str) -> list[Answer]:
+    """Have a copy begin on a node, and Ray kill it there for want of memory."""
+    begun.chunks.hear(begun.order.copy, (), 10.0, node)
+    return begun.chunks.broken(begun.order.copy, Breakage.MEMORY, "a kill", 10.0)
+
+
+def test_a_kill_for_want_of_memory_sends_its_jobs_elsewhere() -> None:
+    """Its node gets no work for a while: whoever is started last there is killed next."""
+    begun = Begun(2, Chunks(4, SHARE_BYTES, WATCH, ("near", "far")))
+    order = ordered(starved(begun, "near"))
+    assert (numbers(order.jobs), order.shunned) == ([0], ("near",))
+    assert ordered(begun.chunks.begin(1, (job(2),), 69.0)).shunned == ("near",)
+    assert ordered(begun.chunks.begin(2, (job(3),), 71.0)).shunned == ()
+
+
+@pytest.mark.parametrize("node", ["only", ""], ids=["known", "before its first word"])
+def test_where_no_node_has_memory_all_work_waits(node: str) -> None:
+    """Twice as long after each kill behind which nothing was made."""
+    begun = Begun(2, Chunks(4, SHARE_BYTES, WATCH, ("only",)))
+    assert not of(Order, starved(begun, node))
+    assert not of(Order, begun.chunks.begin(1, (job(2),), 10.5))
+    assert not begun.chunks.look(10.9)
+    first, other = of(Order, begun.chunks.look(11.0))
+    assert (numbers(first.jobs), numbers(other.jobs)) == ([0], [2])
+    begun.chunks.drop(1)
+    begun.order = first
+    (loss,) = begun.chunks.broken(first.copy, Breakage.MEMORY, "a kill", 12.0)
+    assert loss == WorkerLost(3, 0, "a kill")
+    assert not of(Order, begun.chunks.begin(3, (job(0),), 12.0))
+    assert not begun.chunks.look(13.9)
+    again = ordered(begun.chunks.look(14.0))
+    begun.chunks.hear(again.copy, (ended(0),), 15.0)
+    last = ordered(begun.chunks.begin(3, jobs_of(2), 15.0))
+    begun.chunks.broken(last.copy, Breakage.MEMORY, "a kill", 16.0)
+    assert numbers(ordered(begun.chunks.look(17.0)).jobs) == [0]
+
+
+def test_a_chunk_that_waits_can_be_dropped() -> None:
+    """It is ordered no more."""
+    begun = Begun(2, Chunks(4, SHARE_BYTES, WATCH, ("only",)))
+    starved(begun, "only")
+    assert begun.chunks.drop(3) == []
+    assert not begun.chunks.look(100.0)
+
+
 def test_a_child_that_dies_names_its_job() -> None:
     """Its loss goes up as in a local run, after what it made; what it left is not touched."""
     begun = Begun(3)
@@ -232,15 +277,17 @@ class Cluster:
     reported: list[int] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     poison: int | None = None
+    breakage: Breakage = Breakage.WORKER
     large: int | None = None
     is_lost: bool = False
 
     def run(self) -> None:
         """Make jobs until all have ended or the poison among them was named; check what is said."""
         rng = self.rng
-        chunks = Chunks(2, SHARE_BYTES, Watch(silence_s=5.0))
+        chunks = Chunks(2, SHARE_BYTES, Watch(silence_s=5.0), ("only",))
         jobs = jobs_of(rng.randint(1, 12))
         self.poison = rng.choice([None, rng.randrange(len(jobs))])
+        self.breakage = rng.choice([Breakage.WORKER, Breakage.MEMORY])
         self.large = rng.choice([None, rng.randrange(len(jobs))])
         if self.poison == self.large:
             self.large = None
@@ -282,7 +329,7 @@ class Cluster:
             return chunks.broken(task.copy, Breakage.NODE, "a lost node", self.now_s)
         if task.jobs and task.jobs[0].number == self.poison:
             task.has_ended = True
-            return chunks.broken(task.copy, Breakage.WORKER, "a kill", self.now_s)
+            return chunks.broken(task.copy, self.breakage, "a kill", self.now_s)
         if task.jobs:
             self._make(task)
         if task.jobs and rng.random() < 0.5:  # reports are gathered, and lost with the task

@@ -89,17 +89,17 @@ print(pinned(pyvips.Image.black(20_000, 10_000)).width)
 
 _HOARD = """
 import resource, sys
-from pixmill.imaging.confine import _anonymous_bytes
+from pixmill.footprint import anonymous_bytes
 from pixmill.imaging.load import pinned
 def faults(images, edge_px):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     held = [pinned(pyvips.Image.black(edge_px, edge_px)) for _ in range(images)]
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults(1, 100)
-hoard, bare_bytes = Hoard(int(sys.argv[1])), _anonymous_bytes()
+hoard, bare_bytes = Hoard(int(sys.argv[1])), anonymous_bytes()
 def held():
     hoard.settle()
-    return (_anonymous_bytes() - bare_bytes) // 1_000_000
+    return (anonymous_bytes() - bare_bytes) // 1_000_000
 for images, edge_px in ((2, 4000), (2, 4000), (8, 4000), (1, 8000)):
     print(faults(images, edge_px), held())
 """
@@ -108,11 +108,11 @@ for images, edge_px in ((2, 4000), (2, 4000), (8, 4000), (1, 8000)):
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is held")
 def test_what_images_free_is_kept_for_the_next() -> None:
     """Up to a bound pages serve one image after the other; without one all of them go back."""
-    first, kept, again, still, *_ = map(int, _ran(_HOARD, "40000000").stdout.split())
+    first, kept, again, still, *_ = map(int, _ran(_HOARD, "60000000").stdout.split())
     assert first > 2 * 16_000_000 / 4096
-    assert 30 <= kept <= 40
-    assert 30 <= still <= 40
-    assert again < first / 10
+    assert 30 <= kept <= 60
+    assert 30 <= still <= 60
+    assert again < first * 0.6  # a small block may lie where the second one was
     first, kept, again, *_ = map(int, _ran(_HOARD, "0").stdout.split())
     assert kept < 4
     assert again > first * 0.9
@@ -121,9 +121,9 @@ def test_what_images_free_is_kept_for_the_next() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is held")
 def test_what_is_beyond_the_bound_goes_back() -> None:
     """Neither many images at once nor one that is large leave more than may be kept."""
-    *_, after_many, _, after_large = map(int, _ran(_HOARD, "40000000").stdout.split())
-    assert after_many <= 40
-    assert after_large <= 40
+    *_, after_many, _, after_large = map(int, _ran(_HOARD, "60000000").stdout.split())
+    assert after_many <= 60
+    assert after_large <= 60
 
 
 def test_libwebp_by_pillow_tells_of_memory() -> None:
@@ -260,16 +260,16 @@ def test_every_codec_has_its_library_here() -> None:
 
 
 def test_large_files_are_streamed_and_closed(tmp_path: Path) -> None:
-    """A JPEG beyond 20 MB is read through Python, to the same pixels, and leaves no file open."""
+    """A JPEG beyond 4 MB is read through Python, to the same pixels, and leaves no file open."""
     path = tmp_path / "large.jpg"
-    image = pyvips.Image.gaussnoise(5000, 5000, seed=1).cast("uchar").copy(interpretation="b-w")
+    image = pyvips.Image.gaussnoise(2400, 2400, seed=1).cast("uchar").copy(interpretation="b-w")
     image.jpegsave(str(path), Q=97, keep=0)
-    assert path.stat().st_size > 20_000_000
+    assert path.stat().st_size > 4_000_000
     assert isinstance(vips_source(path, "jpegload"), pyvips.SourceCustom)
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - numbers, not paths
     plan = plan_for(probe(path, "jpg"), "jpg")
     data = encoded(opened(path, plan).copy_memory(), encoding_for("jpg"))
-    assert Image.open(io.BytesIO(data)).size == (5000, 5000)
+    assert Image.open(io.BytesIO(data)).size == (2400, 2400)
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # noqa: PTH208 - likewise
 
 

@@ -182,7 +182,10 @@ class Coordinator:
 
     def _land(self, shipping: Shipping) -> None:
         """Record what is in its place by now."""
-        for outcome in shipping.landed():
+        landed = shipping.landed()
+        for text in shipping.remarks():
+            self.collector.reporter.noticed(text)
+        for outcome in landed:
             self._recorded.append(self.collector.record(outcome))
             if outcome.failure is not None and outcome.failure.is_fatal:
                 raise RunError(f"{outcome.path}: {outcome.failure.message}")

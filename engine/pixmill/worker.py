@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
-import mmap
 import os
 import tempfile
 import time
 from dataclasses import field, replace
-from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pixmill.errors import RunError
 from pixmill.failures import os_failure
+from pixmill.footprint import resident_bytes
 from pixmill.imaging.confine import Hoard, let_libraries_speak
 from pixmill.imaging.progress import listening
 from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
     from pixmill.recipe import Recipe
 
 __all__ = ["Channel", "Mill", "Note", "Worker", "serve"]
-
-_PAGE_BYTES = mmap.PAGESIZE
-_STATM_BYTES = 256
 
 
 class Channel(Protocol):
@@ -236,7 +232,7 @@ def serve(channel: Channel, note: Note, ear: Ear | None = None) -> None:
                     outcome = _overheard(worker, job, ear)
                     if worker.has_grown:
                         hoard.settle()
-                    channel.send(JobEnded(setup.slot, job.number, outcome, _resident_bytes()))
+                    channel.send(JobEnded(setup.slot, job.number, outcome, resident_bytes()))
                     note.clear()
             case RetireWorker():
                 return
@@ -266,18 +262,3 @@ def _scratch() -> str:
         return ""
     tempfile.tempdir = os.environ["TMPDIR"] = folder  # for Python, and for libvips
     return folder
-
-
-def _resident_bytes() -> int:
-    """Return this process's resident memory, 0 where the system does not tell it cheaply."""
-    try:
-        resident_pages = int(os.pread(_statm(), _STATM_BYTES, 0).split()[1])
-    except (AttributeError, OSError):  # no such call, or no such file
-        return 0
-    return resident_pages * _PAGE_BYTES
-
-
-@cache
-def _statm() -> int:
-    """Open what tells this process's memory, for as long as it lives: 3 us a file, not 12."""
-    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)

@@ -25,6 +25,8 @@ from faults.plugin import MARKERS
 from pixmill.errors import OptionError, RunError
 from pixmill.executors import ray_fleet
 from pixmill.executors.orders import Watch
+from pixmill.executors.ray import Gateway
+from pixmill.executors.vigil import Alive
 from pixmill.model import FailureKind, Outcome, Status
 from pixmill.settings import ExecutorName, Sandbox, Settings
 from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, temporary_files, until
@@ -234,23 +236,47 @@ def test_a_run_that_is_aborted_leaves_nothing_at_work(settings: Settings, tmp_pa
     assert not temporary_files(tmp_path / "far")
 
 
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(signal.SIGKILL, "the connection to Ray ended"), (signal.SIGSTOP, "stood still")],
+    ids=["killed", "frozen"],
+)
 def test_a_run_that_loses_the_cluster_says_so_and_is_resumed(
-    settings: Settings, tmp_path: Path
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    end: signal.Signals,
+    reason: str,
 ) -> None:
     """What had ended is kept, the reason is told, and the next run, here a local one, goes on."""
+    monkeypatch.setattr("pixmill.executors.ray.PATIENCE_S", 3.0)
     source = archive(tmp_path / "in", *NAMES)
+    ran(source, tmp_path / "local", settings=LOCAL)
 
     def part() -> None:
         (gateway,) = [each for each in left_running() if "gateway" in " ".join(each.cmdline())]
-        gateway.kill()
+        gateway.send_signal(end)
 
     far = struck(source, tmp_path / "far", settings, part)
-    assert "the connection to Ray ended" in far.summary.fatal
+    assert reason in far.summary.fatal
     assert far.summary.failed == 0
     assert STRUCK_AFTER <= far.summary.optimized < len(NAMES)
     rest = ran(source, tmp_path / "far", settings=LOCAL)
     assert rest.summary.optimized == len(NAMES) - far.summary.optimized
-    assert not temporary_files(tmp_path / "far")
+    assert digests(tmp_path / "far") == digests(tmp_path / "local")
+
+
+def test_the_gateway_says_that_it_lives_while_nothing_happens(cluster: Nodes) -> None:
+    """So that nobody takes a cluster for frozen that has no CPU to spare for a while."""
+    gateway = Gateway(cluster.address)
+    try:
+        gateway.join()
+        for _ in range(2):
+            assert gateway.words.poll(30.0)
+            assert gateway.words.recv() == Alive()
+    finally:
+        gateway.close()
 
 
 def test_a_killed_node_costs_its_files_a_retry(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pixmill.executors.orders import Breakage, Order, Recall
 from pixmill.executors.outpost import Brief, UnfitError, chunk_made
 from pixmill.executors.tidings import Broken, Joined, Node, Over, Refused, Said, Unfit
+from pixmill.executors.vigil import BEAT_S, Alive
 from pixmill.values import dataclass
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class _Gateway:
     brief: Brief | None = None
     _task: Any = field(init=False)
     _streams: dict[int, Any] = field(default_factory=dict)
+    _beat_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Declare the task: Ray tries none again, since it would not say so, nor ever end."""
@@ -69,7 +71,14 @@ class _Gateway:
                     patience_s = 0.0
                 for message in self._heard():
                     self.words.send(message)
+                self._beat()
         self._end()
+
+    def _beat(self) -> None:
+        """Say that it lives: from here and no thread, since Ray may be what stands still."""
+        if time.monotonic() >= self._beat_s:
+            self.words.send(Alive())
+            self._beat_s = time.monotonic() + BEAT_S
 
     def _end(self) -> None:
         """Have every task end its worker, so that nothing is half-written behind the run's back."""
@@ -126,7 +135,7 @@ class _Gateway:
         if isinstance(error, errors.RayTaskError):
             return Unfit(_said(error.cause if isinstance(error.cause, UnfitError) else error))
         for kind, by, reason in (
-            (errors.OutOfMemoryError, Breakage.WORKER, "Ray, for want of memory on its node"),
+            (errors.OutOfMemoryError, Breakage.MEMORY, "Ray, for want of memory on its node"),
             (errors.WorkerCrashedError, Breakage.WORKER, "the end of its Ray worker"),
             (errors.NodeDiedError, Breakage.NODE, "the loss of its node"),
         ):

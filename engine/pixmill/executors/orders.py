@@ -18,9 +18,10 @@ __all__ = ["Answer", "Breakage", "Order", "Recall", "Watch"]
 
 
 class Breakage(StrEnum):
-    """What took a copy: its process on the cluster, or the whole node."""
+    """What took a copy: the end of its process on the cluster, by Ray for memory, or its node's."""
 
     WORKER = auto()
+    MEMORY = auto()
     NODE = auto()
 
 
@@ -63,7 +64,8 @@ class Watch:
         age_s: Seconds that the last chunks of a run may take, and
         age_factor: how many times as long as 99 of 100 chunks have taken.
         copies: Most copies at a time.
-        probation_s: Seconds for which a node gets no work that was silent.
+        probation_s: Seconds for which a node gets no work that was silent, and
+        famine_s: one on which Ray killed for want of memory.
     """
 
     silence_s: float = 30.0
@@ -72,3 +74,4 @@ class Watch:
     age_factor: float = 5.0
     copies: int = 4
     probation_s: float = 300.0
+    famine_s: float = 60.0

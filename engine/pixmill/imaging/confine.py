@@ -10,16 +10,15 @@ import ctypes
 import functools
 import importlib
 import logging
-import mmap
 import os
 import platform
-import re
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyvips
 from PIL import Image
+
+from pixmill.footprint import anonymous_bytes, data_bytes
 
 try:
     import resource
@@ -59,7 +58,6 @@ _M_ARENA_MAX: Final = -8
 _MMAP_THRESHOLD_BYTES: Final = 512 << 10
 _MOST_MMAP_THRESHOLD_BYTES: Final = 32 << 20
 """glibc takes no more; what is larger is mapped, and goes back when it is freed."""
-_VM_DATA: Final = re.compile(rb"^VmData:\s+(\d+) kB", re.MULTILINE)
 _EVERY_LEVEL: Final = 0xFC
 """GLib's levels from error to debug, without its fatal and recursion flags."""
 
@@ -89,8 +87,8 @@ def limited_memory(extra_bytes: int) -> Iterator[None]:
     Args:
         extra_bytes: Cost of the image to come; slack is added for thread stacks.
     """
-    held_bytes = _data_bytes()
-    if resource is None or held_bytes is None:
+    held_bytes = data_bytes()
+    if resource is None or not held_bytes:
         yield
         return
     before, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -127,14 +125,14 @@ class Hoard:
             libc = ctypes.CDLL(None)
             libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MMAP_THRESHOLD_BYTES)
             libc.mallopt(_M_TRIM_THRESHOLD, most_bytes)
-        self._bare_bytes = _anonymous_bytes()
+        self._bare_bytes = anonymous_bytes()
 
     def settle(self) -> None:
         """Hand back, between two images, what is beyond it: 7 to 17 MB without one, in 1 to 6 ms.
 
         All of it then, since free pages lie between others.
         """
-        is_kept = self._most_bytes and _anonymous_bytes() - self._bare_bytes <= self._most_bytes
+        is_kept = self._most_bytes and anonymous_bytes() - self._bare_bytes <= self._most_bytes
         if _is_glibc() and not is_kept:
             ctypes.CDLL(None).malloc_trim(0)
 
@@ -207,24 +205,6 @@ def _block_loaders() -> None:
 
 def _slack_bytes() -> int:
     return SLACK_BYTES + max(0, int(pyvips.concurrency_get()) - _THREADS) * _THREAD_BYTES
-
-
-def _data_bytes() -> int | None:
-    try:
-        status = Path("/proc/self/status").read_bytes()
-    except OSError:
-        return None
-    match = _VM_DATA.search(status)
-    return int(match[1]) * 1024 if match else None
-
-
-def _anonymous_bytes() -> int:
-    """Return what this process holds of memory that is no file's; 0 where nobody tells."""
-    try:
-        pages = Path("/proc/self/statm").read_bytes().split()
-    except OSError:
-        return 0
-    return (int(pages[1]) - int(pages[2])) * mmap.PAGESIZE
 
 
 @functools.cache

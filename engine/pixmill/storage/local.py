@@ -58,6 +58,7 @@ class Head:
         mtime_ns: Modification time, nanoseconds since the epoch.
         is_regular: Whether it is a regular file; nothing else is ever read.
         inode: Its inode, 0 if unknown.
+        tag: ETag of the object that it is; empty for a file.
     """
 
     content: bytes
@@ -65,6 +66,7 @@ class Head:
     mtime_ns: int
     is_regular: bool
     inode: int = 0
+    tag: str = ""
 
 
 def read_head(path: str, *, can_follow: bool) -> Head:
