@@ -164,6 +164,27 @@ def test_what_is_no_argument_is_refused(of: Any) -> None:
     assert of["Place"](1).tags is not of["Place"](1).tags
 
 
+@pytest.mark.parametrize("dataclass", [values.dataclass, dataclasses.dataclass])
+def test_a_frozen_class_is_inherited_from_as_such(dataclass: Any) -> None:
+    """Whoever makes the subclass, it has all fields, is frozen, and cannot be anything else."""
+
+    class Nearer(OURS["Place"]):  # type: ignore[misc, name-defined, valid-type]  # known when run
+        name: str = "n"
+
+    made = dataclass(frozen=True, slots=True)(Nearer)
+    assert asdict(made(1, [], 2.0)) == {
+        "left": 1,
+        "tags": [],
+        "top": 2.0,
+        "hidden": "h",
+        "name": "n",
+    }
+    with pytest.raises(FrozenInstanceError):
+        made(1).name = "m"
+    with pytest.raises(TypeError, match="cannot inherit non-frozen"):
+        dataclass(slots=True)(Nearer)
+
+
 def test_frozen_objects_survive_a_pickle() -> None:
     """What is sent to a worker arrives as it was, by every protocol that can carry slots."""
     recipe = pixmill.Recipe(quality=80)

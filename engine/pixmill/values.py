@@ -15,7 +15,7 @@ from itertools import dropwhile
 from operator import attrgetter
 from reprlib import recursive_repr
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,19 +31,21 @@ def _dataclass(
     *, frozen: bool = False, slots: bool = False, kw_only: bool = False, **more: bool
 ) -> Callable[[type], type]:
     """Return what makes a dataclass of a class; what is rarely asked for is left to the library."""
-    if more or not slots:
-        return dataclasses.dataclass(frozen=frozen, slots=slots, kw_only=kw_only, **more)
+    whole = dataclasses.dataclass(frozen=frozen, slots=slots, kw_only=kw_only, **more)
     bare = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)
 
     def made(cls: type) -> type:
+        if more or not slots or any(map(dataclasses.is_dataclass, cls.__mro__)):
+            return whole(cls)
         cls.__doc__ = cls.__doc__ or cls.__name__  # else the library spells a signature out
-        new: type = bare(cls)
+        new: Any = bare(cls)
+        new.__dataclass_params__.frozen = frozen  # which whoever inherits from it must be, too
         methods = {"__init__": _initialiser(new), "__repr__": _shown}
         methods |= _comparing(new, is_hashable=frozen)
         methods |= _FROZEN if frozen else {}
         for name in methods.keys() - cls.__dict__.keys():
             setattr(new, name, methods[name])
-        return new
+        return cast("type", new)
 
     return made
 
