@@ -180,6 +180,7 @@ class NurseryHatchery:
     def close(self) -> None:
         """Close the control socket: the nursery kills its workers, reaps them and ends."""
         if self._control is not None:
+            self._hear_it_end(self._control)
             self._control.close()
         if self._process is not None:
             try:
@@ -189,6 +190,14 @@ class NurseryHatchery:
                 self._process.wait()
         self._process = self._control = None
         self._ended.clear()
+
+    def _hear_it_end(self, control: socket.socket) -> None:
+        """Wait until the nursery has closed its end: who asks for its status sleeps in between."""
+        deadline_s = time.monotonic() + _END_TIMEOUT_S
+        with contextlib.suppress(OSError):
+            control.shutdown(socket.SHUT_WR)
+        while self._listen(deadline_s) is not None:
+            pass
 
     def _open(self) -> None:
         found = nest()
