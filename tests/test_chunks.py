@@ -11,7 +11,7 @@ import pytest
 
 from dispatch_world import done, failed, job
 from pixmill.executors.chunks import Chunks
-from pixmill.executors.orders import Breakage, Order, Recall, Watch
+from pixmill.executors.orders import Breakage, Fell, Order, Recall, Watch
 from pixmill.model import FailureKind
 from pixmill.protocol import Advanced, CostKnown, JobEnded, Remark, WorkerLost
 
@@ -188,7 +188,9 @@ def test_a_silent_copy_is_given_a_spare_and_the_first_result_counts() -> None:
     begun = Begun(2)
     begun.chunks.hear(begun.order.copy, (), 1.0)
     assert not begun.chunks.look(WATCH.silence_s)
-    spare = ordered(begun.chunks.look(WATCH.silence_s + 2.0))
+    answers = begun.chunks.look(WATCH.silence_s + 2.0)
+    spare = ordered(answers)
+    assert of(Fell, answers) == [Fell(begun.order.copy)]
     assert all(each.can_replace for each in spare.jobs)
     answers = begun.chunks.hear(spare.copy, (ended(0), ended(1)), 40.0)
     assert numbers_of(answers) == [0, 1]
@@ -211,6 +213,16 @@ def test_no_failure_of_a_copy_counts_while_another_is_at_work() -> None:
     late = WorkerLost(0, 1, "it took too long", is_overdue=True)
     assert begun.chunks.hear(begun.order.copy, (taken, late), 40.0) == []
     assert numbers_of(begun.chunks.hear(spare.copy, (ended(0), ended(1)), 41.0)) == [0, 1]
+
+
+def test_nobody_is_blamed_for_a_copy_that_was_to_be_ended() -> None:
+    """Though its spare was lost before: what stood still was a process, whatever it made."""
+    begun = Begun(1)
+    begun.chunks.hear(begun.order.copy, (), 1.0)
+    spare = ordered(begun.chunks.look(WATCH.silence_s + 2.0))
+    begun.chunks.broken(spare.copy, Breakage.NODE, "a lost node", 40.0)
+    answers = begun.chunks.broken(begun.order.copy, Breakage.WORKER, "a kill", 41.0)
+    assert numbers(ordered(answers).jobs) == [0]
 
 
 def test_a_file_that_stands_there_before_any_copy_made_it_is_a_failure() -> None:
@@ -263,6 +275,7 @@ class _Task:
     grant_bytes: int
     said: list[Report] = field(default_factory=list)
     is_frozen: bool = False
+    is_felled: bool = False
     has_ended: bool = False
 
 
@@ -309,6 +322,8 @@ class Cluster:
             match answer:
                 case Order(copy, jobs, grant_bytes):
                     self.tasks.append(_Task(copy, deque(jobs), grant_bytes))
+                case Fell(copy):
+                    self.tasks[copy - 1].is_felled = self.rng.random() < 0.5
                 case JobEnded(_, number, outcome):
                     assert self.left.pop(0) == number
                     assert outcome.failure is None
@@ -322,14 +337,11 @@ class Cluster:
         rng = self.rng
         if rng.random() < 0.05:
             task.is_frozen = not task.is_frozen
-        if task.is_frozen:
+        if task.is_frozen and not task.is_felled:
             return []
-        if task.jobs and rng.random() < 0.01:
+        if (by := self._breakage_of(task)) is not None:
             task.has_ended = True
-            return chunks.broken(task.copy, Breakage.NODE, "a lost node", self.now_s)
-        if task.jobs and task.jobs[0].number == self.poison:
-            task.has_ended = True
-            return chunks.broken(task.copy, self.breakage, "a kill", self.now_s)
+            return chunks.broken(task.copy, by, "a loss", self.now_s)
         if task.jobs:
             self._make(task)
         if task.jobs and rng.random() < 0.5:  # reports are gathered, and lost with the task
@@ -340,6 +352,14 @@ class Cluster:
             return answers
         task.has_ended = True
         return [*answers, *chunks.over(task.copy, self.now_s)]
+
+    def _breakage_of(self, task: _Task) -> Breakage | None:
+        if task.is_felled:
+            return Breakage.WORKER
+        if task.jobs and self.rng.random() < 0.01:
+            return Breakage.NODE
+        is_poisoned = bool(task.jobs) and task.jobs[0].number == self.poison
+        return self.breakage if is_poisoned else None
 
     def _make(self, task: _Task) -> None:
         one = task.jobs.popleft()

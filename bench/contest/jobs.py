@@ -19,7 +19,7 @@ from done import write_done
 from memory import CORPORA
 from pixmill.recipe import Recipe
 from pixmill.vocabulary import Effort, StrategyName
-from soak import small_images
+from soaking import small_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -115,6 +115,8 @@ class Header:
         lines_at_once: Lines that its decoder makes at a time, beyond a few: a strip or two rows of
             tiles.
         is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
+        is_plain: Whether it is small, sound to its last bit, and says nothing but pixels, which
+            Pillow decodes to the same values for less than libvips.
         patches: What its decoding library must see instead of some bytes of the file.
         damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
     """
@@ -148,6 +150,7 @@ class Header:
     lines_at_once: int = 1
     gain_map: GainMap | None = None
     is_beyond_loader: bool = False
+    is_plain: bool = False
     patches: tuple[Patch, ...] = ()
     damage: str = ""
 

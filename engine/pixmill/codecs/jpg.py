@@ -13,16 +13,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import jpg_gain_map as gain_maps
+from pixmill.codecs import jpg_light as light
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.costs import FIXED_BYTES, streamed
 from pixmill.codecs.jpg_head import head_of
 from pixmill.codecs.jpg_huffman import recoded
 from pixmill.codecs.jpg_planes import woven
 from pixmill.codecs.jpg_tables import MSSIM, ROBIDOUX, WOVEN, WOVEN_WHOLE, lowered
+from pixmill.codecs.light import Light
 from pixmill.codecs.spec import (
     CodecSpec,
     Draft,
     Encoding,
+    Handing,
     Library,
     Planes,
     SaveValue,
@@ -197,6 +200,17 @@ def _planes(encoding: Encoding) -> Planes | None:
     return Planes(luma=encoding, chroma=chroma, is_halved=is_halved)
 
 
+def _lightly(encoding: Encoding, bands: int) -> Handing | None:
+    """Return how Pillow writes it, where no more than the codes is chosen by its encoder."""
+    options = _save_options(encoding)
+    is_chosen = bool(encoding.tuned) or any(map(options.get, _BEYOND_CODES))
+    if is_chosen or not options["optimize_coding"] or _planes(encoding) is not None:
+        return None
+    is_halved = _is_halved(encoding)
+    family, quality = int(options["quant_table"]), int(options["Q"])
+    return light.handed(family, quality, is_halved=is_halved, bands=bands)
+
+
 SPEC: Final = CodecSpec(
     name="jpg",
     title="JPEG",
@@ -275,6 +289,12 @@ SPEC: Final = CodecSpec(
         ),
     ),
     draft=_draft,
+    light=Light(
+        plugin=light.PLUGIN,
+        is_plain=light.is_plain,
+        handed=_lightly,
+        finished=light.without_jfif,
+    ),
     planes=_planes,
     woven=woven,
     rewrapped=parts.rewrapped,

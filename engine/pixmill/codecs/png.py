@@ -21,6 +21,7 @@ from pixmill.codecs.png_chunks import (
 )
 from pixmill.codecs.png_colour import implied_profile
 from pixmill.codecs.png_frames import joined
+from pixmill.codecs.png_light import LIGHT
 from pixmill.codecs.spec import (
     CodecSpec,
     Encoding,
@@ -254,6 +255,7 @@ SPEC: Final = CodecSpec(
             most=10,
         ),
     ),
+    light=LIGHT,
     packings=_packings,
     pack_cost=_pack_cost,
     rewrapped=rewrapped,

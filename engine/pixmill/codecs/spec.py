@@ -16,6 +16,7 @@ from pixmill.values import dataclass
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from pixmill.codecs.light import Light
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import GainMap, Header, Patch
     from pixmill.recipe import CodecOption
@@ -204,7 +205,7 @@ class Handing:
     """
 
     plugin: str
-    options: Mapping[str, SaveValue]
+    options: Mapping[str, object]
 
 
 class RowFilter(StrEnum):
@@ -381,6 +382,8 @@ class CodecSpec:
             its saver does better with the whole.
         draft: How what saver options make of so many pixels is had for less; `None` where it is
             not.
+        light: How stills too small to be worth a pipeline pass through Pillow; `None` for not at
+            all.
         woven: Returns one file of luma and blue and red chroma as JFIF has them, each encoded
             alone, with an ICC profile or an empty one.
         packings: Tries of oxipng to pack a still again without touching a pixel, for an effort, a
@@ -459,6 +462,7 @@ class CodecSpec:
     between: Callable[[Encoding, int], tuple[Encoding, ...]] | None = None
     tunables: tuple[Tunable, ...] = ()
     draft: Callable[[Mapping[str, SaveValue], int], Draft | None] | None = None
+    light: Light | None = None
     planes: Callable[[Encoding], Planes | None] | None = None
     woven: Callable[[Sequence[bytes], bytes], bytes] | None = None
     packings: Callable[[Effort, int, int], tuple[Packing, ...]] | None = None

@@ -8,7 +8,8 @@ reported. What it promises, and `tests/test_chunks.py` checks:
   until one is alone and to blame, so that even what takes its whole node down comes to an end;
 - one that was killed for want of memory is made elsewhere, or once there may be some again;
 - a copy that falls silent, or is the last and takes too long, is given a spare; the first result
-  counts, and no failure of a copy does while another is at work;
+  counts, and no failure of a copy does while another is at work; what is silent is to be ended,
+  since it may hold the only CPU that the spare could have;
 - what was ordered before may have been published, so it may be replaced by what is made again.
 """
 
@@ -18,7 +19,7 @@ from collections import OrderedDict, deque
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
-from pixmill.executors.orders import Breakage, Order, Recall, Watch
+from pixmill.executors.orders import Breakage, Fell, Order, Recall, Watch
 from pixmill.executors.roster import Roster
 from pixmill.model import FailureKind
 from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
@@ -46,12 +47,14 @@ class _Copy:
         word_s: When it was ordered, or last said something.
         has_begun: Whether it has said anything.
         is_first: Whether none of its jobs was ordered before.
+        is_felled: Whether it was to be ended, so that its end blames nobody.
         node: The node that makes it; empty while that is unknown.
     """
 
     word_s: float
     is_first: bool
     has_begun: bool = False
+    is_felled: bool = False
     node: str = ""
 
 
@@ -176,9 +179,12 @@ class Chunks:
     def broken(self, copy: int, by: Breakage, reason: str, now_s: float) -> list[Answer]:
         """Take in that a copy was lost with whoever made it."""
         self._turn(now_s)
-        if by is Breakage.MEMORY and copy in self._slot_of:
-            node = self._chunks[self._slot_of[copy]].copies[copy].node
-            self._roster.starved(node, now_s)
+        if copy not in self._slot_of:
+            return self._out
+        known = self._chunks[self._slot_of[copy]].copies[copy]
+        by = Breakage.NODE if known.is_felled else by
+        if by is Breakage.MEMORY:
+            self._roster.starved(known.node, now_s)
         if (chunk := self._left_by(copy)) is None:
             return self._out
         part = chunk.parts[0]
@@ -208,6 +214,7 @@ class Chunks:
                 self._has_been_silent = True
                 self._remark(chunk, "are made elsewhere too: their node is silent")
                 self._roster.avoid([copy.node for copy in chunk.copies.values()], now_s)
+                self._fell(chunk)
                 self._send(chunk)
             elif self._is_forgotten(chunk):
                 since_s = now_s - self._quiet_s(chunk)
@@ -218,6 +225,12 @@ class Chunks:
                 self._remark(chunk, "are made elsewhere too: they are the last, and take long")
                 self._send(chunk)
         return self._out
+
+    def _fell(self, chunk: _Chunk) -> None:
+        for copy, known in chunk.copies.items():
+            if known.has_begun:
+                known.is_felled = True
+                self._out.append(Fell(copy))
 
     def _remark(self, chunk: _Chunk, text: str) -> None:
         count = len(chunk.parts[0].jobs)

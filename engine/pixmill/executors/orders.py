@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pixmill.executors.base import Report
     from pixmill.model import Job
 
-__all__ = ["Answer", "Breakage", "Order", "Recall", "Watch"]
+__all__ = ["Answer", "Breakage", "Fell", "Order", "Recall", "Watch"]
 
 
 class Breakage(StrEnum):
@@ -49,8 +49,18 @@ class Recall:
     copy: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fell:
+    """End the process of a copy that has begun, and is silent: what it holds nobody else can have.
+
+    If its whole node is silent this comes to nothing.
+    """
+
+    copy: int
+
+
 if TYPE_CHECKING:
-    Answer = Order | Recall | Report
+    Answer = Order | Recall | Fell | Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

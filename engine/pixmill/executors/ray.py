@@ -21,10 +21,11 @@ from multiprocessing.connection import Connection
 from typing import IO, TYPE_CHECKING, Any, Final, assert_never
 
 from pixmill.errors import RunError
-from pixmill.executors.orders import Order, Recall
+from pixmill.executors.orders import Fell, Order, Recall
 from pixmill.executors.tidings import Broken, Joined, Over, Refused, Said, Unfit
 from pixmill.executors.vigil import PATIENCE_S, Vigil
 from pixmill.protocol import (
+    Defer,
     Grant,
     KillWorker,
     RetireWorker,
@@ -191,8 +192,8 @@ class RayExecutor:
             case RetireWorker(slot) | KillWorker(slot):
                 self._take(self.chunks.drop(slot))
                 self._lose(slot, "the end of its work")
-            case Grant():
-                pass  # given where the worker asks, for what was set aside with its task
+            case Grant() | Defer():
+                pass  # settled where the worker asks: `chunks` has more set aside for it alone
             case _:
                 assert_never(command)
 
@@ -240,7 +241,7 @@ class RayExecutor:
     def _take(self, answers: list[Answer]) -> None:
         for answer in answers:
             match answer:
-                case Order() | Recall():
+                case Order() | Recall() | Fell():
                     self._tell(answer)
                 case WorkerLost():
                     self._lose_as(answer)
