@@ -10,11 +10,11 @@ import os
 import shutil
 import sys
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from typer.core import TyperCommand, TyperGroup
 
-from pixmill.values import dataclass
 from pixmill_cli.plain_values import plainly_taken
 
 if TYPE_CHECKING:

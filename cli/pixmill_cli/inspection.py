@@ -5,11 +5,11 @@ Must not read files: `commands.inspect` does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from pixmill.units import format_size
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

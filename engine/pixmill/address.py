@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
 
 from pixmill.errors import OptionError
-from pixmill.values import dataclass
 
 __all__ = [
     "DEFAULT_ACCESS",

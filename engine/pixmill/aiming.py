@@ -5,7 +5,7 @@ Must not encode, decode nor decide what is published: it is given what encodes a
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,7 +17,6 @@ from pixmill.strategies.score_search import (
     level_of,
     lowest_reaching,
 )
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

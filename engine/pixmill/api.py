@@ -8,6 +8,7 @@ contained: what crashes a codec crashes the caller.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.address import DEFAULT_ACCESS, Access, is_address
@@ -30,7 +31,6 @@ from pixmill.registry import codecs
 from pixmill.restoring import Undoing, Undone, undone
 from pixmill.run import Run
 from pixmill.settings import Settings
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,10 +6,10 @@ Must not begin anything: `assembling` puts the run together, `shipping` moves ob
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.freight import Voyage
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.ends import Ends

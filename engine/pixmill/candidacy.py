@@ -5,12 +5,12 @@ Pure: asks records alone. Must not encode, and names no format but the yardstick
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pixmill.content import ContentClass
 from pixmill.registry import codec, codecs
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

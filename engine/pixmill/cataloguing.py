@@ -7,7 +7,7 @@ thousandth of the time of making (1,000 keys a request against 1,000 images). Mu
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from pixmill.freight import Listed
 from pixmill.naming import folded, stem_key
 from pixmill.sorting import Sorter
 from pixmill.stats import Ahead
-from pixmill.values import dataclass
 from pixmill.walking import Met, Sieve, Sort
 
 if TYPE_CHECKING:

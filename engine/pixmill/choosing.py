@@ -9,7 +9,7 @@ Must not encode a result itself, publish, nor compare names of formats.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pixmill.candidacy import YARDSTICK, Subject, deserving, yardstick_quality
@@ -24,7 +24,6 @@ from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
 from pixmill.targeting import targets_of
 from pixmill.units import format_size
-from pixmill.values import dataclass
 from pixmill.vocabulary import Operation, StrategyName
 from pixmill.weighing import Weighed, Weighing, weighing_bytes
 

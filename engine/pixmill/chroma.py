@@ -9,7 +9,7 @@ it encodes, nor compare names of formats.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.imaging.encode import encoded
@@ -20,7 +20,6 @@ from pixmill.imaging.score import is_cheap, likeness
 from pixmill.perception.kernels import has_kernel
 from pixmill.registry import codec
 from pixmill.strategies.score_search import Aim, Hints, lowest_reaching
-from pixmill.values import dataclass
 from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:

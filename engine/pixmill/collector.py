@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.machine import tree_memory_bytes
 from pixmill.stats import Tally
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

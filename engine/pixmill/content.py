@@ -7,13 +7,12 @@ encoding. A few thousand integers in Python cost less than a dozen libvips opera
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from heapq import nlargest
 from operator import eq
 from typing import Final
-
-from pixmill.values import dataclass
 
 __all__ = ["ContentClass", "Sample", "classify"]
 

@@ -10,7 +10,7 @@ import random
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from pixmill.dispatch import Dispatcher
@@ -40,7 +40,6 @@ from pixmill.protocol import (
     WorkerReady,
 )
 from pixmill.reporting import UnderWay
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.address import DEFAULT_ACCESS, Address
@@ -30,7 +31,6 @@ from pixmill.machine import (
 from pixmill.sandbox import offered
 from pixmill.settings import Settings
 from pixmill.units import format_size
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

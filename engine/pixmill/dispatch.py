@@ -18,7 +18,7 @@ Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from pixmill.lookahead import Lookahead
@@ -48,7 +48,6 @@ from pixmill.protocol import (
 from pixmill.retries import Retries
 from pixmill.slots import Deadlines, Slot, Slots, State
 from pixmill.solitude import Solitude
-from pixmill.values import dataclass
 from pixmill.verdicts import BREACH, Patience, failed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -20,7 +20,6 @@ from pixmill.model import Stage
 from pixmill.reporting import Failure, FormatCount, Ranked, RunFacts, Summary
 from pixmill.sharding import Shard, parse_shard
 from pixmill.stats import MAX_FAILURES, RANKED
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

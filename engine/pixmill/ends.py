@@ -6,13 +6,13 @@ Pure. Must not ask a store anything: what is not there is told by the walk.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.address import TAGGED_SCHEMES, Address, is_address
 from pixmill.errors import OptionError
 from pixmill.extras import OBSTORE, how_to_install, is_installed
 from pixmill.settings import MetadataDirective
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.settings import Settings

@@ -5,10 +5,9 @@ Must not know formats: a record names its libraries.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final, Protocol
-
-from pixmill.values import dataclass
 
 __all__ = ["OBSTORE", "RAY", "Package", "how_to_install", "is_installed"]
 

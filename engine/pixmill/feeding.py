@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import field
+from dataclasses import dataclass, field
 from os.path import splitext
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,6 @@ from pixmill.sieving import Sieve
 from pixmill.storage.standing import Standing
 from pixmill.targeting import target_of
 from pixmill.units import format_size
-from pixmill.values import dataclass
 from pixmill.walking import Met, Sort
 
 if TYPE_CHECKING:

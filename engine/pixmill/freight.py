@@ -6,10 +6,9 @@ these holds a secret: each process takes those from its own environment.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.address import Access, Address, ObjectFacts

@@ -5,9 +5,9 @@ Must not know formats or images; every function is exact arithmetic on sizes in 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pixmill.values import dataclass
 from pixmill.vocabulary import Fit, Gravity
 
 if TYPE_CHECKING:

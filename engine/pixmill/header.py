@@ -5,9 +5,8 @@ Must hold numbers and short strings alone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from pixmill.values import dataclass
 
 __all__ = ["MAX_METADATA_BYTES", "GainMap", "Header", "Metadata", "Patch", "Space"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.failures import os_failure
@@ -23,7 +23,6 @@ from pixmill.settings import IfExists
 from pixmill.staging import Cargo
 from pixmill.storage.local import HEAD_BYTES, read_head
 from pixmill.units import format_size
-from pixmill.values import dataclass
 from pixmill.walking import Sort
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.settings import Order
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Job

@@ -5,7 +5,7 @@ Must not read headers nor make plans; `milling` does.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixmill.aiming import Aiming
@@ -28,7 +28,6 @@ from pixmill.strategies.brief import Brief
 from pixmill.strategies.choice import strategy
 from pixmill.strategies.score_search import is_good_enough
 from pixmill.strategies.unreachable import out_of_reach
-from pixmill.values import dataclass
 from pixmill.vocabulary import IfLarger
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
 from pixmill.storage.drafts import draft, write_all
 from pixmill.storage.folders import Root
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

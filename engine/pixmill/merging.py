@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,6 @@ from pixmill.journal.place import place_of
 from pixmill.journal.store import opened
 from pixmill.manifest import Manifest
 from pixmill.restoring import rejoined
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,13 +9,12 @@ from __future__ import annotations
 import itertools
 import posixpath
 import unicodedata
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import suffix_owner
 from pixmill.targeting import targets_of
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,14 +7,13 @@ how many wait here is bounded, and while it is full nothing new is begun. Must n
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.freight import Parcel, Publish
 from pixmill.model import Failed, FailureKind, Outcome, Stage
 from pixmill.registry import codec
 from pixmill.settings import IfExists, MetadataDirective
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

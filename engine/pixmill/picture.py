@@ -6,7 +6,7 @@ Must not decide which encodings are tried nor which becomes the result.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from pixmill.content import classify
@@ -24,7 +24,6 @@ from pixmill.plan import Scale
 from pixmill.reducing import least_score
 from pixmill.registry import codec
 from pixmill.strategies import palettes
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     import pyvips

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,7 +18,6 @@ from pixmill.errors import OptionError, RunError
 from pixmill.executors.fleets import fleet_of
 from pixmill.executors.scratch import Scratch
 from pixmill.settings import Durability, Redo
-from pixmill.values import dataclass
 from pixmill.vocabulary import IfLarger
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ Values alone: `planning` makes them, `imaging` carries them out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.header import GainMap, Header

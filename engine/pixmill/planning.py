@@ -6,7 +6,7 @@ machine. Must not read a file, a clock or the load of the moment.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.costing import cost_of
@@ -21,7 +21,6 @@ from pixmill.registry import codec, writable_names
 from pixmill.sizing import ENDLESS_BYTES, memory_for
 from pixmill.targeting import target_of
 from pixmill.units import format_size
-from pixmill.values import dataclass
 from pixmill.vocabulary import Colour, Kernel
 
 if TYPE_CHECKING:

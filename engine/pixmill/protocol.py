@@ -5,12 +5,12 @@ Values alone; the meaning is in `dispatch`, the delivery in `coordinator`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 from pixmill.model import DEFAULT_CAPS
 from pixmill.settings import Sandbox
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Caps, Job, Outcome

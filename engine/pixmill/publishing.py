@@ -5,7 +5,7 @@ Runs in a worker. Must not make images nor retry.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.failures import os_failure
@@ -21,7 +21,6 @@ from pixmill.storage.local import (
     write_all,
 )
 from pixmill.storage.originals import Backup, ChangedError, NoBackup, Original, digest_at
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

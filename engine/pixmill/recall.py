@@ -5,13 +5,12 @@ Must not open a source; where content decides, it asks for its digest.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from pixmill.journal.rows import STARTED
 from pixmill.model import Failed, FailureKind, Published, SkipReason, Stage, Status
 from pixmill.settings import Redo
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

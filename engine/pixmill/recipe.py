@@ -9,12 +9,11 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 from pixmill.errors import OptionError
 from pixmill.units import Geometry, Savings
-from pixmill.values import dataclass
 from pixmill.vocabulary import (
     Colour,
     Corrupt,

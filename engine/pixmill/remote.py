@@ -6,14 +6,13 @@ Must not ask the ferry for anything: `incoming` does, before the feeder looks.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.address import tag_digest
 from pixmill.model import SourceRef
 from pixmill.places import UnreachedError
 from pixmill.storage.local import Head
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

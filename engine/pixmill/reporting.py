@@ -5,10 +5,8 @@ Pure: a reporter of one's own may do I/O, this module may not.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Outcome

@@ -6,7 +6,7 @@ Works on the journal and on files, in the caller's process; loads no codec.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from pixmill.journal.store import opened
 from pixmill.model import Status
 from pixmill.storage.folders import Root, lstat
 from pixmill.storage.originals import digest_at, remove_backup, restore, settle
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

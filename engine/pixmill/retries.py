@@ -6,10 +6,8 @@ Pure: `now` and `rng` are passed in. Must not judge which failures pass.
 from __future__ import annotations
 
 import heapq
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     import random

@@ -6,11 +6,11 @@ Must not make or list any of them.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.errors import OptionError
 from pixmill.registry import suffix_owner
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.ends import Ends

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pixmill.settings import Order
-from pixmill.values import dataclass
 
 __all__ = ["Rules"]
 

@@ -5,12 +5,11 @@ Must not do the work, which `coordinator` drives, nor put a run together: `assem
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from pixmill.errors import RunError
 from pixmill.protocol import StopMode
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

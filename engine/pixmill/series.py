@@ -7,11 +7,10 @@ Must not know which widths a source gets.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pixmill.errors import OptionError
-from pixmill.values import dataclass
 
 __all__ = ["DEFAULT_TEMPLATE", "UNSIZED_TEMPLATE", "NameTemplate", "Series", "parse_template"]
 

@@ -6,7 +6,7 @@ Must not encode a result itself, nor publish: whoever makes one image makes each
 from __future__ import annotations
 
 import tempfile
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pixmill.imaging import load, steps
@@ -18,7 +18,6 @@ from pixmill.plan import Scale
 from pixmill.product import Product
 from pixmill.registry import codec
 from pixmill.series_planning import Member, grouped, has_roots, parent_px, steps_ahead
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,13 +6,13 @@ Pure, as `planning` is, which plans each. Must not choose a format or a width of
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.model import Failed
 from pixmill.plan import Flatten, Plan, Scale
 from pixmill.planning import Limits, planned
 from pixmill.registry import codec
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

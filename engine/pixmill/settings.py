@@ -5,6 +5,7 @@ Nothing here changes a pixel of any image; what does is in `recipe`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from pixmill.model import DEFAULT_CAPS, Caps
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, NameTemplate, parse_template
 from pixmill.sharding import WHOLE, Shard
-from pixmill.values import dataclass
 from pixmill.vocabulary import Corrupt, IfLarger
 
 if TYPE_CHECKING:

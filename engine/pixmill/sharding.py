@@ -7,11 +7,11 @@ taken up elsewhere.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
 from pixmill.errors import OptionError
-from pixmill.values import dataclass
 
 __all__ = ["MAX_SHARDS", "WHOLE", "Shard", "parse_shard"]
 

@@ -7,6 +7,7 @@ copy of the journal does not wait behind images on their way.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,6 @@ from pixmill.machine import process_space, process_start
 from pixmill.sharding import WHOLE
 from pixmill.storage.objects import ObjectStore
 from pixmill.storage.shelf import ObjectShelf
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.address import Access, Address

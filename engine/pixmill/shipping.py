@@ -5,6 +5,7 @@ Must not decide, nor record.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
@@ -13,7 +14,6 @@ from pixmill.freight import Delivered
 from pixmill.incoming import Incoming
 from pixmill.outgoing import Outgoing
 from pixmill.staging import Staging
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.naming import folded, stem_key
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

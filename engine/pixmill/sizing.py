@@ -7,11 +7,10 @@ bytes whatever the number of workers; the number of workers yields where the two
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pixmill.units import format_size
-from pixmill.values import dataclass
 
 __all__ = [
     "AFIELD_BYTES",

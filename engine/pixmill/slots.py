@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Job

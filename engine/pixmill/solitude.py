@@ -10,10 +10,8 @@ Pure. Must not decide who makes them.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Job

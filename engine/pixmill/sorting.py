@@ -8,10 +8,8 @@ from __future__ import annotations
 import heapq
 import pickle
 import tempfile
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Job, Outcome

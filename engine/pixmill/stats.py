@@ -8,13 +8,12 @@ from __future__ import annotations
 import heapq
 import posixpath
 from collections import deque
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.model import Status
 from pixmill.registry import suffix_owner
 from pixmill.reporting import Failure, FormatCount, Progress, Ranked, Summary
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Outcome

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.sharding import WHOLE, Shard
 from pixmill.stats import Ahead
-from pixmill.values import dataclass
 from pixmill.walking import Sort
 
 if TYPE_CHECKING:

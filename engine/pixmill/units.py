@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 
 from pixmill.errors import OptionError
-from pixmill.values import dataclass
 
 __all__ = [
     "SCORES",

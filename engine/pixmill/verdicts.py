@@ -5,11 +5,10 @@ Pure: told how files and workers end, it answers why the run cannot go on, or no
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.model import Failed, FailureKind, Outcome, Stage
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.model import Job

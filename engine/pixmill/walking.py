@@ -7,7 +7,7 @@ Must not recognise formats, choose names or open a file unasked: `feeding` does.
 from __future__ import annotations
 
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from itertools import groupby
 from operator import attrgetter
@@ -20,7 +20,6 @@ from pixmill.sorting import Sorter
 from pixmill.storage.folders import reachable
 from pixmill.storage.local import read_head
 from pixmill.storage.originals import digest_at
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

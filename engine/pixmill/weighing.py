@@ -5,7 +5,7 @@ Must not decide between formats, nor encode a whole image but the yardstick.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.spec import Encoding
@@ -17,7 +17,6 @@ from pixmill.imaging.sample import Sampled, sampled_for_size
 from pixmill.perception.metric import cost_bytes
 from pixmill.registry import codec
 from pixmill.strategies.score_search import Aim, Hints, lowest_reaching
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     import pyvips

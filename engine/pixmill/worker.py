@@ -12,7 +12,7 @@ import importlib
 import os
 import tempfile
 import time
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pixmill.errors import RunError
@@ -37,7 +37,6 @@ from pixmill.publishing import Publisher, PublishingError, UnpublishableError, f
 from pixmill.sandbox import Grants, confine, limit_cpu, limit_file
 from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

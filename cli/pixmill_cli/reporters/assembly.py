@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pixmill.errors import OptionError
 from pixmill.options.fields import Options, ProgressStyle
 from pixmill.reporting import FanOut, Reporter
-from pixmill.values import dataclass
 from pixmill_cli.reporters.document import JsonOnStdout, ReportFile
 from pixmill_cli.reporters.events import Events
 from pixmill_cli.reporters.quiet import Quiet

@@ -5,10 +5,10 @@ Must not know what is installed, nor any format by name.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.header import Metadata
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec

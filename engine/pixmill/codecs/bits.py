@@ -5,9 +5,8 @@ Must not know what they mean. Past the end `ValueError` is raised, and nothing e
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

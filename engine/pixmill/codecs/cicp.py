@@ -6,7 +6,7 @@ Pure. Must not know which file they come from: JPEG XL, PNG and AVIF number thei
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,6 @@ from pixmill.codecs.icc_profiles import (
     grey_profile,
     rgb_profile,
 )
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

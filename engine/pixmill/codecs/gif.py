@@ -5,7 +5,7 @@ libvips passes over a missing end in silence, so that only the scan here tells o
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, palette_cost, whole
@@ -14,7 +14,6 @@ from pixmill.codecs.gif_canvas import CONTROL_BYTES, Canvas
 from pixmill.codecs.gif_rewrap import rewrapped, table_bytes
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
-from pixmill.values import dataclass
 from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ that none of its pixels has. Must not read files: `gif` walks the blocks.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from pixmill.codecs.fields import little
 from pixmill.header import Patch
-from pixmill.values import dataclass
 
 __all__ = ["CONTROL_BYTES", "Canvas"]
 

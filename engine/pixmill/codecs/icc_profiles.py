@@ -6,9 +6,8 @@ Pure. Must not know which file they come from.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Final, TypeAlias
-
-from pixmill.values import dataclass
 
 __all__ = [
     "CLIPPED_NAME",

@@ -6,11 +6,11 @@ Must not know which codec a brand means to pixmill: `avif` and `heic` do.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.cicp import Colours
 from pixmill.codecs.fields import MAX_STEPS, big, read_up_to
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,12 @@ Must not look at what follows the first scan's header.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import jpg_segments as parts
 from pixmill.codecs.fields import big
 from pixmill.codecs.jpg_quality import origin
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.header import Metadata

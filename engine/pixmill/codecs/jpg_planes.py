@@ -7,10 +7,10 @@ component is coded as it would be alone: ITU-T T.81 A.2.2. Must not look at code
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs import jpg_segments as parts
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,11 +6,11 @@ Must not read files: it is given tables.
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from pixmill.codecs.jpg_tables import FAMILIES, IJG, Family, lowered
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

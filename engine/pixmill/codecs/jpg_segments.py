@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.fields import read_exact, read_up_to
 from pixmill.header import Metadata
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,8 @@ jcparam.c in zigzag order, and stand for quality 50. Must not judge a file: `jpg
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
-
-from pixmill.values import dataclass
 
 __all__ = ["FAMILIES", "IJG", "MSSIM", "ROBIDOUX", "WOVEN", "WOVEN_WHOLE", "Family", "lowered"]
 

@@ -7,6 +7,7 @@ dB instead of 37.3. Written by request alone: not every browser shows it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import isobmff
@@ -16,7 +17,6 @@ from pixmill.codecs.icc_profiles import stand_in_profile
 from pixmill.codecs.jxl_head import SIGNATURE, JxlHead, jxl_head
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan
 from pixmill.header import Header, Metadata
-from pixmill.values import dataclass
 from pixmill.vocabulary import Effort
 
 if TYPE_CHECKING:

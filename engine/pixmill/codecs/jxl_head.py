@@ -5,11 +5,11 @@ Must not look at coded pixels, nor at boxes around the codestream.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from pixmill.codecs.bits import BitReader, Choice
 from pixmill.codecs.cicp import Colours, Transfer
-from pixmill.values import dataclass
 
 __all__ = ["SIGNATURE", "JxlHead", "jxl_head"]
 
@@ -77,7 +77,7 @@ class JxlHead:
     has_other_channels: bool = False
     is_lossy: bool = True
     has_profile: bool = False
-    colours: Colours | None = Colours(1, Transfer.SRGB)
+    colours: Colours | None = Colours(1, Transfer.SRGB)  # noqa: RUF009 - it is frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class _Frames:
 class _Colouring:
     is_grey: bool = False
     has_profile: bool = False
-    colours: Colours | None = Colours(1, Transfer.SRGB)
+    colours: Colours | None = Colours(1, Transfer.SRGB)  # noqa: RUF009 - it is frozen
 
 
 def jxl_head(codestream: bytes) -> JxlHead:

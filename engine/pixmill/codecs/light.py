@@ -7,9 +7,8 @@ PNG and WebP takes it 590, 710 and 1000 us of CPU, Pillow 150, 330 and 300. Must
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

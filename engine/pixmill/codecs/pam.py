@@ -5,11 +5,11 @@ Pillow reads neither; `imaging.pam` hands it what is found here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.pillow_read import pillow_codec
 from pixmill.codecs.spec import Scan
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

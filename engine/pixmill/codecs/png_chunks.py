@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.fields import MAX_STEPS, read_exact, read_up_to
 from pixmill.header import MAX_METADATA_BYTES, Metadata
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ look like a JPEG.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.fields import big, read_up_to
 from pixmill.codecs.tiff_tags import tree
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

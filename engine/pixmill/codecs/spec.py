@@ -6,12 +6,11 @@ a record names loaders and savers, `imaging` calls them.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.header import MAX_METADATA_BYTES, Metadata
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,10 +6,10 @@ Must not decode strips.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pixmill.codecs.fields import read_exact, read_up_to
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,11 +6,11 @@ Must not look at coded pixels. The container is described in RFC 9649.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.codecs.fields import MAX_STEPS, little, read_exact
 from pixmill.header import Metadata
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,14 +16,13 @@ reported. What it promises, and `tests/test_chunks.py` checks:
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pixmill.executors.orders import Breakage, Fell, Order, Recall, Watch
 from pixmill.executors.roster import Roster
 from pixmill.model import FailureKind
 from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

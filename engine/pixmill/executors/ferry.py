@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
@@ -35,7 +35,6 @@ from pixmill.freight import (
     Publish,
     passed,
 )
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.freight import Passed, Reply, Request, Voyage

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import dropwhile
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -42,7 +42,6 @@ from pixmill.freight import (
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, ObjectStore
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

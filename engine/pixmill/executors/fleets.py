@@ -5,6 +5,7 @@ The one registry of executors: generic code asks the record that it gets here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 
@@ -14,7 +15,6 @@ from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.rules import Rules
 from pixmill.settings import ExecutorName
 from pixmill.sizing import hoarding, sized
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Executor

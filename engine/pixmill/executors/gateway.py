@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections import deque
-from dataclasses import field
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,6 @@ from pixmill.executors.orders import Breakage, Fell, Order, Recall
 from pixmill.executors.outpost import Brief, UnfitError, chunk_made
 from pixmill.executors.tidings import Berth, Broken, Joined, Node, Over, Refused, Said, Unfit
 from pixmill.executors.vigil import BEAT_S, Alive
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

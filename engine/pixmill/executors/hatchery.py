@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +22,6 @@ from pixmill.executors.nest import HAS_NURSERIES, nest
 from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
 from pixmill.executors.words import Words, mapped_words, words_made
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

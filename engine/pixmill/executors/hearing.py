@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 from types import NoneType
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin, get_type_hin
 
 from pixmill.model import Failed, Outcome, Output
 from pixmill.protocol import Advanced, CostKnown, JobEnded, WorkerReady
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ For tests of everything around workers, and for nobody's archive: what crashes, 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.protocol import (
@@ -20,7 +20,6 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
-from pixmill.values import dataclass
 from pixmill.worker import Worker
 
 if TYPE_CHECKING:

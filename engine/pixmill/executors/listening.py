@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import math
 import select
-from dataclasses import field
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, Any, Protocol
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

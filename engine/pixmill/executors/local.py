@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.executors.hatchery import Hatchery, default_hatchery
@@ -26,7 +26,6 @@ from pixmill.protocol import (
     StartWorker,
     WorkerLost,
 )
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Delivery, Report

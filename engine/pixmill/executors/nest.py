@@ -11,9 +11,8 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,8 @@ import contextlib
 import mmap
 import os
 import struct
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,13 +24,12 @@ import signal
 import socket
 import sys
 import traceback
-from dataclasses import field
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from pixmill.executors.hearing import Voice
 from pixmill.executors.note import mapped
 from pixmill.executors.scratch import Scratch
-from pixmill.values import dataclass
 
 __all__ = ["main"]
 

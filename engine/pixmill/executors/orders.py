@@ -5,10 +5,9 @@ Pure values; `executors/chunks.py` decides.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Report

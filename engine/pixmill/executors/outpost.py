@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
@@ -28,7 +28,6 @@ from pixmill.protocol import (
     WorkerReady,
 )
 from pixmill.storage.drafts import is_beacon_lit
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

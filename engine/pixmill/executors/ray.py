@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import IO, TYPE_CHECKING, Any, Final, assert_never
 
@@ -35,7 +35,6 @@ from pixmill.protocol import (
     WorkerReady,
 )
 from pixmill.sizing import AFIELD_BYTES
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Delivery, Report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pixmill.errors import OptionError, RunError
@@ -20,7 +20,6 @@ from pixmill.sizing import AFIELD_BYTES, sized_afield
 from pixmill.storage.drafts import beacon
 from pixmill.storage.folders import Root
 from pixmill.units import format_size
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Executor

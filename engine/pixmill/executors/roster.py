@@ -8,10 +8,8 @@ all work waits, twice as long after each kill behind which nothing was made.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

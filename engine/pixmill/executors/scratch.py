@@ -9,9 +9,8 @@ import contextlib
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-
-from pixmill.values import dataclass
 
 try:
     import fcntl

@@ -5,11 +5,10 @@ Must not move a byte: the ferry does.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixmill.protocol import JobEnded, Send
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Delivery, Executor, Report

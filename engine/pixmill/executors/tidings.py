@@ -5,9 +5,8 @@ Apart from `gateway`, which runs as a main module and so could not be named by w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Report

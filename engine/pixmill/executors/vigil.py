@@ -7,9 +7,8 @@ slept, or its caller held on to an outcome, and what was said meanwhile lies in 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
-
-from pixmill.values import dataclass
 
 __all__ = ["BEAT_S", "PATIENCE_S", "Alive", "Vigil"]
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-
-from pixmill.values import dataclass
+from dataclasses import dataclass
 
 if sys.platform == "linux":
     import fcntl

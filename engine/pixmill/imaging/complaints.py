@@ -12,10 +12,8 @@ import os
 import re
 import warnings
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,6 +6,7 @@ codec's record does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 import pyvips
@@ -19,7 +20,6 @@ from pixmill.imaging.steps import cut_of, turned
 from pixmill.model import FailureKind, Stage
 from pixmill.plan import Crop, Flatten, Orient, Pad, Scale, SmartCrop, ToP3, ToSrgb
 from pixmill.registry import codec
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.header import GainMap

@@ -7,7 +7,7 @@ Must not choose an encoding, nor what score is enough.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import pyvips
@@ -22,7 +22,6 @@ from pixmill.imaging.sample import sampled_for_size
 from pixmill.model import Stage
 from pixmill.perception.metric import Comparison, Raster, Reference
 from pixmill.perception.mosaic import TILE_PX, is_worth_it, tiles
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

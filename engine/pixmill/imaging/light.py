@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyvips
@@ -18,7 +19,6 @@ from pixmill.codecs.light import MOST_LIGHT_PX
 from pixmill.imaging.huffman import recoder
 from pixmill.imaging.pillow import Form, form_of
 from pixmill.registry import codec
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec, Encoding, Scan

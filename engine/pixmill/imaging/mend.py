@@ -5,13 +5,13 @@ Must not decide whether a damaged image is salvaged: the recipe does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.imaging.errors import imaging_error
 from pixmill.imaging.sources import reading
 from pixmill.model import FailureKind, Stage
 from pixmill.registry import codec
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

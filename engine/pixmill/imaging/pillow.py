@@ -6,6 +6,7 @@ Must not resize, convert colours or decide anything: it yields what the file hol
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import pyvips
@@ -20,7 +21,6 @@ from pixmill.imaging.jxl import opened_jxl
 from pixmill.imaging.lookalike import Lookalike
 from pixmill.imaging.pam import registered
 from pixmill.model import FailureKind, Stage
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ Made of whole squares, since averaged pixels compress otherwise. Must not choose
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import pyvips
@@ -15,7 +15,6 @@ from pixmill.imaging.encode import encoded
 from pixmill.imaging.errors import translating
 from pixmill.imaging.pages import page_count
 from pixmill.model import Stage
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import Encoding

@@ -6,7 +6,7 @@ Pixels pass strip by strip where their decoders let them. Must not compute the m
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import pyvips
@@ -20,7 +20,6 @@ from pixmill.model import DEFAULT_CAPS, FailureKind, Stage
 from pixmill.perception.metric import Comparison, cost_bytes
 from pixmill.perception.scales import LEAST_EDGE_PX
 from pixmill.plan import Load, Orient, Plan, ToSrgb
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

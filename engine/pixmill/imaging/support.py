@@ -5,6 +5,7 @@ Must not open a file.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyvips
@@ -16,7 +17,6 @@ from pixmill.imaging.errors import imaging_error
 from pixmill.imaging.pack import can_pack
 from pixmill.imaging.pam import registered
 from pixmill.model import FailureKind
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec

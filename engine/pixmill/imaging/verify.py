@@ -5,6 +5,7 @@ Must not judge how good it looks: only whether it is the picture that was meant,
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.header import Metadata
@@ -15,7 +16,6 @@ from pixmill.imaging.metadata import orientation_of, profile_of
 from pixmill.imaging.probe import probe
 from pixmill.model import Stage
 from pixmill.registry import codec
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     import pyvips

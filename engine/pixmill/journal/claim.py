@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from pixmill.errors import RunError
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,12 +14,11 @@ import contextlib
 import sqlite3
 import threading
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
 from pixmill.journal.rows import telling
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
-from pixmill.values import dataclass
 
 try:
     import fcntl

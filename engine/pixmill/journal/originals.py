@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from pixmill.journal.rows import digest_bytes, telling
 from pixmill.model import Status
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

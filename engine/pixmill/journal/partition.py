@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
 from pixmill.journal.claim import HeldError
 from pixmill.journal.copies import fetched
 from pixmill.journal.joining import joined
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import OptionError
 from pixmill.sharding import WHOLE, Shard
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,14 +10,13 @@ import json
 import os
 import sqlite3
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pixmill.address import tag_digest
 from pixmill.errors import RunError
 from pixmill.model import Published, Status
 from pixmill.registry import codec
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
@@ -9,7 +10,6 @@ from pixmill.journal.division import Division
 from pixmill.journal.lock import Lock
 from pixmill.journal.store import Journal, opened, opened_to_read
 from pixmill.lasting import made
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

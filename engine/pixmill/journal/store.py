@@ -14,7 +14,7 @@ import os
 import posixpath
 import sqlite3
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
@@ -38,7 +38,6 @@ from pixmill.journal.rows import (
 from pixmill.journal.schema import is_older, migrate
 from pixmill.model import SkipReason, Status
 from pixmill.sharding import WHOLE, parse_shard
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.geometry import Placement, Size, cropped, fitted, oriented, placed
 from pixmill.header import Metadata, Space
-from pixmill.values import dataclass
 from pixmill.vocabulary import Colour, Fit, Kernel, Operation, Oversize
 
 if TYPE_CHECKING:

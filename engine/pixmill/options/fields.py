@@ -5,7 +5,7 @@ other modules because it is that one list, which every reader wants in one place
 """
 
 import types
-from dataclasses import KW_ONLY, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Final, get_args, get_origin, get_type_hints
 
@@ -21,7 +21,6 @@ from pixmill.settings import (
     Settings,
     Symlinks,
 )
-from pixmill.values import dataclass
 from pixmill.vocabulary import (
     Colour,
     Corrupt,

@@ -6,6 +6,7 @@ Pure. Every error names the option it is about; must not know whether a flag or 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pixmill.address import Access, parse_tagging
@@ -24,7 +25,6 @@ from pixmill.units import (
     parse_score,
     parse_size,
 )
-from pixmill.values import dataclass
 from pixmill.vocabulary import Keep, Operation
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ Float32 like `kernel.c`, in blocks of rows that overlap by what the blur reaches
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import numpy as np
 
 from pixmill.perception.kernels import Side
 from pixmill.perception.scales import PLANES, SCALES, SUMS, TO_LINEAR, Shape, shapes_of
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

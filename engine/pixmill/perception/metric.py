@@ -7,11 +7,11 @@ Must not decode: pixels are eight-bit sRGB, opaque, row by row.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.perception.kernels import Side, kernel
 from pixmill.perception.scales import LEAST_EDGE_PX, score_of
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -10,10 +10,10 @@ whole. Must not compute the metric.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.perception.metric import Raster
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

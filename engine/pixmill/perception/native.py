@@ -6,12 +6,12 @@ Must not compile: `hatch_build.py` did, or could not.
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from pixmill.perception.scales import PLANES, SCALES, SUMS, TO_LINEAR, shapes_of
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

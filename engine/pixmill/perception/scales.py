@@ -10,9 +10,8 @@ Must not compute a map: `kernel.c` and `arrays.py` do.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.sandbox.grants import Grants, library_paths
@@ -11,7 +12,6 @@ from pixmill.sandbox.kernel import MACHINES, machine, prctl
 from pixmill.sandbox.landlock import landlock_abi, restrict_files
 from pixmill.sandbox.limits import limit_process
 from pixmill.sandbox.seccomp import has_seccomp, refuse_calls
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

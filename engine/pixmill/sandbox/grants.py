@@ -7,10 +7,9 @@ import os
 import site
 import sys
 import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from pixmill.values import dataclass
 
 __all__ = ["Grants", "library_paths"]
 

@@ -12,10 +12,10 @@ import ctypes
 import errno
 import os
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 from pixmill.sandbox.kernel import called, machine
-from pixmill.values import dataclass
 
 __all__ = ["has_seccomp", "refuse_calls"]
 

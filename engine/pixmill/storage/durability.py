@@ -7,13 +7,12 @@ import ctypes
 import os
 import posixpath
 import sys
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.lasting import flushed
 from pixmill.settings import Durability
 from pixmill.storage.folders import reachable
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

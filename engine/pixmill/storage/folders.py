@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.lasting import flushed
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

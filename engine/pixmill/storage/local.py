@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill import lasting
@@ -17,7 +17,6 @@ from pixmill.errors import RunError
 from pixmill.storage.drafts import draft, sweep_below, write_all
 from pixmill.storage.folders import Folder, Root, lstat, reachable
 from pixmill.storage.originals import carry_attributes, digest_at
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

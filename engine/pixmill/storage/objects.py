@@ -13,7 +13,7 @@ import io
 import os
 import random
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NoReturn, cast
 
@@ -26,7 +26,6 @@ from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import CHANGED, EXISTS, StoreError, failure_of, telling
 from pixmill.storage.clients import client_of
 from pixmill.storage.drafts import write_all
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

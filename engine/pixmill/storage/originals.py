@@ -12,14 +12,13 @@ import hashlib
 import os
 import posixpath
 import stat
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from pixmill.errors import RunError
 from pixmill.lasting import made
 from pixmill.storage.drafts import draft, sweep_below, write_all
 from pixmill.storage.folders import Folder, Root, lstat, reachable
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,10 @@ Must not repeat a request by itself: who asks knows for how long a store is wait
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixmill.storage.answers import StoreError
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

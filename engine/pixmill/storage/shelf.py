@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
 from pixmill.model import FailureKind
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

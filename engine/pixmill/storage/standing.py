@@ -6,10 +6,8 @@ Must not open a file.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.series import NameTemplate, Series

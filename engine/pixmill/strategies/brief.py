@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pixmill.codecs.spec import Encoding
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec

@@ -6,10 +6,8 @@ Pure, and knows no sizes: any search over quality, for bytes or for a score, can
 from __future__ import annotations
 
 import itertools
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,12 +10,11 @@ Must not encode nor score: it is given what does.
 from __future__ import annotations
 
 import math
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pixmill.registry import codec
 from pixmill.strategies.curve import Curve, average
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

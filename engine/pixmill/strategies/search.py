@@ -10,11 +10,10 @@ bisection takes 6.7. Must not encode: it is given what does.
 from __future__ import annotations
 
 import math
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.strategies.curve import Curve, average
-from pixmill.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
