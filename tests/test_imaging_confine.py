@@ -87,6 +87,45 @@ print(pinned(pyvips.Image.black(20_000, 10_000)).width)
     assert result.stdout.split() == ["memory", "2000", "20000"], result.stderr
 
 
+_HOARD = """
+import resource, sys
+from pixmill.footprint import anonymous_bytes
+from pixmill.imaging.load import pinned
+def faults(images, edge_px):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    held = [pinned(pyvips.Image.black(edge_px, edge_px)) for _ in range(images)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults(1, 100)
+hoard, bare_bytes = Hoard(int(sys.argv[1])), anonymous_bytes()
+def held():
+    hoard.settle()
+    return (anonymous_bytes() - bare_bytes) // 1_000_000
+for images, edge_px in ((2, 4000), (2, 4000), (8, 4000), (1, 8000)):
+    print(faults(images, edge_px), held())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is held")
+def test_what_images_free_is_kept_for_the_next() -> None:
+    """Up to a bound pages serve one image after the other; without one all of them go back."""
+    first, kept, again, still, *_ = map(int, _ran(_HOARD, "60000000").stdout.split())
+    assert first > 2 * 16_000_000 / 4096
+    assert 30 <= kept <= 60
+    assert 30 <= still <= 60
+    assert again < first * 0.6  # a small block may lie where the second one was
+    first, kept, again, *_ = map(int, _ran(_HOARD, "0").stdout.split())
+    assert kept < 4
+    assert again > first * 0.9
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is held")
+def test_what_is_beyond_the_bound_goes_back() -> None:
+    """Neither many images at once nor one that is large leave more than may be kept."""
+    *_, after_many, _, after_large = map(int, _ran(_HOARD, "60000000").stdout.split())
+    assert after_many <= 60
+    assert after_large <= 60
+
+
 def test_libwebp_by_pillow_tells_of_memory() -> None:
     """What Pillow tells by a number is a want of memory, and the next image works."""
     code = """

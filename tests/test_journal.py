@@ -20,6 +20,7 @@ import pyvips
 
 import pixmill
 from pixmill import api
+from pixmill.journal import schema
 from pixmill.journal.lock import Lock
 from pixmill.journal.place import place_of
 from pixmill.journal.schema import STEPS, VERSION
@@ -204,6 +205,22 @@ def test_a_newer_schema_is_refused(archive: Path) -> None:
         made(archive)
     with pytest.raises(pixmill.RunError, match="schema 99"):
         api.history(archive.with_name("out"))
+
+
+def test_a_new_journal_is_made_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tables come in one transaction, which is two flushes, and none stays where one fails."""
+    said: list[str] = []
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    monkeypatch.setattr(schema, "STEPS", (*STEPS, ("CREATE nothing",)))
+    with pytest.raises(sqlite3.Error):
+        schema.migrate(connection)
+    connection.rollback()
+    assert not connection.execute("SELECT name FROM sqlite_master").fetchall()
+    monkeypatch.setattr(schema, "STEPS", STEPS)
+    connection.set_trace_callback(said.append)
+    schema.migrate(connection)
+    assert said.count("COMMIT") == 1
+    assert not schema.is_older(connection)
 
 
 def test_an_older_schema_is_read_and_brought_up(archive: Path) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixmill.sizing import MIN_MEMORY_BYTES, beside_a_ferry, memory_for, sized
+import pixmill
+from pixmill.executors.local import LocalExecutor
+from pixmill.settings import Settings
+from pixmill.sizing import MIN_MEMORY_BYTES, beside_a_ferry, hoarding, memory_for, sized
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CAPS = st.integers(min_value=1, max_value=10**12)
 WORKERS = st.integers(min_value=1, max_value=256)
@@ -57,6 +65,37 @@ def test_little_memory_and_fewer_workers_are_told() -> None:
 
 
 @given(CAPS, WORKERS)
+def test_what_workers_keep_comes_from_what_is_to_spare(memory_bytes: int, wanted: int) -> None:
+    """Memory kept between images is inside the cap, and costs neither a worker nor an image."""
+    bare = sized(memory_bytes, wanted, was_asked=True)
+    sizing = hoarding(bare)
+    kept_bytes = sizing.workers * sizing.kept_bytes
+    assert (sizing.workers, sizing.lease_bytes) == (bare.workers, bare.lease_bytes)
+    assert sizing.budget_bytes + kept_bytes == bare.budget_bytes
+    assert sizing.lease_bytes + (sizing.workers - 1) * sizing.base_bytes <= sizing.budget_bytes
+    assert sizing.resident_bytes >= bare.resident_bytes
+
+
+def test_little_memory_is_not_kept() -> None:
+    """Under the least caps all that is freed goes back, and with a gigabyte images share pages."""
+    few, many = (hoarding(sized(cap, 2, was_asked=True)) for cap in (200_000_000, 1_000_000_000))
+    assert few == sized(200_000_000, 2, was_asked=True)
+    assert 30_000_000 < many.kept_bytes < 64_000_000
+    assert hoarding(sized(10**10, 2, was_asked=True)).kept_bytes == 64_000_000
+
+
+def test_workers_are_told_what_they_may_keep(tmp_path: Path) -> None:
+    """What is to spare under a run's cap reaches each of its workers."""
+    (tmp_path / "in").mkdir()
+    for memory_bytes, is_kept in ((200_000_000, False), (10**9, True)):
+        settings = Settings(memory_bytes=memory_bytes, parallel=2)
+        with pixmill.optimize(tmp_path / "in", tmp_path / "out", settings=settings) as run:
+            executor = run._coordinator.executor
+            assert isinstance(executor, LocalExecutor)
+            assert bool(executor.setup.kept_bytes) is is_kept
+
+
+@given(CAPS, WORKERS)
 def test_alone_an_image_may_hold_more_and_the_cap_is_kept(memory_bytes: int, wanted: int) -> None:
     """Never less than beside others, and what coordinator and one fresh worker hold is left."""
     sizing = sized(memory_bytes, wanted, was_asked=True)
@@ -77,7 +116,7 @@ def test_the_memory_that_is_told_is_enough_and_no_third_more(cost_bytes: int) ->
 @given(CAPS, WORKERS)
 def test_a_ferry_costs_workers_and_no_image(memory_bytes: int, wanted: int) -> None:
     """Beside a ferry one image may hold what it could, so that a bucket gets the same bytes."""
-    alone = sized(memory_bytes, wanted, was_asked=True)
+    alone = hoarding(sized(memory_bytes, wanted, was_asked=True))
     beside = beside_a_ferry(alone)
     assert beside.lease_bytes == alone.lease_bytes
     assert beside.alone_bytes == alone.alone_bytes

@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import sys
 
+from pixmill_cli.headstart import seems_to_begin
+
 __all__ = ["command", "main"]
 
 _YOUNG_OBJECTS = 10_000
@@ -51,6 +53,18 @@ def main() -> int:
 
 def _run() -> int:
     gc.set_threshold(_YOUNG_OBJECTS)
+    if not seems_to_begin(sys.argv[1:]):
+        return _carried_out()
+    from pixmill.executors.nest import abandon, build_ahead  # noqa: PLC0415 - see `headstart`
+
+    build_ahead()
+    try:
+        return _carried_out()
+    finally:
+        abandon()
+
+
+def _carried_out() -> int:
     # Typer and the options take 100 ms to import: only now.
     from pixmill.errors import OptionError, RunError  # noqa: PLC0415 - see above
     from pixmill_cli.app import app  # noqa: PLC0415 - see above

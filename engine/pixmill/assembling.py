@@ -313,6 +313,7 @@ def _setup(
         alone_bytes=sizing.alone_bytes,
         room_bytes=sizing.room_bytes,
         base_bytes=sizing.base_bytes,
+        kept_bytes=sizing.kept_bytes,
         can_replace=settings.if_exists is IfExists.OVERWRITE,
         is_dry_run=settings.dry_run,
         is_flushed=settings.durability is Durability.FULL and ends.destination is None,

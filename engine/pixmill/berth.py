@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pixmill.freight import Voyage
-from pixmill.shipping import Shipping, shipping_of
 
 if TYPE_CHECKING:
     from pixmill.ends import Ends
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pixmill.feeding import Feeder
     from pixmill.settings import Settings
     from pixmill.shelving import Shelved
+    from pixmill.shipping import Shipping
     from pixmill.stats import Ahead
 
 __all__ = ["Berth", "Named"]
@@ -75,6 +75,8 @@ class Berth:
         """Return the traffic of a run, `None` where all is on this machine."""
         if self.ends.are_local:
             return None
+        from pixmill.shipping import shipping_of  # noqa: PLC0415 - what local runs have no use for
+
         crew = max(_LEAST_CREW, _CREW_A_WORKER * workers)
         voyage = Voyage(
             source=self.ends.source,

@@ -9,16 +9,21 @@ import mmap
 import os
 from functools import lru_cache
 
-__all__ = ["data_bytes", "resident_bytes"]
+__all__ = ["anonymous_bytes", "data_bytes", "resident_bytes"]
 
 _STATM_BYTES = 256
-_RESIDENT_AT, _DATA_AT = 1, 5
+_RESIDENT_AT, _SHARED_AT, _DATA_AT = 1, 2, 5
 """Fields of /proc/self/statm in pages: proc(5)."""
 
 
 def resident_bytes() -> int:
     """Return this process's resident memory, 0 where the system does not tell it cheaply."""
     return _pages(_RESIDENT_AT) * mmap.PAGESIZE
+
+
+def anonymous_bytes() -> int:
+    """Return what of it is no file's, 0 where the system does not tell it cheaply."""
+    return (_pages(_RESIDENT_AT) - _pages(_SHARED_AT)) * mmap.PAGESIZE
 
 
 def data_bytes() -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from pixmill.errors import RunError
 from pixmill.failures import os_failure
 from pixmill.footprint import resident_bytes
-from pixmill.imaging.confine import let_libraries_speak, trim
+from pixmill.imaging.confine import Hoard, let_libraries_speak
 from pixmill.imaging.progress import listening
 from pixmill.model import Failed, FailureKind, Job, Outcome, Sandbox, Stage, Status
 from pixmill.planning import Limits
@@ -226,6 +226,7 @@ def serve(channel: Channel, note: Note, ear: Ear | None = None) -> None:
         let_libraries_speak()
     worker = Worker(setup, ask, advance)
     channel.send(WorkerReady(setup.slot, worker.confine()))
+    hoard = Hoard(setup.kept_bytes)
     while True:
         match channel.recv():
             case Send(jobs=jobs):
@@ -233,7 +234,7 @@ def serve(channel: Channel, note: Note, ear: Ear | None = None) -> None:
                     note.take(job.number)
                     outcome = _overheard(worker, job, ear)
                     if worker.has_grown:
-                        trim()  # measured: 7 to 17 MB less between two files, for 1 to 6 ms
+                        hoard.settle()
                     channel.send(JobEnded(setup.slot, job.number, outcome, resident_bytes()))
                     note.clear()
             case RetireWorker():

@@ -14,7 +14,7 @@ from pixmill.options.fields import Options, ProgressStyle
 from pixmill.reporting import FanOut, Reporter
 from pixmill_cli.reporters.document import JsonOnStdout, ReportFile
 from pixmill_cli.reporters.events import Events
-from pixmill_cli.reporters.log import Log
+from pixmill_cli.reporters.quiet import Quiet
 from pixmill_cli.screen import console
 from pixmill_cli.sink import Sink, file_sink, stdout_sink
 
@@ -82,6 +82,8 @@ def _add_files(assembly: Assembly, options: Options) -> None:
         _hold(assembly, sink)
         assembly.reporters.append(Events(sink))
     if options.log_file is not None:
+        from pixmill_cli.reporters.log import Log  # noqa: PLC0415 - loads Rich, see below
+
         sink = file_sink(options.log_file, option="log_file", is_appended=True)
         _hold(assembly, sink)
         assembly.reporters.append(Log(sink, now=lambda: datetime.now(UTC).astimezone()))
@@ -98,6 +100,9 @@ def _add_files(assembly: Assembly, options: Options) -> None:
 
 def _add_screen(assembly: Assembly, options: Options) -> None:
     """Add what a person sees; the bar goes first, so that it is gone when the summary comes."""
+    if options.quiet:
+        assembly.reporters.append(Quiet())
+        return
     # Rich takes 60 ms to import; a run needs it, `--help` and usage errors of ours do not.
     from pixmill_cli.reporters.plain import Plain  # noqa: PLC0415 - see above
     from pixmill_cli.reporters.summary import SummaryTable  # noqa: PLC0415 - see above
@@ -115,17 +120,13 @@ def _add_screen(assembly: Assembly, options: Options) -> None:
             assembly.reporters.append(Plain(stderr))
         case _:
             pass
-    if not options.quiet:
-        assembly.reporters.append(Talk(stderr, is_verbose=bool(options.verbose)))
-    assembly.reporters.append(
-        SummaryTable(stderr, is_verbose=bool(options.verbose), is_quiet=bool(options.quiet))
-    )
+    is_verbose = bool(options.verbose)
+    assembly.reporters.append(Talk(stderr, is_verbose=is_verbose))
+    assembly.reporters.append(SummaryTable(stderr, is_verbose=is_verbose))
 
 
 def _style(options: Options, stderr: Console) -> ProgressStyle:
     """Return the style to use; `auto` looks at what stderr is, and who else writes to it."""
-    if options.quiet:
-        return ProgressStyle.NONE
     asked = options.progress or ProgressStyle.AUTO
     if asked is not ProgressStyle.AUTO:
         return asked

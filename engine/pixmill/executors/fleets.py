@@ -15,7 +15,7 @@ from pixmill.executors.local import LocalExecutor
 from pixmill.machine import available_memory_bytes, usable_cpus
 from pixmill.rules import Rules
 from pixmill.settings import ExecutorName
-from pixmill.sizing import sized
+from pixmill.sizing import hoarding, sized
 
 if TYPE_CHECKING:
     from pixmill.ends import Ends
@@ -106,7 +106,7 @@ class LocalFleet:
     def sized(self, memory_bytes: int) -> Sizing:
         """Fit workers into the cap."""
         wanted = self.settings.parallel or usable_cpus()
-        return sized(memory_bytes, wanted, was_asked=self.settings.parallel is not None)
+        return hoarding(sized(memory_bytes, wanted, was_asked=self.settings.parallel is not None))
 
     def rules(self, sizing: Sizing) -> Rules:
         """Return what is fixed for the dispatcher."""

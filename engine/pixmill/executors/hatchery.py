@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pixmill.errors import RunError
 from pixmill.executors.hearing import Voice
+from pixmill.executors.nest import HAS_NURSERIES, nest
 from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
 from pixmill.executors.words import Words, mapped_words, words_made
 from pixmill.machine import parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from multiprocessing.process import BaseProcess
 
 __all__ = ["Hatchery", "Hatchling", "NurseryHatchery", "SpawnHatchery", "default_hatchery"]
@@ -35,8 +35,6 @@ _END_TIMEOUT_S = 5.0
 _DYING_S = 1.0
 _STALL_S = 10  # a message takes microseconds; one that stands still for this long never ends
 _MESSAGE_BYTES = 4096
-# A decoder that was taken over could put what it knows into a picture that the world is served.
-_ACCESS = ("AWS_", "AZURE_", "GOOGLE_")
 
 
 class Hatchling(Protocol):
@@ -190,6 +188,7 @@ class NurseryHatchery:
     def close(self) -> None:
         """Close the control socket: the nursery kills its workers, reaps them and ends."""
         if self._control is not None:
+            self._hear_it_end(self._control)
             self._control.close()
         if self._process is not None:
             try:
@@ -206,25 +205,17 @@ class NurseryHatchery:
             self._process.kill()
         self.close()
 
+    def _hear_it_end(self, control: socket.socket) -> None:
+        """Wait until the nursery has closed its end: who asks for its status sleeps in between."""
+        deadline_s = time.monotonic() + _END_TIMEOUT_S
+        with contextlib.suppress(OSError):
+            control.shutdown(socket.SHUT_WR)
+        while self._listen(deadline_s) is not None:
+            pass
+
     def _open(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = _without_access(os.environ)
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        environment["VIPS_CONCURRENCY"] = "1"
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
-                [
-                    sys.executable,
-                    *("-c", "from pixmill.executors.nursery import main; main()"),
-                    str(theirs.fileno()),
-                    str(os.getpid()),
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=environment,
-                start_new_session=True,  # so that Ctrl-C reaches the coordinator alone
-            )
-        self._control = ours
+        found = nest()
+        self._process, self._control = found.process, found.control
 
     def _hatched(self, *descriptors: int) -> int:
         if self._control is None:
@@ -344,14 +335,9 @@ def _is_killed(pid: int, parent: int) -> bool:
     return False
 
 
-def _without_access(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what gives access to object stores: the ferry has it."""
-    return {name: value for name, value in environment.items() if not name.startswith(_ACCESS)}
-
-
 def default_hatchery() -> Hatchery:
     """Return the best that this system allows: the nursery needs Linux."""
-    return NurseryHatchery() if sys.platform == "linux" else SpawnHatchery()
+    return NurseryHatchery() if HAS_NURSERIES else SpawnHatchery()
 
 
 def _spawned(connection: Connection[Any, Any], shared: Any, scratch: str) -> None:

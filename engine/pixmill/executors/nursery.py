@@ -46,7 +46,7 @@ class _Nursery:
     control: socket.socket
     alarm: socket.socket
     coordinator: int
-    scratch: Scratch
+    scratch: Scratch | None = None
     pids: set[int] = field(default_factory=set)
 
     def run(self) -> None:
@@ -64,7 +64,8 @@ class _Nursery:
             os.kill(pid, signal.SIGKILL)
         for pid in self.pids:
             os.waitpid(pid, 0)
-        self.scratch.close()
+        if self.scratch is not None:
+            self.scratch.close()
 
     def _obeyed(self) -> bool:
         try:
@@ -81,6 +82,9 @@ class _Nursery:
         return True
 
     def _hatch(self, *descriptors: int) -> dict[str, int]:
+        if self.scratch is None:  # not before: a nursery that nobody needs leaves no folder behind
+            self.scratch = Scratch.made()
+            self.scratch.adopt()
         try:
             pid = os.fork()
         except OSError as error:
@@ -105,7 +109,8 @@ class _Nursery:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self.pids.discard(pid)
-                self.scratch.drop(pid)
+                if self.scratch is not None:
+                    self.scratch.drop(pid)
                 self._tell({"ended": pid, "status": status})
 
     def _tell(self, message: dict[str, int]) -> None:
@@ -171,8 +176,6 @@ def main() -> None:
 
     prepare_process()
     library_paths()  # asked once for all workers
-    scratch = Scratch.made()
-    scratch.adopt()
     alarm, bell = socket.socketpair()
     for end in (alarm, bell):
         end.settimeout(0)
@@ -180,6 +183,6 @@ def main() -> None:
     signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
     gc.freeze()  # so that no collection in a worker touches, and so copies, shared pages
     gc.enable()
-    _Nursery(control, alarm, int(sys.argv[2]), scratch).run()
+    _Nursery(control, alarm, int(sys.argv[2])).run()
     # Not to take apart all that was loaded, while the run waits: 15 of 178 ms of CPU.
     os._exit(0)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import pyvips
 from PIL import Image
 
-from pixmill.footprint import data_bytes
+from pixmill.footprint import anonymous_bytes, data_bytes
 
 try:
     import resource
@@ -27,7 +27,7 @@ except ImportError:  # pragma: no cover - Windows has no such limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LOADER_CLASSES", "let_libraries_speak", "limited_memory", "prepare_process", "trim"]
+__all__ = ["LOADER_CLASSES", "Hoard", "let_libraries_speak", "limited_memory", "prepare_process"]
 
 LOADER_CLASSES: Final = (
     "VipsForeignLoadJpeg",
@@ -51,9 +51,12 @@ AVIF at 16 threads 3 failed, some in words that name no memory; with 12 MiB a th
 
 _TILE_LINES: Final = b"64"
 _BLOCKED: Final = True
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _MMAP_THRESHOLD_BYTES: Final = 512 << 10
+_MOST_MMAP_THRESHOLD_BYTES: Final = 32 << 20
+"""glibc takes no more; what is larger is mapped, and goes back when it is freed."""
 _EVERY_LEVEL: Final = 0xFC
 """GLib's levels from error to debug, without its fatal and recursion flags."""
 
@@ -105,10 +108,32 @@ def let_libraries_speak() -> None:
         pyvips.glib_lib.g_log_remove_handler(b"VIPS", _silencer())
 
 
-def trim() -> None:
-    """Hand freed memory back to the system, where the C library can."""
-    if _is_glibc():
-        ctypes.CDLL(None).malloc_trim(0)
+class Hoard:
+    """Memory that images have freed and that this process keeps for the next ones.
+
+    A page that goes back and comes again is zeroed and faulted in anew: of 117 ms of CPU that a
+    photograph to 1920 px took, 9 went with 5,700 such pages.
+
+    Args:
+        most_bytes: How much is kept. Default: nothing, as memory is short.
+    """
+
+    def __init__(self, most_bytes: int = 0) -> None:
+        self._most_bytes = most_bytes
+        if most_bytes and _is_glibc():
+            libc = ctypes.CDLL(None)
+            libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MMAP_THRESHOLD_BYTES)
+            libc.mallopt(_M_TRIM_THRESHOLD, most_bytes)
+        self._bare_bytes = anonymous_bytes()
+
+    def settle(self) -> None:
+        """Hand back, between two images, what is beyond it: 7 to 17 MB without one, in 1 to 6 ms.
+
+        All of it then, since free pages lie between others.
+        """
+        is_kept = self._most_bytes and anonymous_bytes() - self._bare_bytes <= self._most_bytes
+        if _is_glibc() and not is_kept:
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _hold_fewer_lines() -> None:
@@ -181,6 +206,7 @@ def _slack_bytes() -> int:
     return SLACK_BYTES + max(0, int(pyvips.concurrency_get()) - _THREADS) * _THREAD_BYTES
 
 
+@functools.cache
 def _is_glibc() -> bool:
     try:
         return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import RunError
@@ -86,7 +87,9 @@ def is_older(connection: sqlite3.Connection) -> bool:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a journal up to this version, step by step, each in a transaction of its own.
+    """Bring a journal up to this version, whole or not at all.
+
+    In one transaction: each costs a new journal two flushes of the disc, before the first job.
 
     Raises:
         RunError: The journal was written by a newer pixmill.
@@ -97,12 +100,13 @@ def migrate(connection: sqlite3.Connection) -> None:
             f"the journal has schema {found}, and this pixmill knows {VERSION}: "
             f"use the newer pixmill that wrote it, or name another with --journal"
         )
-    for version, statements in enumerate(STEPS[found:], start=found + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in statements:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute("COMMIT")
+    if found == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in chain.from_iterable(STEPS[found:]):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
 
 
 def _version(connection: sqlite3.Connection) -> int:
