@@ -118,8 +118,8 @@ def shipping_of(
     """
     staging = Staging(
         scratch.path,
-        is_source_staged=voyage.source is not None,
-        is_result_staged=voyage.destination is not None,
+        is_source_staged=voyage.source is not None and not voyage.is_shared,
+        is_result_staged=voyage.destination is not None and not voyage.is_shared,
     )
     try:
         staging.prepare()

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pixmill.address import Address, tag_digest
 from pixmill.cataloguing import Catalogue
 from pixmill.errors import OptionError
+from pixmill.executors.scratch import outlive
 from pixmill.executors.vigil import BEAT_S, Alive
 from pixmill.failures import os_failure
 from pixmill.freight import (
@@ -42,6 +43,7 @@ from pixmill.freight import (
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, ObjectStore
+from pixmill.storage.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +146,7 @@ class _Ferryman:
                 opening = source.opening(facts.key, request.opening_bytes, expected=facts)
                 return Fetched(request.number, opening=opening)
             with _made(path) as descriptor:
-                attributes = source.fetch(facts.key, descriptor, expected=facts)
+                attributes = self._fetch(source, facts, descriptor)
                 os.utime(descriptor, ns=(facts.identity_ns, facts.identity_ns))
                 mtime_ns = os.fstat(descriptor).st_mtime_ns
         except (StoreError, OSError) as error:
@@ -152,6 +154,19 @@ class _Ferryman:
                 os.unlink(path)
             return Fetched(request.number, _failure(error, Stage.READ))
         return Fetched(request.number, None, b"", mtime_ns, tuple(attributes.items()))
+
+    def _fetch(self, source: ObjectStore, facts: ObjectFacts, descriptor: int) -> dict[str, str]:
+        """Fetch an object; a ferry that has not listed does not know a prefix that names one."""
+        try:
+            return source.fetch(facts.key, descriptor, expected=facts)
+        except StoreError:
+            if facts.key != source.address.prefix.rpartition("/")[2]:
+                raise
+            os.truncate(descriptor, os.lseek(descriptor, 0, os.SEEK_SET))
+            above = ObjectStore(_above(source.address), source.client)
+            with contextlib.suppress(StoreError):
+                return above.fetch(facts.key, descriptor, expected=facts)
+            raise
 
     def _looked(self, request: Look) -> Looked:
         destination = self.destination
@@ -182,13 +197,17 @@ class _Ferryman:
         path = f"{self.voyage.staging}/out/{parcel.staged}"
         is_heavy = os.stat(path).st_size > _HEAVY_BYTES
         with self._heavy if is_heavy else contextlib.nullcontext():
-            condition = None if parcel.can_replace else IfAbsent()
+            attributes, tagging = dict(parcel.attributes), dict(self.voyage.settings.tagging)
+            if self.voyage.is_shared and parcel.can_replace:
+                return settle(
+                    destination, parcel.key, path, attributes=attributes, tagging=tagging
+                ).tag
             return destination.put(
                 parcel.key,
                 path,
-                attributes=dict(parcel.attributes),
-                tagging=dict(self.voyage.settings.tagging),
-                condition=condition,
+                attributes=attributes,
+                tagging=tagging,
+                condition=None if parcel.can_replace else IfAbsent(),
             ).tag
 
     def _lists(self) -> None:
@@ -239,14 +258,16 @@ def _alone(source: ObjectStore) -> tuple[ObjectStore, ObjectFacts]:
     Raises:
         StoreError: There is none.
     """
-    address = source.address
-    above, _, key = address.prefix.rpartition("/")
-    store = ObjectStore(Address(address.scheme, address.bucket, above), source.client)
-    facts = store.facts(key, stage=Stage.WALK)
+    store = ObjectStore(_above(source.address), source.client)
+    facts = store.facts(source.address.prefix.rpartition("/")[2], stage=Stage.WALK)
     if facts is None:
         message = "nothing lies there: look at how it is spelled"
         raise StoreError(Failed(FailureKind.VANISHED, Stage.WALK, message))
     return store, facts
+
+
+def _above(address: Address) -> Address:
+    return Address(address.scheme, address.bucket, address.prefix.rpartition("/")[0])
 
 
 def _batches(
@@ -319,7 +340,11 @@ def _served(connection: Connection[Any, Any]) -> None:
         except OptionError as error:
             mouth.say(Broken(str(error), error.option))
             return
-        _Ferryman(voyage, mouth, source, destination).run()
+        try:
+            _Ferryman(voyage, mouth, source, destination).run()
+        finally:
+            if voyage.is_shared:  # on a node nobody outlives the task but for its ferry
+                outlive(voyage.staging)
 
 
 def main() -> None:
