@@ -298,7 +298,7 @@ def test_jitter_parts_files_that_failed_together() -> None:
     for number in range(2):
         outcome = failed(job(number), FailureKind.IO, is_retryable=True)
         _tell(dispatcher, JobEnded(number, number, outcome))
-        dues = [retry.due_s for retry in dispatcher._retries._heap]
+        dues = [retry.due_s for retry in dispatcher._retries.waiting]
     assert len(set(dues)) == 2
 
 

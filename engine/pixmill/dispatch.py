@@ -179,7 +179,8 @@ class Dispatcher:
         job, is_deferred = self._slots.take(slot), slot.is_deferring
         slot.is_fresh = slot.has_asked = slot.is_deferring = False
         self._slots.lease(slot, self.rules.base_bytes if slot.jobs else 0)
-        self._solitude.leave(slot.number)
+        if slot.number == self._solitude.slot:
+            self._solitude.leave(slot.number)
         if is_deferred:
             self._solitude.add(job)
             if self._stop is not None:
@@ -290,8 +291,7 @@ class Dispatcher:
         """Forget what was not begun; what has failed and waits to be tried again has failed."""
         self._pending.clear()
         self._out += map(Record, self._retries.clear())
-        deferred = self._solitude.clear()
-        for job in (*self._suspects, *(each for each in deferred if each.crashes)):
+        for job in (*self._suspects, *self._solitude.clear()):
             once = replace(job, attempt=job.attempt - 1)
             self._fail(once, FailureKind.CRASHED, "its worker died, and the run was stopped")
         self._suspects.clear()
@@ -302,12 +302,12 @@ class Dispatcher:
         if self._waiting:
             self._grant()
         if self._stop is None:
-            for job in self._retries.due(self._now_s):
+            for job in self._retries.due(self._now_s) if self._retries.waiting else ():
                 self._pending.add(job, is_next=True)
             if not (self._waiting or self._slots.are_all_taken):
                 self._assign()
             self._pull()
-        waits = self._pending or self._suspects or self._retries or self._solitude
+        waits = self._suspects or self._retries.waiting or self._solitude.waiting or self._pending
         if not (waits or self.in_hand) and (self._has_walk_ended or self._stop is not None):
             for slot in self._slots.manned():
                 self._retire(slot)
@@ -322,9 +322,8 @@ class Dispatcher:
         while self._waiting:
             head = self._waiting[0]
             slot = self._slots[head.slot]
-            others_bytes = self.leased_bytes - slot.lease_bytes
-            is_alone = head.slot == self._solitude.slot  # which is beyond the budget by design
-            if not is_alone and others_bytes + head.cost_bytes > self.rules.budget_bytes:
+            total_bytes = self.leased_bytes - slot.lease_bytes + head.cost_bytes
+            if total_bytes > self.rules.budget_bytes and head.slot != self._solitude.slot:
                 return
             self._waiting.popleft()
             self._slots.lease(slot, max(head.cost_bytes, self.rules.base_bytes))
@@ -332,9 +331,9 @@ class Dispatcher:
             self._out.append(Grant(head.slot, head.number))
 
     def _assign(self) -> None:
-        if self._solitude.has_turn(is_rest=not (self._pending or self._suspects)):
-            if not self.in_hand:
-                self._isolate()
+        is_any = self._solitude.waiting or self._solitude.slot is not None
+        if is_any and self._solitude.has_turn(is_rest=not (self._pending or self._suspects)):
+            self._isolate()
             return
         while (slot := self._chosen()) is not None:
             self._send(slot)
@@ -343,7 +342,9 @@ class Dispatcher:
             self._start(empty)
 
     def _isolate(self) -> None:
-        """Send a deferred job to a fresh worker, once there is no other."""
+        """Send a deferred job to a fresh worker, once nothing is in hand and there is no other."""
+        if self.in_hand:
+            return
         manned = self._slots.manned()
         fresh = (slot for slot in manned if slot.is_fresh and slot.state is not State.LEAVING)
         chosen = next(fresh, None)
@@ -365,9 +366,7 @@ class Dispatcher:
         if self.leased_bytes + self.rules.base_bytes > self.rules.budget_bytes:
             return None
         fresh = self._slots.first_fresh() if self._suspects else None
-        if fresh is None and self._pending:
-            return self._slots.first(State.IDLE)
-        return fresh
+        return self._slots.first(State.IDLE) if fresh is None and self._pending else fresh
 
     def _send(self, slot: Slot) -> None:
         is_for_suspect = self._suspects and slot.is_fresh

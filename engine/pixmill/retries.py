@@ -44,33 +44,31 @@ class Retries:
 
     Args:
         rng: Source of the jitter.
+        waiting: Those that wait, the next one first; to be looked at alone.
     """
 
     rng: random.Random
-    _heap: list[_Retry] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self._heap)
+    waiting: list[_Retry] = field(default_factory=list)
 
     @property
     def next_s(self) -> float | None:
         """When the first falls due."""
-        return self._heap[0].due_s if self._heap else None
+        return self.waiting[0].due_s if self.waiting else None
 
     def add(self, job: Job, last: Outcome, now_s: float) -> None:
         """Take in a job as it was tried last, and how that ended."""
         delay_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** (job.attempt - 1))
         due_s = now_s + delay_s * self.rng.uniform(0.5, 1.5)
         again = replace(job, attempt=job.attempt + 1)
-        heapq.heappush(self._heap, _Retry(due_s, job.number, again, last))
+        heapq.heappush(self.waiting, _Retry(due_s, job.number, again, last))
 
     def due(self, now_s: float) -> Iterator[Job]:
         """Take out what has fallen due."""
-        while self._heap and self._heap[0].due_s <= now_s:
-            yield heapq.heappop(self._heap).job
+        while self.waiting and self.waiting[0].due_s <= now_s:
+            yield heapq.heappop(self.waiting).job
 
     def clear(self) -> list[Outcome]:
         """Forget all, and return how they ended last."""
-        outcomes = [retry.last for retry in self._heap]
-        self._heap.clear()
+        outcomes = [retry.last for retry in self.waiting]
+        self.waiting.clear()
         return outcomes

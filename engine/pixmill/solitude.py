@@ -29,46 +29,44 @@ class Solitude:
 
     Attributes:
         slot: Whose worker makes one alone now; `None` for nobody's.
+        waiting: Those that wait; to be looked at alone, as `slot` is, which costs no call a job.
     """
 
     slot: int | None = None
-    _jobs: deque[Job] = field(default_factory=deque)
+    waiting: deque[Job] = field(default_factory=deque)
     _is_turn: bool = False
-
-    def __len__(self) -> int:
-        return len(self._jobs)
 
     def add(self, job: Job, *, is_next: bool = False) -> None:
         """Take in a job at the end of the line, or at its front."""
         if is_next:
-            self._jobs.appendleft(job)
+            self.waiting.appendleft(job)
         else:
-            self._jobs.append(job)
+            self.waiting.append(job)
 
     def has_turn(self, *, is_rest: bool) -> bool:
-        """Return whether these jobs go before all others.
+        """Return whether these jobs go before all others; to be asked while there are any.
 
         Args:
             is_rest: Whether there are no others.
         """
-        is_due = is_rest or len(self._jobs) >= _MOST_WAITING or self._is_turn
-        self._is_turn = self.slot is not None or (bool(self._jobs) and is_due)
+        is_due = is_rest or len(self.waiting) >= _MOST_WAITING or self._is_turn
+        self._is_turn = self.slot is not None or (bool(self.waiting) and is_due)
         return self._is_turn
 
     def take(self, slot: int) -> Job:
         """Take the first, for the worker in a slot to make."""
         self.slot = slot
-        return self._jobs.popleft()
+        return self.waiting.popleft()
 
     def leave(self, slot: int) -> bool:
         """Note that a slot's worker makes nothing any more; return whether it made one alone."""
         was_alone = self.slot == slot
         if was_alone:
-            self.slot = None
+            self.slot, self._is_turn = None, bool(self.waiting)
         return was_alone
 
     def clear(self) -> list[Job]:
-        """Forget the jobs that wait, and return them."""
-        jobs = list(self._jobs)
-        self._jobs.clear()
+        """Forget the jobs that wait, and return those that have cost a worker."""
+        jobs = [job for job in self.waiting if job.crashes]
+        self.waiting.clear()
         return jobs

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 import pytest
+from PIL import Image
 
 import pixmill
 from cluster.ray_nodes import Nodes, nodes
@@ -160,6 +161,20 @@ def test_an_image_that_needs_a_large_node_gets_it(settings: Settings, tmp_path: 
     far = ran(source, tmp_path / "far", settings=settings, mill="faults.asking:mill")
     assert {each.status for each in far.outcomes} == {Status.OPTIMIZED}
     assert len(far.outcomes) == 8
+
+
+def test_what_a_local_run_makes_alone_a_node_with_room_makes(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Beyond the lease memory is set aside for it, to the same bytes; nothing waits in vain."""
+    source = archive(tmp_path / "in", *NAMES[:4])
+    whole = Image.new("RGB", (3600, 2600), "teal")
+    whole.save(source / "whole.jpg", progressive=True, subsampling=0)
+    little = 150_000_000  # of which an image may hold 55 MB beside others, and 78 alone
+    ran(source, tmp_path / "local", settings=replace(LOCAL, memory_bytes=little))
+    far = ran(source, tmp_path / "far", settings=replace(settings, memory_bytes=little))
+    assert (far.summary.optimized, far.summary.failed) == (5, 0)
+    assert digests(tmp_path / "far") == digests(tmp_path / "local")
 
 
 def test_a_lease_that_no_node_can_hold_is_refused(settings: Settings, tmp_path: Path) -> None:
