@@ -8,12 +8,12 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from pixmill.address import Access, Address
-from pixmill.errors import RunError
+from pixmill.errors import RunError, UnansweredError
 from pixmill.journal.claim import LEAST_S, Claim, Holder
 from pixmill.journal.copies import Copies, fetched
 from pixmill.journal.place import place_of
@@ -28,8 +28,10 @@ from pixmill.storage.shelf import ObjectShelf
 from runs import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from pixmill.address import ObjectFacts
     from pixmill.reporting import Summary
 
 HERE = Holder(os.getpid(), process_space(), process_start(os.getpid()))
@@ -122,6 +124,52 @@ def _died(session: Session) -> None:
     copies._thread.join()
     session.journal.connection.close()
     session._lock.release()
+
+
+class _Silent(ObjectShelf):
+    """A shelf that does not answer while its store is away."""
+
+    away: ClassVar[list[str]] = []
+
+    def seen(self, name: str) -> ObjectFacts | None:
+        if self.away:
+            self.away.append(name)
+            raise UnansweredError("no answer")
+        return super().seen(name)
+
+
+@pytest.fixture
+def silent(shelf: ObjectShelf) -> Iterator[_Silent]:
+    """Return the place beside an output, in a store that may go away."""
+    yield _Silent(shelf.store)
+    _Silent.away.clear()
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+def test_a_shelf_that_does_not_answer_is_waited_for(
+    silent: _Silent,
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patience_s: float,
+) -> None:
+    """Copies go on once it is back; without patience it is the run's trouble at once."""
+    monkeypatch.setattr("pixmill.journal.copies._AGAIN_S", 0.01)
+    copies = replace(_copies(silent, tmp_path, HERE, clock, every_s=0.01), patience_s=patience_s)
+    session = _begun(copies, tmp_path)
+    silent.away.append("")
+    if not patience_s:
+        until(lambda: copies._is_lost)
+        with pytest.raises(RunError, match="no answer"):
+            session.journal.tick()
+        session.close(_summary())
+        return
+    until(lambda: len(silent.away) > 5)
+    session.journal.tick()
+    silent.away.clear()
+    _done(session, "a")
+    _ended(session)
+    assert _paths_in(silent, tmp_path / "found") == {"a"}
 
 
 def _paths_in(shelf: ObjectShelf, folder: Path) -> set[str]:

@@ -213,6 +213,19 @@ def test_only_failures_are_tried_again(tmp_path: Path) -> None:
     assert found["b.jpg"].status is Status.OPTIMIZED
 
 
+def test_an_object_that_the_disc_cannot_take(tmp_path: Path) -> None:
+    """An object larger than what is free fails by itself, beforehand; the others are made."""
+    source = archive(tmp_path / "in", "a.jpg", "b.jpg", "c.jpg")
+    os.truncate(source / "b.jpg", 8 << 40)
+    settings = _kept_in(tmp_path, max_file_bytes=1 << 62)
+    found = by_path(ran(_url(source), _url(tmp_path / "out"), settings=settings).outcomes)
+    failure = found["b.jpg"].failure
+    assert failure is not None
+    assert failure.kind is FailureKind.NO_SPACE
+    assert "TMPDIR" in failure.message
+    assert set(digests(tmp_path / "out")) == {"a.jpg", "c.jpg"}
+
+
 def test_one_object(tmp_path: Path) -> None:
     """An address may name one object, whose result has its bare name."""
     source = archive(tmp_path / "in", "deep/a.jpg", "deep/b.jpg")

@@ -61,11 +61,12 @@ class Shelved:
             OptionError: The store cannot be reached so.
             RunError: No temporary folder can be made.
         """
-        return cls.on(ObjectShelf(ObjectStore.opened(destination.beside(_STATE), access)), shard)
+        store = ObjectStore.opened(destination.beside(_STATE), access)
+        return cls.on(ObjectShelf(store), shard, patience_s=access.patience_s)
 
     @classmethod
-    def on(cls, shelf: ObjectShelf, shard: Shard = WHOLE) -> Shelved:
-        """Return the same of what is on a shelf.
+    def on(cls, shelf: ObjectShelf, shard: Shard = WHOLE, *, patience_s: float = 0.0) -> Shelved:
+        """Return the same of what is on a shelf, which may fail to answer for so long.
 
         Raises:
             RunError: No temporary folder can be made.
@@ -86,7 +87,14 @@ class Shelved:
         elder = None if place.elder is None else place.elder.journal
         aside = place_of(f"{scratch.path}/joined")
         partition = Partition(shelf, place, claim, aside=aside, hands=Hands)
-        copies = Copies(shelf, place.journal, claim, elder=elder, enter=partition.enter)
+        copies = Copies(
+            shelf,
+            place.journal,
+            claim,
+            patience_s=patience_s,
+            elder=elder,
+            enter=partition.enter,
+        )
         return cls(shelf, scratch, place, copies, partition)
 
     def viewed(self) -> Journal | None:

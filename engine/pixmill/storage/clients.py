@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from obstore.auth.boto3 import Boto3CredentialProvider
-    from obstore.store import ClientConfig
+    from obstore.store import ClientConfig, RetryConfig
 
     from pixmill.address import Access, Address
 
@@ -29,13 +29,24 @@ Client: TypeAlias = S3Store | GCSStore | AzureStore | LocalStore | MemoryStore
 # end PUTs of bodies that are slow to leave.
 _REQUEST_S: Final = 300
 _CONNECT_S: Final = 5
+# What lasts longer than these retries, 1 to 10 s, is waited for by who asks (`executors.gate`);
+# obstore's own ten took up to a minute to say that an address does not answer.
+_RETRIES: Final[RetryConfig] = {
+    "max_retries": 5,
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=3),
+        "base": 2,
+    },
+    "retry_timeout": timedelta(minutes=3),
+}
 # In no extra: most users name no profile, and it is 35 MB.
 _BOTO3: Final = Package("boto3", "")
 _PLAIN_HTTP: Final = "http://"
 
 
 def client_of(address: Address, access: Access) -> Client:
-    """Return a client for a whole bucket; it repeats what may pass, as obstore's own default is.
+    """Return a client for a whole bucket; it repeats for some seconds what may pass.
 
     Raises:
         OptionError: A profile is asked for and boto3 is missing, or it has no credentials.
@@ -59,6 +70,7 @@ def _s3(address: Address, access: Access) -> Client:
             **({"skip_signature": True} if access.is_anonymous else {}),
         },
         client_options=_options(endpoint),
+        retry_config=_RETRIES,
         credential_provider=provider,
     )
 
@@ -94,6 +106,7 @@ def _gs(address: Address, access: Access) -> Client:
             **({"skip_signature": True} if access.is_anonymous else {}),
         },
         client_options=_options(endpoint),
+        retry_config=_RETRIES,
     )
 
 
@@ -106,6 +119,7 @@ def _az(address: Address, access: Access) -> Client:
             **({"skip_signature": True} if access.is_anonymous else {}),
         },
         client_options=_options(endpoint),
+        retry_config=_RETRIES,
     )
 
 

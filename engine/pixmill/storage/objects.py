@@ -199,9 +199,10 @@ class ObjectStore:
             if chunk is None:
                 break
             write_all(descriptor, memoryview(chunk))
-        if _position(descriptor) != end:
-            message = f"{_position(descriptor)} of {size_bytes} bytes arrived: run again"
-            raise StoreError(Failed(FailureKind.IO, Stage.READ, message, is_retryable=True))
+        if (arrived_bytes := _position(descriptor)) != end:
+            message = f"{arrived_bytes} of {size_bytes} bytes arrived: run again"
+            failure = Failed(FailureKind.IO, Stage.READ, message, is_retryable=arrived_bytes < end)
+            raise StoreError(failure)
         return dict(answer.attributes)
 
     def opening(self, key: str, size_bytes: int, *, expected: ObjectFacts) -> bytes:
