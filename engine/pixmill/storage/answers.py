@@ -90,6 +90,8 @@ def failure_of(error: Exception, stage: Stage) -> Failed:
     is_unknown = code in _UNKNOWN
     if is_unknown:  # of one object that is not, so all others would be refused as well
         kind, words, is_retryable = FailureKind.PERMISSION, _NOT_KNOWN, False
+    if _MACHINES_OWN in str(error):
+        words = _NO_ACCESS
     said = _said(str(error))
     message = words if not said or words in _SUFFICIENT else f"{words}: {said}".removeprefix(": ")
     is_own = (status in _REQUESTS_OWN and status not in _PASSING) or _ELSEWHERE in said
@@ -100,6 +102,12 @@ def failure_of(error: Exception, stage: Stage) -> Failed:
 _REFUSED: Final = "the store refuses access"
 _NOT_KNOWN: Final = "the store does not know these credentials"
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# Where clouds keep the credentials of their machines: obstore asks there where it was given none.
+_MACHINES_OWN: Final = "//169.254."
+_NO_ACCESS: Final = (
+    "no credentials are in the environment, and the machine has none of its own: set some, name a "
+    "--profile, or use --anonymous"
+)
 _REQUESTS_OWN: Final = range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _PASSING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT})
@@ -136,7 +144,7 @@ _KINDS: Final[dict[type[Exception], tuple[FailureKind, str, bool]]] = {
     NotImplementedError: (FailureKind.IO, "the store cannot do this", False),
     ValueError: (FailureKind.REFUSED, "a key that obstore cannot name", False),
 }
-_SUFFICIENT: Final = frozenset({CHANGED, EXISTS})
+_SUFFICIENT: Final = frozenset({CHANGED, EXISTS, _NO_ACCESS})
 
 
 def _status(text: str) -> int:
