@@ -375,12 +375,17 @@ def test_access_is_what_was_typed() -> None:
         region="here",
         profile="me",
         anonymous=True,
+        store_patience="1h",
         cache_control="no-store",
         metadata_directive=MetadataDirective.REPLACE,
     )
     settings = meant(options).settings
     assert settings.access == Access(
-        endpoint_url="http://127.0.0.1:9", region="here", profile="me", is_anonymous=True
+        endpoint_url="http://127.0.0.1:9",
+        region="here",
+        profile="me",
+        is_anonymous=True,
+        patience_s=3600.0,
     )
     assert settings.cache_control == "no-store"
     assert settings.metadata_directive is MetadataDirective.REPLACE
