@@ -157,6 +157,9 @@ def _assembled(
     shipping = berth.shipping(
         feeder, settings, memory_bytes=memory_bytes, workers=sizing.workers, ahead=ahead
     )
+    if shelved is not None and shipping is not None:
+        shelved.held.fingerprint = facts.fingerprint
+        shelved.held.jobs = shipping.staging.under_way
     collector = Collector(
         facts,
         reporter or FanOut(),

@@ -16,6 +16,7 @@ from pixmill.executors.note import Hands
 from pixmill.executors.scratch import Scratch
 from pixmill.journal.claim import Claim, Holder
 from pixmill.journal.copies import Copies, fetched
+from pixmill.journal.held import Held
 from pixmill.journal.joining import viewed
 from pixmill.journal.partition import Partition
 from pixmill.journal.place import place_of
@@ -45,6 +46,7 @@ class Shelved:
         place: Its files there.
         copies: What keeps the journal in the bucket.
         partition: What sees to journals and runs that divide the output otherwise.
+        held: What notes there what the run has in its hands.
     """
 
     shelf: ObjectShelf
@@ -52,6 +54,7 @@ class Shelved:
     place: Place
     copies: Copies
     partition: Partition
+    held: Held
 
     @classmethod
     def of(cls, destination: Address, access: Access, shard: Shard = WHOLE) -> Shelved:
@@ -87,6 +90,7 @@ class Shelved:
         elder = None if place.elder is None else place.elder.journal
         aside = place_of(f"{scratch.path}/joined")
         partition = Partition(shelf, place, claim, aside=aside, hands=Hands)
+        held = Held(shelf, place.held.name, Path(scratch.path, "held"), Hands(place.hands).left)
         copies = Copies(
             shelf,
             place.journal,
@@ -94,8 +98,9 @@ class Shelved:
             patience_s=patience_s,
             elder=elder,
             enter=partition.enter,
+            held=held,
         )
-        return cls(shelf, scratch, place, copies, partition)
+        return cls(shelf, scratch, place, copies, partition, held)
 
     def viewed(self) -> Journal | None:
         """Return what all journals in the bucket know, claiming nothing; `None` without one.

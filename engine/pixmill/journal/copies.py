@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pixmill.address import ObjectFacts
     from pixmill.journal.claim import Claim
+    from pixmill.journal.held import Held
     from pixmill.journal.shelf import Shelf
 
 __all__ = ["Copies", "fetched"]
@@ -52,6 +53,7 @@ class Copies:
         elder: A journal that is read beside it and never put, or `None`.
         enter: Called once the output is claimed; sees to runs that divide it otherwise. Default:
             there are none.
+        held: Notes what is in hand beside them, or `None`.
     """
 
     shelf: Shelf
@@ -61,6 +63,7 @@ class Copies:
     patience_s: float = 0.0
     elder: Path | None = None
     enter: Callable[[], object] = lambda: None
+    held: Held | None = None
     _standing: ObjectFacts | None = None
     _took_s: float = 0.0
     _unanswered_s: float | None = None
@@ -113,6 +116,8 @@ class Copies:
         self._end.set()
         self._thread.join()
         self._thread = None
+        if self.held is not None:
+            self.held.stop()
         if not self._is_lost:
             self._try(is_last=True)
         self.look()
@@ -132,11 +137,15 @@ class Copies:
                 self.claim.give_up()
             else:
                 self._put(self.path)
+                if self.held is not None:
+                    self.held.clear()
                 self.claim.release() if is_done else self.claim.leave()
 
     def abandon(self) -> None:
         """Let the output go as it was found, where the run has not begun."""
         self._end.set()
+        if self.held is not None:
+            self.held.stop()
         with contextlib.suppress(RunError):
             self.claim.leave()
 
@@ -151,6 +160,8 @@ class Copies:
         try:
             self._copy()
             self._unanswered_s = None
+            if self.held is not None and not is_last:
+                self.held.start(is_wary=bool(self.claim.since_ns))
         except UnansweredError as error:
             since_s = self._unanswered_s = self._unanswered_s or began_s
             if not is_last and time.monotonic() - since_s < self.patience_s:
