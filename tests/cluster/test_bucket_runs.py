@@ -190,7 +190,7 @@ def test_secrets_are_nowhere(rclone: Server, tmp_path: Path, trouble: str) -> No
 
 def test_an_object_larger_than_memory_passes_through_the_disc(s3: Server, tmp_path: Path) -> None:
     """Of an object larger than `--memory` the ferry holds little, and it arrives whole."""
-    content, address = os.urandom(1 << 20) * 250, _prefix(s3)
+    content, address = os.urandom(1 << 20) * 130, _prefix(s3)
     path = tmp_path / "large"
     path.write_bytes(content)
     _store(address).put("a.tif", str(path))
