@@ -27,7 +27,7 @@ from contest.jobs import Job, Place, Task
 from contest.measuring import Command, spent_on
 from done import write_done, write_small
 from mills import MEETING, MET, recipe_of
-from pixmill.dispatch import Dispatcher, Rules
+from pixmill.dispatch import Dispatcher
 from pixmill.feeding import Feeder
 from pixmill.machine import usable_cpus
 from pixmill.model import Job as FileJob
@@ -46,6 +46,7 @@ from pixmill.protocol import (
 from pixmill.recall import Recall
 from pixmill.recipe import Recipe
 from pixmill.reporting import FanOut
+from pixmill.rules import Rules
 from pixmill.settings import Sandbox, Settings
 from pixmill.storage.local import Destination
 from pixmill.walking import Walker

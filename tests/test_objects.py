@@ -74,12 +74,13 @@ def test_what_is_put_is_fetched(
 def test_a_large_file_is_put_in_parts(
     store: ObjectStore, fetched: Callable[[ObjectStore, str], bytes], tmp_path: Path
 ) -> None:
-    """A file beyond what one PUT takes arrives whole, and is not put where it must not stand."""
+    """A file beyond what one PUT takes arrives whole, and is put over nothing but itself."""
     content = os.urandom(9_000_000)
     source = tmp_path / "large"
     source.write_bytes(content)
     store.put("large", str(source), condition=IfAbsent())
     assert fetched(store, "large") == content
+    store.put("large", str(source), condition=IfAbsent())  # as by who takes over from the dead
     again = tmp_path / "other"
     again.write_bytes(content[::-1])
     kind = _failure(lambda: store.put("large", str(again), condition=IfAbsent()))
@@ -181,6 +182,28 @@ def test_a_put_over_what_was_seen() -> None:
     store.put("journal", b"2", condition=IfMatch(seen))
     kind = _failure(lambda: store.put("journal", b"3", condition=IfMatch(seen)))
     assert kind is FailureKind.CHANGED
+
+
+def test_what_stands_already_is_not_put_again(tmp_path: Path) -> None:
+    """Whoever comes second with the same changes not even the tag; anything else is replaced."""
+    store = ObjectStore.opened(Address("memory", "bucket", "in"), Access())
+    path, jpeg = tmp_path / "made", {"Content-Type": "image/jpeg"}
+    path.write_bytes(b"made")
+    first = store.settle("a", str(path), jpeg)
+    assert store.settle("a", str(path), jpeg).tag == first.tag
+    named = store.settle("a", str(path), jpeg | {"Cache-Control": "no-store"})
+    assert named.tag != first.tag
+    path.write_bytes(b"MADE")
+    assert store.settle("a", str(path), jpeg).tag != named.tag
+    assert store.attributes("a") == jpeg
+
+
+def test_an_object_without_a_tag_is_fetched(store: ObjectStore, tmp_path: Path) -> None:
+    """There are listings that tell none; its size is then all that it is held against."""
+    store.put("a", b"picture")
+    _fetch(store, ObjectFacts("a", 7, 0, ""), tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"picture"
+    assert store.opening("a", 3, expected=ObjectFacts("a", 7, 0, "")) == b"pic"
 
 
 def test_attributes_are_kept() -> None:

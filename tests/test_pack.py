@@ -25,6 +25,8 @@ DRAWINGS = corpus_files("graphics", "*.png")[::9]
 PLENTY = Limits(10**12)
 EVERY = [
     (Packing(2, (RowFilter.NONE, RowFilter.BIGRAMS), 10),),
+    (Packing(2, (RowFilter.NONE, RowFilter.LEAST_SUM), 10),),
+    (Packing(1, (RowFilter.LEAST_SUM,), 10),),
     (Packing(1),),
     (Packing(2),),
     (Packing(2), Packing(4)),
@@ -121,10 +123,24 @@ def test_little_effort_tries_a_photograph_with_filters_alone() -> None:
     """Rows that are stored as they are win where areas are flat, so that they are tried there."""
     packings = codec("png").packings
     assert packings is not None
-    (flat,), (dense,) = packings(Effort.FAST, 1000, 900), packings(Effort.FAST, 1000, 1100)
-    assert RowFilter.NONE in flat.filters
-    assert dense == Packing(1)
-    assert packings(Effort.BALANCED, 1000, 900) == packings(Effort.BALANCED, 1000, 1100)
+    for pixels in (1000, 100_000):
+        less, more = pixels - 1, pixels + 1
+        (flat,), (dense,) = packings(Effort.FAST, pixels, less), packings(Effort.FAST, pixels, more)
+        assert RowFilter.NONE in flat.filters
+        assert RowFilter.NONE not in dense.filters
+        assert packings(Effort.BALANCED, pixels, less) == packings(Effort.BALANCED, pixels, more)
+
+
+def test_little_effort_spares_small_images_a_filter_of_fixed_cost() -> None:
+    """What is cleared for each row, however short, is not what a thumbnail pays for."""
+    packings = codec("png").packings
+    assert packings is not None
+    for size_bytes in (3000, 5000):
+        (small,) = packings(Effort.FAST, 64 * 64, size_bytes)
+        (large,) = packings(Effort.FAST, 640 * 640, 100 * size_bytes)
+        assert RowFilter.LEAST_SUM in small.filters
+        assert RowFilter.BIGRAMS not in small.filters
+        assert small != large
 
 
 @needs_corpora

@@ -107,12 +107,15 @@ class Header:
         is_lossless: Whether its coding lost nothing (PNG, GIF, BMP, lossless WebP ...).
         is_progressive: Progressive JPEG or interlaced PNG: decoded whole.
         is_subsampled: Whether chroma is stored at less than full resolution.
+        samples_per_px: Samples that are stored of all bands together; 0 where that is not told.
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached, or said to be.
         gain_map: That map; `None` where none is found that can be read.
         lines_at_once: Lines that its decoder makes at a time, beyond a few: a strip or two rows of
             tiles.
         is_beyond_loader: Whether it is decoded by Pillow, since libvips refuses it.
+        is_plain: Whether it is small, sound to its last bit, and says nothing but pixels, which
+            Pillow decodes to the same values for less than libvips.
         patches: What its decoding library must see instead of some bytes of the file.
         damage: Why the file is known to be damaged, where it is to be salvaged; else empty.
     """
@@ -140,11 +143,13 @@ class Header:
     is_lossless: bool = False
     is_progressive: bool = False
     is_subsampled: bool = False
+    samples_per_px: float = 0.0
     palette_bits: int = 0
     has_gain_map: bool = False
     lines_at_once: int = 1
     gain_map: GainMap | None = None
     is_beyond_loader: bool = False
+    is_plain: bool = False
     patches: tuple[Patch, ...] = ()
     damage: str = ""
 

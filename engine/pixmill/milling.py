@@ -7,6 +7,7 @@ Must not publish, retry or know other images.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from pixmill.choosing import Choices, Chooser, choices
@@ -14,8 +15,9 @@ from pixmill.imaging import probe
 from pixmill.imaging.confine import limited_memory
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.mend import OneLease, mended
+from pixmill.imaging.sources import inhaled
 from pixmill.making import Making, kept
-from pixmill.model import Failed, FailureKind, Stage
+from pixmill.model import Failed, FailureKind, Stage, Status
 from pixmill.picture import Origin, Picture
 from pixmill.plan import Plan
 from pixmill.planning import planned
@@ -66,10 +68,14 @@ def mill(
         The product, or why there is none.
     """
     one_lease = OneLease(lease)
+    try:
+        source = inhaled(source)
+    except ImagingError as error:
+        return error.failure
     made = _made(source, codec_name, recipe, limits, lease=one_lease, spool_folder=spool_folder)
-    if not isinstance(made, Failed) or made.kind is not FailureKind.CORRUPT:
-        return made
-    if recipe.corrupt is not Corrupt.SALVAGE:
+    if not isinstance(made, Failed):
+        return _with_source(made, source)
+    if made.kind is not FailureKind.CORRUPT or recipe.corrupt is not Corrupt.SALVAGE:
         return made
     source, damage = mended(source, codec_name), made.message
     salvaged = _made(
@@ -82,6 +88,13 @@ def mill(
         damage=damage,
     )
     return made if isinstance(salvaged, Failed) else salvaged
+
+
+def _with_source(made: Product, source: Source) -> Product:
+    """Return a product that publishes its source with the bytes that were judged."""
+    if made.status is not Status.KEPT or made.members or not isinstance(source, bytes):
+        return made
+    return replace(made, source=source)
 
 
 def _made(  # noqa: PLR0913 - as `mill`
@@ -113,6 +126,25 @@ def _made(  # noqa: PLR0913 - as `mill`
 
 
 def _found_plan(
+    header: Header, recipe: Recipe, limits: Limits
+) -> Plan | Choices | SeriesPlan | Failed:
+    """Return a plan to be carried out beside others, or else alone, or why there is none."""
+    found, alone = _planned(header, recipe, limits), limits.of_one_alone
+    is_refused = isinstance(found, Failed) and found.kind is FailureKind.TOO_LARGE
+    if not (is_refused and alone):
+        return found
+    found = _planned(header, recipe, alone)
+    if isinstance(found, Failed) or found.cost_bytes <= limits.room_bytes:
+        return found
+    return Failed(
+        FailureKind.TOO_LARGE,
+        Stage.PLAN,
+        f"needs about {format_size(found.cost_bytes)} of memory, and no machine here can set aside "
+        f"more than {format_size(limits.room_bytes)} for one image",
+    )
+
+
+def _planned(
     header: Header, recipe: Recipe, limits: Limits
 ) -> Plan | Choices | SeriesPlan | Failed:
     if recipe.is_series:

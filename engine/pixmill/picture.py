@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from pixmill.content import classify
-from pixmill.imaging import compare, encode, load, metadata, pack, steps
+from pixmill.imaging import compare, encode, light, load, metadata, pack, steps
 from pixmill.imaging.content import sampled
 from pixmill.imaging.errors import ImagingError
 from pixmill.imaging.gain_map import carried
@@ -18,7 +18,7 @@ from pixmill.imaging.likeness import looks_alike
 from pixmill.imaging.notes import notes_of
 from pixmill.imaging.progress import watched
 from pixmill.imaging.resampling import resampled
-from pixmill.imaging.verify import meant
+from pixmill.imaging.verify import meant, meant_of_still
 from pixmill.model import FailureKind
 from pixmill.plan import Scale
 from pixmill.reducing import least_score
@@ -96,6 +96,12 @@ class Picture:
     _seen: pyvips.Image | None = None
     _pixels: pyvips.Image | None = None
     _gain_map: CarriedMap | None = None
+    _still: light.Still | None = None
+
+    def __post_init__(self) -> None:
+        """Decode what is small at once."""
+        if self.plan.is_light and self.origin is None:
+            self._still = light.decoded(self.source, codec(self.plan.header.codec))
 
     def image(self) -> pyvips.Image:
         """Return the finished pixels: held in memory, or a fresh pipeline for every pass."""
@@ -116,6 +122,8 @@ class Picture:
         return image
 
     def _begun(self) -> pyvips.Image:
+        if self._still is not None:
+            return steps.run_steps(self._still.in_libvips(), self.plan)
         if self.origin is None:
             return steps.run_steps(load.opened(self.source, self.plan), self.plan)
         return steps.run_steps(self.origin.pixels, replace(self.plan, steps=self.origin.steps))
@@ -123,6 +131,8 @@ class Picture:
     def encoded(self, encoding: Encoding) -> Candidate:
         """Encode, and count it."""
         self.encodes += 1
+        if made := self._encoded_lightly(encoding):
+            return Candidate(made, len(made), encoding.quality)
         if self.plan.is_pinned:
             content_ = self.bundled(encode.encoded(self.image(), encoding))
             return Candidate(content_, len(content_), encoding.quality)
@@ -134,6 +144,14 @@ class Picture:
                 content_ = self.bundled(spool.read())
             return Candidate(content_, len(content_), encoding.quality)
         return Candidate(spool, spool.seek(0, 2), encoding.quality)
+
+    def _encoded_lightly(self, encoding: Encoding) -> bytes | None:
+        """Return a small still as Pillow encodes it; `None` where libvips is to."""
+        if self._still is None or self._pixels is not None:
+            return None
+        if self.expected is None:
+            self.expected = meant_of_still(self._still)
+        return light.encoded(self._still, encoding)
 
     def candidate(self, encoding: Encoding) -> Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette, or too few colours."""

@@ -144,6 +144,7 @@ class Plan:
         is_packed: Whether the result is packed again, which holds the pixels several times.
         is_transformed: Whether the source's coded pixels are turned, cut or packed without decoding
             them, where that can be done.
+        is_light: Whether Pillow decodes it, and encodes what it can, in place of a pipeline.
         cost_bytes: Memory that the whole plan holds at its peak, beyond the worker's base.
         gain_map: The source's gain map where it goes along; `None` where there is none, or it
             cannot.
@@ -170,6 +171,7 @@ class Plan:
     has_palettes: bool = True
     is_thrifty: bool = False
     is_transformed: bool = False
+    is_light: bool = False
     gain_map: GainMap | None = None
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

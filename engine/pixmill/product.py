@@ -25,6 +25,8 @@ class Product:
         width_px: Width of what is to be published.
         height_px: Height of one page of it.
         content: Encoded bytes, or an unnamed file that holds them; `None` unless optimized.
+        source: The source's own bytes where it is kept and they were read whole, not to be read
+            again; else `None`.
         content_bytes: Their number; the source's own where it is kept.
         quality: Quality, `None` where none applies.
         score: What it scored, where a score was asked for; `None` for the source's own pixels.
@@ -42,6 +44,7 @@ class Product:
     width_px: int
     height_px: int
     content: bytes | IO[bytes] | None = None
+    source: bytes | None = None
     content_bytes: int = 0
     quality: int | None = None
     score: float | None = None

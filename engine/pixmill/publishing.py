@@ -258,7 +258,7 @@ def _check_unchanged(hand: InHand, product: Product | Failed) -> None:
 
 
 def _writer(hand: InHand, product: Product) -> Callable[[int], int]:
-    content = product.content
+    content = product.source if product.content is None else product.content
     if content is None:
         return lambda descriptor: _copied_source(hand, product, descriptor)
     if isinstance(content, bytes):

@@ -77,8 +77,8 @@ class Shipping:
         """Hear the ferry, and return the outcomes whose results are in their places.
 
         Raises:
-            RunError: The ferry has ended, or a store cannot be listed, or has not answered for
-                long.
+            RunError: The ferry has ended for good, or a store cannot be listed, or has not
+                answered for long.
         """
         try:
             for reply in self.ferry.heard():
@@ -99,11 +99,14 @@ class Shipping:
                 raise
         return self.outgoing.landed()
 
-    def news(self) -> list[str]:
-        """Return, once, what a person should be told of the stores."""
-        news = list(self._news)
+    def remarks(self) -> list[str]:
+        """Return, once, what the user should know of."""
+        told = [*self.ferry.remarks, *self._news]
+        if self.ferry.remarks:  # another ferry, which will tell if it is cut off as well
+            self.is_cut_off = False
+        self.ferry.remarks.clear()
         self._news.clear()
-        return news
+        return told
 
     def _note(self, contact: Contact) -> None:
         self.is_cut_off = contact.is_lost

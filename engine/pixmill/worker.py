@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
-import mmap
 import os
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pixmill.errors import RunError
 from pixmill.failures import os_failure
+from pixmill.footprint import resident_bytes
 from pixmill.imaging.confine import let_libraries_speak, trim
 from pixmill.imaging.progress import listening
 from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
@@ -47,9 +46,6 @@ if TYPE_CHECKING:
     from pixmill.recipe import Recipe
 
 __all__ = ["Channel", "Mill", "Note", "Worker", "serve"]
-
-_PAGE_BYTES = mmap.PAGESIZE
-_STATM_BYTES = 256
 
 
 class Channel(Protocol):
@@ -89,7 +85,7 @@ class Mill(Protocol):
 
 
 class _RefusedLeaseError(Exception):
-    """The coordinator refuses the lease: the job is over."""
+    """The coordinator grants no lease: here the job is over."""
 
 
 @dataclass(slots=True)
@@ -120,7 +116,12 @@ class Worker:
         module, _, function = self.setup.mill.partition(":")
         self._mill = cast("Mill", getattr(importlib.import_module(module), function))
         self._publisher = Publisher(self.setup)
-        self._limits = Limits(self.setup.lease_bytes, self.setup.caps)
+        self._limits = Limits(
+            self.setup.lease_bytes,
+            self.setup.caps,
+            alone_bytes=self.setup.alone_bytes,
+            room_bytes=self.setup.room_bytes,
+        )
 
     def confine(self) -> str:
         """Give up, for good, what making images does not need; return what could not be.
@@ -234,7 +235,7 @@ def serve(channel: Channel, note: Note, ear: Ear | None = None) -> None:
                     outcome = _overheard(worker, job, ear)
                     if worker.has_grown:
                         trim()  # measured: 7 to 17 MB less between two files, for 1 to 6 ms
-                    channel.send(JobEnded(setup.slot, job.number, outcome, _resident_bytes()))
+                    channel.send(JobEnded(setup.slot, job.number, outcome, resident_bytes()))
                     note.clear()
             case RetireWorker():
                 return
@@ -264,18 +265,3 @@ def _scratch() -> str:
         return ""
     tempfile.tempdir = os.environ["TMPDIR"] = folder  # for Python, and for libvips
     return folder
-
-
-def _resident_bytes() -> int:
-    """Return this process's resident memory, 0 where the system does not tell it cheaply."""
-    try:
-        resident_pages = int(os.pread(_statm(), _STATM_BYTES, 0).split()[1])
-    except (AttributeError, OSError):  # no such call, or no such file
-        return 0
-    return resident_pages * _PAGE_BYTES
-
-
-@cache
-def _statm() -> int:
-    """Open what tells this process's memory, for as long as it lives: 3 us a file, not 12."""
-    return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)

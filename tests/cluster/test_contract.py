@@ -103,7 +103,7 @@ def test_a_large_object_comes_in_spans(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So long that it takes several requests it comes back, or goes on from where it was cut."""
-    monkeypatch.setattr("pixmill.storage.objects._SPAN_BYTES", 30_000)
+    monkeypatch.setattr("pixmill.storage.spans._SPAN_BYTES", 30_000)
     content = os.urandom(100_001)
     store.put("a.bin", content)
     facts = _facts(store, "a.bin")
@@ -120,7 +120,7 @@ def test_a_large_object_that_changes_under_way(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest of another object is never put behind the beginning of this one."""
-    monkeypatch.setattr("pixmill.storage.objects._SPAN_BYTES", 30_000)
+    monkeypatch.setattr("pixmill.storage.spans._SPAN_BYTES", 30_000)
     store.put("a.bin", os.urandom(100_000))
     facts = _facts(store, "a.bin")
     store.put("a.bin", os.urandom(100_000))
@@ -249,6 +249,17 @@ def test_a_put_done_twice_is_one(store: ObjectStore, tmp_path: Path) -> None:
     for condition in (None, IfAbsent(), None):
         store.put("a", b"same", condition=condition)
     assert _fetched(store, _facts(store, "a"), tmp_path / "x") == b"same"
+
+
+def test_a_second_copy_changes_nothing(store: ObjectStore, tmp_path: Path) -> None:
+    """The tag stays, which Azure and Google give anew to the same bytes; others are replaced."""
+    path, headers = tmp_path / "a", {"Content-Type": "image/png"}
+    path.write_bytes(b"made")
+    first = store.settle("a", str(path), headers)
+    assert store.settle("a", str(path), headers).tag == first.tag
+    path.write_bytes(b"MADE")
+    assert store.settle("a", str(path), headers).size_bytes == 4
+    assert _fetched(store, _facts(store, "a"), tmp_path / "fetched") == b"MADE"
 
 
 @pytest.mark.differs("headers")

@@ -15,7 +15,7 @@ from pixmill.codecs.spec import Coded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["recoded"]
+__all__ = ["coded", "recoded"]
 
 _TABLES, _TABLE_BYTES, _LENGTHS = 8, 272, 16
 _FIRST_OF_AC: Final = 4
@@ -41,7 +41,7 @@ def recoded(data: bytes, recode: Callable[[Coded], Coded | None]) -> bytes | Non
     """
     try:
         parts = [*segments(io.BytesIO(data))]
-        given = _coded(parts, data)
+        given = coded(parts, data)
     except (ValueError, IndexError):
         return None
     made = recode(given) if given else None
@@ -50,8 +50,13 @@ def recoded(data: bytes, recode: Callable[[Coded], Coded | None]) -> bytes | Non
     return b"".join([b"\xff\xd8", *_respelled(parts, made.tables), made.scan, _END])
 
 
-def _coded(parts: list[Segment], data: bytes) -> Coded | None:
-    """Return the symbols of a JPEG; `None` where it is none of those that are understood."""
+def coded(parts: list[Segment], data: bytes) -> Coded | None:
+    """Return the symbols of a JPEG; `None` where it is none of those that are understood.
+
+    Raises:
+        ValueError: It ends too early, or
+        IndexError: likewise.
+    """
     frames = [part for part in parts if part.marker in SOF_MARKERS]
     has_restarts = any(part.marker == _RESTARTS for part in parts)
     is_plain = len(frames) == 1 and frames[0].marker in _SEQUENTIAL and not has_restarts

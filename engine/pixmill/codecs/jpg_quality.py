@@ -15,7 +15,7 @@ from pixmill.codecs.jpg_tables import FAMILIES, IJG, Family, lowered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Origin", "origin"]
+__all__ = ["Origin", "origin", "scaled"]
 
 _HALF_QUALITY = 50
 _MAX_QUALITY = 100
@@ -79,13 +79,13 @@ def _sum(family: Family, quality: int, *, is_colour: bool) -> int:
 
 def _steps(family: Family, quality: int, *, is_colour: bool) -> list[int]:
     """Return the steps at a quality, each table in order of size."""
-    luma = sorted(_scaled(family.luma, quality))
+    luma = sorted(scaled(family.luma, quality))
     if not is_colour:
         return luma
-    return [*luma, *sorted(_scaled(family.chroma, lowered(quality, family.chroma_gap)))]
+    return [*luma, *sorted(scaled(family.chroma, lowered(quality, family.chroma_gap)))]
 
 
-def _scaled(table: Sequence[int], quality: int) -> list[int]:
-    """Apply jpeg_quality_scaling and jpeg_add_quant_table of jcparam.c."""
+def scaled(table: Sequence[int], quality: int) -> list[int]:
+    """Return a table at a quality: jpeg_quality_scaling, jpeg_add_quant_table of jcparam.c."""
     scale = 5000 // quality if quality < _HALF_QUALITY else 200 - 2 * quality
     return [min(_MAX_STEP, max(1, (step * scale + 50) // 100)) for step in table]

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 __all__ = [
+    "APP0",
     "DHT",
     "DQT",
     "EOI",
+    "SOF0",
     "SOF_MARKERS",
     "SOS",
     "Segment",
@@ -40,12 +42,13 @@ __all__ = [
     "xmp_segment",
 ]
 
+SOF0: Final = 0xC0
 SOI: Final = 0xD8
 EOI: Final = 0xD9
 SOS: Final = 0xDA
 DHT: Final = 0xC4
 DQT: Final = 0xDB
-_APP0: Final = 0xE0
+APP0: Final = 0xE0
 _APP1: Final = 0xE1
 _APP2: Final = 0xE2
 _APP13: Final = 0xED
@@ -61,7 +64,7 @@ _MAX_LENGTH = 0xFFFF
 _TAIL_BYTES = 65_536
 _BLOCK_BYTES = 1 << 20
 
-_DECODING_SEGMENTS: Final = frozenset({(_APP0, b"JFIF\0"), (_APP14, b"Adobe")})
+_DECODING_SEGMENTS: Final = frozenset({(APP0, b"JFIF\0"), (_APP14, b"Adobe")})
 _ICC = b"ICC_PROFILE\0"
 _SIGNED_SEGMENTS: Final = (
     (Metadata.EXIF, _APP1, (b"Exif\0",)),
@@ -150,7 +153,7 @@ def metadata_kind(segment: Segment) -> Metadata | None:
     """Return the kind of metadata that a segment holds; `None` when decoding needs it."""
     if segment.marker == _COM:
         return Metadata.COMMENT
-    if not _APP0 <= segment.marker <= _APP_LAST:
+    if not APP0 <= segment.marker <= _APP_LAST:
         return None
     if (segment.marker, segment.body[:5]) in _DECODING_SEGMENTS:
         return None
@@ -179,7 +182,7 @@ def is_iso_gain_map(segment: Segment) -> bool:
 
 def is_leading(segment: Segment) -> bool:
     """Tell whether a segment is one that must come first: JFIF or EXIF."""
-    is_jfif = segment.marker == _APP0
+    is_jfif = segment.marker == APP0
     return is_jfif or (segment.marker == _APP1 and segment.body.startswith(b"Exif\0"))
 
 

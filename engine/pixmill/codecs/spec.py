@@ -15,6 +15,7 @@ from pixmill.header import MAX_METADATA_BYTES, Metadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from pixmill.codecs.light import Light
     from pixmill.codecs.raw_preview import Preview
     from pixmill.header import GainMap, Header, Patch
     from pixmill.recipe import CodecOption
@@ -203,13 +204,14 @@ class Handing:
     """
 
     plugin: str
-    options: Mapping[str, SaveValue]
+    options: Mapping[str, object]
 
 
 class RowFilter(StrEnum):
-    """How oxipng foretells the rows of a PNG, by its own names; the last chooses row by row."""
+    """How oxipng foretells rows of a PNG, by its own names; all but the first choose row by row."""
 
     NONE = "NoOp"
+    LEAST_SUM = "MinSum"
     BIGRAMS = "Bigrams"
 
 
@@ -260,6 +262,7 @@ class Scan:
         is_lossless: Whether the coding lost nothing.
         is_progressive: Progressive JPEG or interlaced PNG.
         is_subsampled: Whether chroma is subsampled.
+        samples_per_px: Samples of all bands together, 0 where the parser does not tell.
         is_animated: Whether frames are an animation.
         plays: How often an animation is played, 0 for ever.
         has_alpha: Whether there is an alpha channel.
@@ -283,6 +286,7 @@ class Scan:
     is_lossless: bool | None = None
     is_progressive: bool | None = None
     is_subsampled: bool | None = None
+    samples_per_px: float = 0.0
     is_animated: bool | None = None
     plays: int | None = None
     has_alpha: bool | None = None
@@ -377,6 +381,8 @@ class CodecSpec:
             its saver does better with the whole.
         draft: How what saver options make of so many pixels is had for less; `None` where it is
             not.
+        light: How stills too small to be worth a pipeline pass through Pillow; `None` for not at
+            all.
         woven: Returns one file of luma and blue and red chroma as JFIF has them, each encoded
             alone, with an ICC profile or an empty one.
         packings: Tries of oxipng to pack a still again without touching a pixel, for an effort, a
@@ -389,8 +395,8 @@ class CodecSpec:
             where the saver takes frames stacked, or the format has none.
         amended: Returns the first `OPENING_BYTES` of an animation whose image has alpha as they
             should be, as many; `None` where its saver gets them right.
-        replayed: Returns an animation that says how often it is played, 0 for ever; `None` where
-            its saver is told.
+        settled: Returns an animation that says how often it is played, 0 for ever, and not when it
+            was made; `None` where its saver is told, and writes no time.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
         transform_cost: Bytes that turning, cutting or packing coded pixels without decoding them
@@ -455,6 +461,7 @@ class CodecSpec:
     between: Callable[[Encoding, int], tuple[Encoding, ...]] | None = None
     tunables: tuple[Tunable, ...] = ()
     draft: Callable[[Mapping[str, SaveValue], int], Draft | None] | None = None
+    light: Light | None = None
     planes: Callable[[Encoding], Planes | None] | None = None
     woven: Callable[[Sequence[bytes], bytes], bytes] | None = None
     packings: Callable[[Effort, int, int], tuple[Packing, ...]] | None = None
@@ -462,7 +469,7 @@ class CodecSpec:
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     amended: Callable[[bytes], bytes] | None = None
-    replayed: Callable[[bytes, int], bytes] | None = None
+    settled: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
     transform_cost: Callable[[Header], int] | None = None
     with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None

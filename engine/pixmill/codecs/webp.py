@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from dataclasses import replace
 from itertools import chain
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.fields import little
+from pixmill.codecs.light import Light
 from pixmill.codecs.spec import (
     CodecSpec,
     Encoding,
@@ -36,6 +38,7 @@ _FRAME_HEADER_BYTES = 16
 _RGBA_BYTES = 4
 _PLUGIN = "WebPImagePlugin"
 _EDGE_MASK = 0x3FFF
+_PLAIN_KINDS: Final = ([b"VP8 "], [b"VP8L"], [b"VP8X", b"ALPH", b"VP8 "], [b"VP8X", b"VP8L"])
 _NO_PIXELS = "expected pixels in a VP8, VP8L or ANMF chunk, found none"
 
 # Bytes at equal SSIMULACRA2 and CPU of a lossy encode, 9 photos: 2: +5.2 %, 49 ms/MP;
@@ -163,8 +166,12 @@ def _handed(encoding: Encoding, pixels: int) -> Handing | None:
     place of 105 ms/MP at 4 and 242 in place of 287 at 6, as much at 2; 6 screenshots without loss
     195 in place of 217 at 1 and 268 in place of 307 at 2. It has no sharper halving.
     """
-    is_beyond = encoding.is_moving or encoding.is_near_lossless or pixels > _MOST_HANDED_PX
-    if is_beyond or encoding.tuned:
+    is_quick = encoding.quality is not None and encoding.effort is Effort.FAST
+    return None if is_quick or pixels > _MOST_HANDED_PX else _handing(encoding)
+
+
+def _handing(encoding: Encoding) -> Handing | None:
+    if encoding.is_moving or encoding.is_near_lossless or encoding.tuned:
         return None
     if encoding.quality is None:
         options = _save_options(encoding)
@@ -173,12 +180,29 @@ def _handed(encoding: Encoding, pixels: int) -> Handing | None:
             plugin=_PLUGIN,
             options=told | {"quality": options["Q"], "method": options["effort"]},
         )
-    if encoding.is_full_chroma or encoding.effort is Effort.FAST:
+    if encoding.is_full_chroma:
         return None
     return Handing(
         plugin=_PLUGIN,
         options={"quality": encoding.quality, "method": _LOSSY_EFFORT[encoding.effort]},
     )
+
+
+def _is_plain(content: bytes, _recode: object) -> bool:
+    """Whether it is a still and nothing else, with or without alpha, to the end of the file.
+
+    Both libraries decode by the same libwebp, which takes a file or refuses it, and never warns.
+    """
+    file = io.BytesIO(content)
+    try:
+        end = riff_end(file)
+        parts = [*chunks(file, end)]
+    except ValueError:
+        return False
+    kinds = [part.kind for part in parts]
+    if kinds not in _PLAIN_KINDS or not end == parts[-1].padded_end == len(content):
+        return False
+    return len(parts) == 1 or little(parts[0].opening, 0, 1) == _ALPHA_FLAG
 
 
 def _amended(opening: bytes) -> bytes:
@@ -253,6 +277,12 @@ SPEC: Final = CodecSpec(
     encode_cost=_encode_cost,
     save_options=_save_options,
     handed=_handed,
+    light=Light(
+        plugin=_PLUGIN,
+        is_plain=_is_plain,
+        handed=lambda encoding, _bands: _handing(encoding),
+        finished=lambda content: content,
+    ),
     between=_between,
     tunables=(
         Tunable(

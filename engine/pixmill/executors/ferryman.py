@@ -26,9 +26,10 @@ from pixmill.address import Address, tag_digest
 from pixmill.cataloguing import Catalogue
 from pixmill.errors import OptionError
 from pixmill.executors.gate import ForsakenError, Gate, Watch
+from pixmill.executors.stock import alone, batches
+from pixmill.executors.vigil import BEAT_S, Alive
 from pixmill.failures import os_failure
 from pixmill.freight import (
-    Batch,
     Broken,
     Catalogued,
     Delivered,
@@ -49,7 +50,6 @@ from pixmill.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pixmill.address import ObjectFacts
     from pixmill.freight import Parcel, Reply, Request, Voyage
     from pixmill.model import Published
 
@@ -58,7 +58,6 @@ __all__ = ["main"]
 _HEAVY_BYTES: Final = 1_000_000
 _CREW_A_HEAVY: Final = 8
 """One in so many may put a body above that size at a time: those are held in memory."""
-_BATCH_OBJECTS: Final = 256
 _UNEXPECTED: Final = 70
 _TOLD_S: Final = 0.5  # a listing of a million objects takes a minute
 _ROOM_BYTES: Final = 64 * 1024 * 1024  # what a disc must keep for results and other objects
@@ -68,21 +67,43 @@ Asked = TypeVar("Asked")
 
 
 @dataclass(slots=True)
+class _Mouth:
+    """Says one thing at a time, whichever thread has something to say.
+
+    Args:
+        connection: To the run.
+    """
+
+    connection: Connection[Any, Any]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def say(self, words: Reply | Broken | Alive) -> None:
+        """Say something, unless nobody listens any more."""
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(words)
+
+    def beat(self) -> None:
+        """Say for ever that this process lives, however long stores let all others wait."""
+        while True:
+            self.say(Alive())
+            time.sleep(BEAT_S)
+
+
+@dataclass(slots=True)
 class _Ferryman:
     """Answers requests.
 
     Args:
         voyage: What it must know once.
-        connection: To the run.
+        mouth: Speaks to the run.
         source: Where objects are fetched from.
         destination: Where they are put.
     """
 
     voyage: Voyage
-    connection: Connection[Any, Any]
+    mouth: _Mouth
     source: ObjectStore | None
     destination: ObjectStore | None
-    _mouth: threading.Lock = field(default_factory=threading.Lock)
     _heavy: threading.Semaphore = field(init=False)
     _watch: Watch = field(init=False)
     _gates: dict[Stage, Gate] = field(init=False)
@@ -94,7 +115,7 @@ class _Ferryman:
     def __post_init__(self) -> None:
         """Bound what is held in memory, and put a gate before each kind of request."""
         self._heavy = threading.Semaphore(max(1, self.voyage.crew // _CREW_A_HEAVY))
-        self._watch = Watch(self._say, self.voyage.access.patience_s)
+        self._watch = Watch(self.mouth.say, self.voyage.access.patience_s)
         self._gates = {
             Stage.WALK: self._gate(self.source, has_answered=False),
             Stage.READ: self._gate(self.source),
@@ -108,9 +129,9 @@ class _Ferryman:
 
     def run(self) -> None:
         """Serve until the run has gone."""
-        threading.Thread(target=_to_the_end, args=(self._begin,), daemon=True).start()
+        _begin(self._board)
         while True:
-            request: Request = self.connection.recv()
+            request: Request = self.mouth.connection.recv()
             match request:
                 case More():
                     self._mores.put(request)
@@ -121,7 +142,7 @@ class _Ferryman:
                 case Publish():
                     self._puts.put(request)
 
-    def _begin(self) -> None:
+    def _board(self) -> None:
         """Answer nothing before it is known that results can be put."""
         destination = self.destination
         if destination is not None and not self.voyage.settings.dry_run:
@@ -129,7 +150,7 @@ class _Ferryman:
                 check_puts(destination)
             except StoreError as error:
                 words = f"{destination.address} cannot be written: {error.failure.message}"
-                self._say(Broken(words, None if error.failure.is_retryable else "output"))
+                self.mouth.say(Broken(words, None if error.failure.is_retryable else "output"))
                 return
         self._man(self._fetched, self._fetches)
         self._man(self._looked, self._looks)
@@ -140,14 +161,10 @@ class _Ferryman:
         def work() -> None:
             with contextlib.suppress(ForsakenError):
                 while True:
-                    self._say(answer(queue.get()))
+                    self.mouth.say(answer(queue.get()))
 
         for _ in range(self.voyage.crew):
-            threading.Thread(target=_to_the_end, args=(work,), daemon=True).start()
-
-    def _say(self, reply: Reply | Broken) -> None:
-        with self._mouth, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send(reply)
+            _begin(work)
 
     def _fetched(self, request: Fetch) -> Fetched:
         source, facts = self.source, request.facts
@@ -218,12 +235,17 @@ class _Ferryman:
         is_heavy = os.stat(path).st_size > _HEAVY_BYTES
         with self._heavy if is_heavy else contextlib.nullcontext():
             condition = None if parcel.can_replace else IfAbsent()
-            attributes = dict(parcel.attributes)
-            return destination.put(parcel.key, path, attributes=attributes, condition=condition).tag
+            return destination.put(
+                parcel.key,
+                path,
+                attributes=dict(parcel.attributes),
+                tagging=dict(self.voyage.settings.tagging),
+                condition=condition,
+            ).tag
 
     def _lists(self) -> None:
         """Answer every `More`, having taken in the whole listing at the first."""
-        self._mores.get()
+        after = self._mores.get().after
         source = self.source
         if source is None:
             raise AssertionError("sources are files of this machine")
@@ -231,13 +253,13 @@ class _Ferryman:
             catalogue = self._catalogued(source)
         except StoreError as error:
             words = f"{source.address} cannot be listed: {error.failure.message}"
-            self._say(Broken(words, "input" if error.is_configured else None))
+            self.mouth.say(Broken(words, "input" if error.is_configured else None))
             return
         except ForsakenError:
             return
-        self._say(Catalogued(replace(catalogue.ahead, has_ended=True)))
-        for batch in _batches(catalogue):
-            self._say(batch)
+        self.mouth.say(Catalogued(replace(catalogue.ahead, has_ended=True)))
+        for batch in batches(catalogue, after, self.source):
+            self.mouth.say(batch)
             self._mores.get()
 
     def _catalogued(self, source: ObjectStore) -> Catalogue:
@@ -249,11 +271,16 @@ class _Ferryman:
             catalogue.take(page)
             if time.monotonic() > due_s:
                 due_s = time.monotonic() + _TOLD_S
-                self._say(Catalogued(catalogue.ahead))
+                self.mouth.say(Catalogued(catalogue.ahead))
         if is_empty and source.address.prefix:
-            self.source, facts = _alone(source)
+            self.source, facts = alone(source)
             catalogue.take([facts])
         return catalogue
+
+
+def _begin(work: Callable[[], None]) -> None:
+    """Have a thread work beside this one."""
+    threading.Thread(target=_to_the_end, args=(work,), daemon=True).start()
 
 
 def _to_the_end(work: Callable[[], None]) -> None:
@@ -263,39 +290,6 @@ def _to_the_end(work: Callable[[], None]) -> None:
     except BaseException as error:  # noqa: BLE001 - the process's edge, and its words may hold secrets
         sys.stderr.write(f"pixmill: the ferry met an unexpected {type(error).__name__}\n")
         os._exit(_UNEXPECTED)
-
-
-def _alone(source: ObjectStore) -> tuple[ObjectStore, ObjectFacts]:
-    """Return the one object that a prefix names, in the store that it lies in.
-
-    Raises:
-        StoreError: There is none.
-    """
-    address = source.address
-    above, _, key = address.prefix.rpartition("/")
-    store = ObjectStore(Address(address.scheme, address.bucket, above), source.client)
-    facts = store.facts(key, stage=Stage.WALK)
-    if facts is None:
-        message = "nothing lies there: look at how it is spelled"
-        raise StoreError(Failed(FailureKind.VANISHED, Stage.WALK, message))
-    return store, facts
-
-
-def _batches(catalogue: Catalogue) -> Iterator[Batch]:
-    """Yield what is met in portions, the last one marked, which may be empty."""
-    groups = catalogue.groups()
-    while True:
-        taken = []
-        objects = 0
-        for folder, group in groups:
-            taken.append((folder, group))
-            objects += len(group)
-            if objects >= _BATCH_OBJECTS:
-                break
-        has_ended = objects < _BATCH_OBJECTS
-        yield Batch(tuple(taken), has_ended)
-        if has_ended:
-            return
 
 
 def _withdraw(destination: ObjectStore, former: Published) -> None:
@@ -308,7 +302,9 @@ def _withdraw(destination: ObjectStore, former: Published) -> None:
 
 @contextlib.contextmanager
 def _made(path: str) -> Iterator[int]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with contextlib.suppress(FileNotFoundError):  # a ferry before this one may still hold it open
+        os.unlink(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         yield descriptor
     finally:
@@ -346,15 +342,17 @@ def _opened(voyage: Voyage, address: Address | None) -> ObjectStore | None:
 
 def _served(connection: Connection[Any, Any]) -> None:
     """Take a voyage and serve it until the run has gone."""
+    mouth = _Mouth(connection)
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         voyage: Voyage = connection.recv()
+        _begin(mouth.beat)
         try:
             source = _opened(voyage, voyage.source)
             destination = _opened(voyage, voyage.destination)
         except OptionError as error:
-            connection.send(Broken(str(error), error.option))
+            mouth.say(Broken(str(error), error.option))
             return
-        _Ferryman(voyage, connection, source, destination).run()
+        _Ferryman(voyage, mouth, source, destination).run()
 
 
 def main() -> None:

@@ -12,13 +12,13 @@ import importlib
 import logging
 import os
 import platform
-import re
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyvips
 from PIL import Image
+
+from pixmill.footprint import data_bytes
 
 try:
     import resource
@@ -55,7 +55,6 @@ _BLOCKED: Final = True
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 _MMAP_THRESHOLD_BYTES: Final = 512 << 10
-_VM_DATA: Final = re.compile(rb"^VmData:\s+(\d+) kB", re.MULTILINE)
 _EVERY_LEVEL: Final = 0xFC
 """GLib's levels from error to debug, without its fatal and recursion flags."""
 
@@ -85,8 +84,8 @@ def limited_memory(extra_bytes: int) -> Iterator[None]:
     Args:
         extra_bytes: Cost of the image to come; slack is added for thread stacks.
     """
-    held_bytes = _data_bytes()
-    if resource is None or held_bytes is None:
+    held_bytes = data_bytes()
+    if resource is None or not held_bytes:
         yield
         return
     before, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -181,15 +180,6 @@ def _block_loaders() -> None:
 
 def _slack_bytes() -> int:
     return SLACK_BYTES + max(0, int(pyvips.concurrency_get()) - _THREADS) * _THREAD_BYTES
-
-
-def _data_bytes() -> int | None:
-    try:
-        status = Path("/proc/self/status").read_bytes()
-    except OSError:
-        return None
-    match = _VM_DATA.search(status)
-    return int(match[1]) * 1024 if match else None
 
 
 def _is_glibc() -> bool:

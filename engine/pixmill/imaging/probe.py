@@ -15,6 +15,7 @@ from pixmill.imaging import icc
 from pixmill.imaging.complaints import complaints_of_pillow
 from pixmill.imaging.errors import ImagingError, imaging_error, parsing_failure, translating
 from pixmill.imaging.exif import exif_bytes, exif_orientation
+from pixmill.imaging.light import form_seen
 from pixmill.imaging.load import (
     implied_profile,
     is_oriented_by_loader,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from pixmill.codecs.spec import CodecSpec
+    from pixmill.imaging.pillow import Form
 
 __all__ = ["probe"]
 
@@ -102,7 +104,9 @@ def probe(source: Source, codec_name: str, *, damage: str = "", page: int | None
             raise imaging_error(FailureKind.UNSUPPORTED, Stage.READ, scan.unsupported)
         source = trimmed(patched(source, scan.patches), spec, scan.oversized)
         is_beyond = scan.is_beyond_loader
-        if is_beyond or is_through_pillow(spec, is_animated=bool(scan.is_animated)):
+        if not damage and (form := form_seen(source, spec, scan)) is not None:
+            header = _plain(form, spec, scan, file_bytes)
+        elif is_beyond or is_through_pillow(spec, is_animated=bool(scan.is_animated)):
             header = _from_pillow(source, spec, scan, file_bytes)
         else:
             fail_on = "none" if damage else "error"
@@ -168,6 +172,7 @@ def _from_vips(
         is_lossless=_is_lossless(scan, spec),
         is_progressive=_told(scan.is_progressive, bool(_field(image, "interlaced", 0))),
         is_subsampled=_told(scan.is_subsampled, _is_subsampled(image)),
+        samples_per_px=scan.samples_per_px,
         palette_bits=_palette_bits(image),
         has_gain_map=scan.has_gain_map,
         lines_at_once=scan.lines_at_once,
@@ -209,6 +214,25 @@ def _from_pillow(source: Source, spec: CodecSpec, scan: Scan, file_bytes: int) -
             has_gain_map=scan.has_gain_map,
             is_beyond_loader=scan.is_beyond_loader,
         )
+
+
+def _plain(form: Form, spec: CodecSpec, scan: Scan, file_bytes: int) -> Header:
+    """Return the header of a file that says nothing but its size and its pixels."""
+    return Header(
+        codec=spec.name,
+        width_px=scan.width_px or 0,
+        height_px=scan.height_px or 0,
+        bands=form.bands,
+        has_alpha=form.has_alpha,
+        space=form.space,
+        file_bytes=file_bytes,
+        quality=scan.quality,
+        tables=scan.tables,
+        is_lossless=_is_lossless(scan, spec),
+        is_progressive=bool(scan.is_progressive),
+        is_subsampled=bool(scan.is_subsampled),
+        is_plain=True,
+    )
 
 
 def _pillow_pages(image: Image.Image, scan: Scan) -> int:

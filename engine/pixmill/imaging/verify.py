@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     import pyvips
 
     from pixmill.header import Header
+    from pixmill.imaging.light import Still
     from pixmill.imaging.sources import Source
     from pixmill.plan import Plan
 
-__all__ = ["Expected", "difference", "duration_ms", "is_still", "is_transparent", "meant"]
+__all__ = [
+    "Expected",
+    "difference",
+    "duration_ms",
+    "is_still",
+    "is_transparent",
+    "meant",
+    "meant_of_still",
+]
 
 _OPAQUE, _FAINT = 1.0, 0.25
 _SHALLOW, _DEEP = 255, 65535
@@ -64,9 +73,9 @@ class Expected:
 def meant(image: pyvips.Image, plan: Plan) -> Expected:
     """Return what a result must turn out to be, as the finished image says it."""
     if not plan.has_alpha:
-        shows_through: bool | None = False
+        is_seen_through: bool | None = False
     else:
-        shows_through = is_transparent(image) if plan.is_pinned else None
+        is_seen_through = is_transparent(image) if plan.is_pinned else None
     target = codec(plan.target)
     # HEIF turns its own pixels, whatever EXIF says in it
     can_tell = Metadata.EXIF in target.supports_metadata and not is_oriented_by_loader(target)
@@ -76,9 +85,18 @@ def meant(image: pyvips.Image, plan: Plan) -> Expected:
         pages=plan.pages,
         duration_ms=duration_ms(image, plan.pages) if plan.pages > 1 else 0,
         is_still=plan.pages > 1 and plan.is_pinned and is_still(image, plan.pages),
-        is_transparent=shows_through,
+        is_transparent=is_seen_through,
         profile=profile_of(image),
         orientation=orientation_of(image) if can_tell else 1,
+    )
+
+
+def meant_of_still(still: Still) -> Expected:
+    """Return likewise for a small still that says nothing but pixels."""
+    return Expected(
+        width_px=still.image.width,
+        height_px=still.image.height,
+        is_transparent=shows_through(still.lowest_alpha),
     )
 
 
@@ -108,10 +126,15 @@ def is_transparent(image: pyvips.Image) -> bool | None:
     """Return whether some pixel shows much of what is behind it, or none any; else `None`."""
     if not image.hasalpha():
         return False
-    lowest = _share(image, image[image.bands - 1].min())  # a third of what all bands would take
-    if lowest >= _OPAQUE:
+    # a third of what all bands would take
+    return shows_through(_share(image, image[image.bands - 1].min()))
+
+
+def shows_through(lowest_alpha: float) -> bool | None:
+    """Return likewise for the least alpha of an image, from 0 to 1."""
+    if lowest_alpha >= _OPAQUE:
         return False
-    return True if lowest < _FAINT else None
+    return True if lowest_alpha < _FAINT else None
 
 
 def is_still(image: pyvips.Image, pages: int) -> bool:
