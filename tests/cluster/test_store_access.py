@@ -177,23 +177,40 @@ def test_a_profile_that_is_no_use_is_told_so(
     assert SECRET not in str(caught.value)
 
 
-def test_a_run_by_a_profile_shows_no_secret(rclone: Server, tmp_path: Path) -> None:
-    """What a file told is in nothing that a run writes or says, let in or not."""
-    folder = archive(tmp_path / "in", "a.jpg")
-    said = tmp_path / "said"
-    said.mkdir()
+def _said(folder: Path, out: str, *options: str) -> tuple[int, list[bytes]]:
+    """Run, and return the exit code and all that was written and said."""
+    source, said = archive(folder / "in", "a.jpg"), folder / "said"
+    said.mkdir(exist_ok=True)
     files = [f"--{name}={said / name}" for name in ("report", "events", "log-file", "journal")]
-    command = [sys.executable, "-m", "pixmill_cli", "optimize", str(folder)]
-    for number, secret in enumerate((SECRET, f"not-{SECRET}")):
-        keys = f"aws_access_key_id = KEY\naws_secret_access_key = {secret}\n"
-        _files(tmp_path, rclone, "[profile mine]\nendpoint_url = URL\n", f"[mine]\n{keys}")
-        out = rclone.address(f"access-{next(_numbers)}")
-        ended = subprocess.run(
-            [*command, out, "-v", "--profile=mine", *files], capture_output=True, check=False
-        )
-        assert ended.returncode == (ExitCode.USAGE if number else ExitCode.OK), ended.stderr
-        texts = [ended.stdout, ended.stderr, *(each.read_bytes() for each in said.iterdir())]
-        assert not any(SECRET.encode() in text for text in texts)
+    command = [sys.executable, "-m", "pixmill_cli", "optimize", str(source), out, "-v"]
+    ended = subprocess.run([*command, *options, *files], capture_output=True, check=False)
+    texts = [ended.stdout, ended.stderr, *(each.read_bytes() for each in said.iterdir())]
+    return ended.returncode, texts
+
+
+@pytest.mark.parametrize(("before", "code"), [("", ExitCode.OK), ("not-", ExitCode.USAGE)])
+def test_a_run_by_a_profile_shows_no_secret(
+    rclone: Server, tmp_path: Path, before: str, code: ExitCode
+) -> None:
+    """What a file told is in nothing that a run writes or says, let in or not."""
+    keys = f"aws_access_key_id = KEY\naws_secret_access_key = {before}{SECRET}\n"
+    _files(tmp_path, rclone, "[profile mine]\nendpoint_url = URL\n", f"[mine]\n{keys}")
+    out = rclone.address(f"access-{next(_numbers)}")
+    returned, texts = _said(tmp_path, out, "--profile=mine")
+    assert returned == code, texts[1]
+    assert not any(SECRET.encode() in text for text in texts)
+
+
+@pytest.mark.parametrize(("before", "code"), [("", ExitCode.OK), ("AAAA", ExitCode.USAGE)])
+def test_a_run_by_a_connection_string_shows_no_secret(
+    azurite: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, code: ExitCode
+) -> None:
+    """Nor is any part of a connection string."""
+    given = f"AccountName={ACCOUNT};AccountKey={before}{ACCOUNT_KEY};BlobEndpoint={azurite.url()}"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", given)
+    returned, texts = _said(tmp_path, azurite.address(f"access-{next(_numbers)}"))
+    assert returned == code, texts[1]
+    assert not any(ACCOUNT_KEY.encode() in text for text in texts)
 
 
 def _signature(**changes: str) -> str:
