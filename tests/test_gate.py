@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pixmill.executors.gate import ForsakenError, Gate, Watch
+from pixmill.executors.gate import QUIET_S, ForsakenError, Gate, Watch
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 
@@ -137,3 +137,27 @@ def test_trouble_of_this_machine_leaves_the_gate() -> None:
         gate.through(full)
     store.is_up = True
     assert gate.through(lambda: store.ask(1)) == 1
+
+
+def test_a_store_that_hangs_is_told_of() -> None:
+    """Where requests neither fail nor are answered it is told once, and that they are again."""
+    told: list[Contact] = []
+    now_s = [0.0]
+    watch = Watch(told.append, 300.0, clock=lambda: now_s[0])
+    gate = Gate("s3://b", lambda: True, watch)
+
+    def hanging() -> int:
+        for _ in range(3):
+            now_s[0] += 0.6 * QUIET_S
+            watch.look()
+        return 1
+
+    assert gate.through(hanging) == 1
+    assert [each.words for each in told] == [
+        "no request to a store was answered for 30 s; waiting on",
+        "stores answer again",
+    ]
+    assert not any(each.is_lost for each in told)
+    now_s[0] += 2 * QUIET_S
+    watch.look()
+    assert len(told) == 2, "nobody had asked for anything"

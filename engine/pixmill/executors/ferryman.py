@@ -152,10 +152,16 @@ class _Ferryman:
                 words = f"{destination.address} cannot be written: {error.failure.message}"
                 self.mouth.say(Broken(words, None if error.failure.is_retryable else "output"))
                 return
+        _begin(self._watches)
         self._man(self._fetched, self._fetches)
         self._man(self._looked, self._looks)
         self._man(self._delivered, self._puts)
         self._lists()
+
+    def _watches(self) -> None:
+        while True:
+            time.sleep(BEAT_S)
+            self._watch.look()
 
     def _man(self, answer: Callable[[Asked], Reply], queue: SimpleQueue[Asked]) -> None:
         def work() -> None:

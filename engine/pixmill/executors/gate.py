@@ -21,7 +21,7 @@ from pixmill.units import format_duration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ForsakenError", "Gate", "Watch"]
+__all__ = ["QUIET_S", "ForsakenError", "Gate", "Watch"]
 
 _PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 15.0
@@ -30,6 +30,9 @@ _LEAST_PAUSES: Final = 20
 _LEAST_WAIT_S: Final = 0.05
 _TRIES: Final = 3
 """Of one request while others are answered; each is six of obstore's."""
+
+QUIET_S: Final = 30.0
+"""Longer than any answer but that of a large body; obstore's own limit is ten times that."""
 
 Done = TypeVar("Done")
 
@@ -54,6 +57,9 @@ class Watch:
     _closed: int = 0
     _since_s: float = 0.0
     _is_forsaken: bool = False
+    _asked: int = 0
+    _quiet_s: float = 0.0
+    _is_quiet: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def closed(self, store: str, why: str) -> None:
@@ -73,6 +79,35 @@ class Watch:
             if not (self._closed or self._is_forsaken):
                 lasted = format_duration(self.clock() - self._since_s)
                 self.tell(Contact(f"{store} answers again, after {lasted}"))
+
+    def asked(self) -> None:
+        """Take in that a request is made."""
+        with self._lock:
+            if not self._asked:
+                self._quiet_s = self.clock()
+            self._asked += 1
+
+    def left(self) -> None:
+        """Take in that a request has ended, in whatever way."""
+        with self._lock:
+            self._asked -= 1
+
+    def answered(self) -> None:
+        """Take in that a store has answered."""
+        with self._lock:
+            self._quiet_s = self.clock()
+            if self._is_quiet:
+                self._is_quiet = False
+                self.tell(Contact("stores answer again"))
+
+    def look(self) -> None:
+        """Tell once that nothing was answered for long, though nothing has failed either."""
+        with self._lock:
+            is_due = self._asked and self.clock() - self._quiet_s > QUIET_S
+            if is_due and not (self._closed or self._is_quiet):
+                self._is_quiet = True
+                waited = format_duration(QUIET_S)
+                self.tell(Contact(f"no request to a store was answered for {waited}; waiting on"))
 
     def forsaken(self, store: str, why: str) -> None:
         """Take in that a gate stays closed."""
@@ -120,6 +155,7 @@ class Gate:
         tries, until_s = 0, self.watch.clock() + self.watch.patience_s
         while True:
             answers = self._admitted()
+            self.watch.asked()
             try:
                 done = deed()
             except StoreError as error:
@@ -139,6 +175,7 @@ class Gate:
                 self._answered()
                 return done
             finally:
+                self.watch.left()
                 self._leave()
 
     def _admitted(self) -> int:
@@ -162,6 +199,7 @@ class Gate:
                 self._turn.notify_all()
 
     def _answered(self) -> None:
+        self.watch.answered()
         with self._turn:
             self.has_answered = True
             self._answers += 1
