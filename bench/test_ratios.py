@@ -23,7 +23,7 @@ import pyvips
 
 import pixmill
 from contest.contestants import FLOOR, PEERS, PIXMILL, Order
-from contest.jobs import Job, Place, Task
+from contest.jobs import STRATEGY, Job, Place, Task
 from contest.measuring import Command, spent_on
 from done import write_done, write_small
 from mills import MEETING, MET, recipe_of
@@ -38,6 +38,7 @@ from pixmill.protocol import (
     JobFound,
     PullMore,
     Send,
+    Setup,
     StartWorker,
     Tick,
     WalkEnded,
@@ -45,11 +46,15 @@ from pixmill.protocol import (
 )
 from pixmill.recall import Recall
 from pixmill.recipe import Recipe
+from pixmill.registry import recognised
 from pixmill.reporting import FanOut
 from pixmill.rules import Rules
 from pixmill.settings import Sandbox, Settings
 from pixmill.storage.local import Destination
+from pixmill.vocabulary import Effort
 from pixmill.walking import Walker
+from pixmill.worker import Worker
+from soaking import small_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -337,6 +342,38 @@ def test_run_cpu(tmp_path: Path) -> None:
 
     cost = yards(run, what="a file of a run whose workers do nothing", times=files)
     assert cost <= THRESHOLDS["cost"]["run"]
+
+
+def test_small_calls(tmp_path: Path) -> None:
+    """A worker takes few steps for a small file, whatever its format."""
+    files = 60
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    jobs = []
+    for number, (suffix, content) in enumerate(small_images(files, random.Random(1), edge_px=64)):
+        path = source / f"{number:05}.{suffix}"
+        path.write_bytes(content)
+        found = SourceRef(path.name, len(content), path.stat().st_mtime_ns, recognised(content))
+        jobs.append(FileJob(number, found, path.name))
+    setup = Setup(
+        slot=0,
+        source_root=str(source),
+        destination_root=str(destination),
+        recipe=Recipe(quality=80, effort=Effort.FAST, strategy=STRATEGY),
+        lease_bytes=100_000_000,
+        base_bytes=8_000_000,
+        can_replace=True,
+        is_dry_run=False,
+        sandbox=Sandbox.OFF,
+    )
+    worker = Worker(setup, lambda _number, _cost: True)
+
+    def make() -> None:
+        statuses = {worker.outcome(job).status for job in jobs}
+        assert statuses <= {Status.OPTIMIZED, Status.KEPT}
+
+    make()  # what is loaded, and worked out, once
+    assert calls(make, what="a small file made", times=files) <= THRESHOLDS["calls"]["small"]
 
 
 def test_done_cpu(tmp_path: Path) -> None:

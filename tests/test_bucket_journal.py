@@ -130,7 +130,11 @@ if __name__ == "__main__":
 
 def _toppled(source: str, web: str, note: Path) -> int:
     tests = str(Path(__file__).parent)
-    environment = os.environ | {"PYTHONPATH": tests, "PIXMILL_TEST_NOTE": str(note)}
+    environment = os.environ | {
+        "PYTHONPATH": tests,
+        "PIXMILL_TEST_NOTE": str(note),
+        "PIXMILL_TEST_NOTED": NAMES[2],
+    }
     command = [sys.executable, "-c", TOPPLED, source, web]
     return subprocess.run(command, env=environment, check=False).returncode
 

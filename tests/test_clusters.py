@@ -78,6 +78,7 @@ def test_there_are_commands() -> None:
         1,
         1,
         1,
+        1,
     ]
 
 

@@ -66,10 +66,16 @@ def test_the_share_of_an_image_leaves_no_cpu_idle() -> None:
     """It fits every CPU of every node that has memory for any image, and never exceeds a lease."""
     sizing = sized_afield(4_000 * MB, 5)
     large, small, tiny = Node("a", 4, 8_000 * MB), Node("b", 1, 200 * MB), Node("c", 8, 50 * MB)
-    assert ray_fleet._share_bytes((large, small, tiny), sizing) == 200 * MB - AFIELD_BYTES
-    assert ray_fleet._share_bytes((large,), sizing) == 2_000 * MB - AFIELD_BYTES
-    assert ray_fleet._share_bytes((Node("d", 1, 90_000 * MB),), sizing) == sizing.lease_bytes
-    assert ray_fleet._share_bytes((tiny,), sizing) == sizing.base_bytes
+    assert (
+        ray_fleet._share_bytes((large, small, tiny), sizing, AFIELD_BYTES)
+        == 200 * MB - AFIELD_BYTES
+    )
+    assert ray_fleet._share_bytes((large,), sizing, AFIELD_BYTES) == 2_000 * MB - AFIELD_BYTES
+    assert (
+        ray_fleet._share_bytes((Node("d", 1, 90_000 * MB),), sizing, AFIELD_BYTES)
+        == sizing.lease_bytes
+    )
+    assert ray_fleet._share_bytes((tiny,), sizing, AFIELD_BYTES) == sizing.base_bytes
 
 
 def test_a_beacon_is_seen_where_its_folder_and_its_locks_are(tmp_path: Path) -> None:

@@ -157,6 +157,37 @@ def test_an_encoding_is_libvips_own(
         assert by_libvips(made, name).write_to_memory() == own.write_to_memory()
 
 
+def is_final(shown: Image.Image, effort: Effort = Effort.FAST) -> bool:
+    """Return whether a PNG of a picture is done as Pillow writes it."""
+    file = io.BytesIO()
+    shown.save(file, "PNG")
+    still = light.decoded(file.getvalue(), codec("png"))
+    assert still is not None
+    pixels = shown.width * shown.height
+    encoding = Encoding(codec="png", quality=None, effort=effort, pixels=pixels)
+    made = light.encoded(still, encoding)
+    assert made is not None
+    return light.is_final(still, encoding, len(made))
+
+
+def test_what_packing_makes_smaller_is_packed() -> None:
+    """Few colours, grey among colours, alpha that hides nothing, size, and more effort call for it.
+
+    What is left takes as much either way: see the record.
+    """
+    rng = random.Random(1)
+    noise = Image.frombytes("RGB", (40, 40), rng.randbytes(4800))
+    grey = Image.frombytes("L", (40, 40), rng.randbytes(1600))
+    assert is_final(noise)
+    assert is_final(Image.merge("RGBA", (*noise.split(), grey)))
+    assert not is_final(noise, Effort.BALANCED)
+    assert not is_final(noise.resize((80, 80)))
+    assert not is_final(noise.quantize(200).convert("RGB"))
+    assert not is_final(noise.convert("RGBA"))
+    assert not is_final(Image.merge("RGBA", (grey, grey, grey, noise.getchannel("R"))))
+    assert not is_final(Image.linear_gradient("L").convert("RGB").resize((40, 40)))
+
+
 def test_what_is_more_than_pixels_is_left_to_libvips() -> None:
     """Metadata, palettes, more bits, scans and rows in several passes, and size rule a file out."""
     edge_px = round(MOST_LIGHT_PX**0.5)

@@ -16,6 +16,7 @@ from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch, ObjectFacts, ObjectStore
 from pixmill.storage.paging import Pages
 from pixmill.storage.secrets import redacted
+from pixmill.storage.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,12 +190,12 @@ def test_what_stands_already_is_not_put_again(tmp_path: Path) -> None:
     store = ObjectStore.opened(Address("memory", "bucket", "in"), Access())
     path, jpeg = tmp_path / "made", {"Content-Type": "image/jpeg"}
     path.write_bytes(b"made")
-    first = store.settle("a", str(path), jpeg)
-    assert store.settle("a", str(path), jpeg).tag == first.tag
-    named = store.settle("a", str(path), jpeg | {"Cache-Control": "no-store"})
+    first = settle(store, "a", str(path), attributes=jpeg)
+    assert settle(store, "a", str(path), attributes=jpeg).tag == first.tag
+    named = settle(store, "a", str(path), attributes=jpeg | {"Cache-Control": "no-store"})
     assert named.tag != first.tag
     path.write_bytes(b"MADE")
-    assert store.settle("a", str(path), jpeg).tag != named.tag
+    assert settle(store, "a", str(path), attributes=jpeg).tag != named.tag
     assert store.attributes("a") == jpeg
 
 

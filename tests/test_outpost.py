@@ -43,7 +43,7 @@ def brief(tmp_path: Path) -> Iterator[Brief]:
         lit = held.enter_context(beacon(Root(setup.destination_root)))
         yield Brief(setup=setup, makers=makers(), beacon=lit, resident_bytes=1 << 62)
         for kept in outpost._kept:
-            kept.executor.close()
+            kept.close()
         outpost._kept.clear()
         assert not left_running()
 

@@ -177,6 +177,25 @@ def test_a_killed_nursery_is_replaced(tmp_path: Path) -> None:
     assert sum(outcome.attempts > 1 for outcome in outcomes) <= 2 * kills
 
 
+def test_a_nursery_that_stands_still_is_replaced(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hangs is killed without it, and where it starts no worker any more another does."""
+    monkeypatch.setattr("pixmill.executors.hatchery._HATCH_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("pixmill.executors.hatchery._END_TIMEOUT_S", 0.5)
+    archive(photos, "aa-hang.jpg")
+    settings = Settings(parallel=1, timeout_s=2.0)
+    mill = "faults.hanging:mill"
+    with pixmill.optimize(photos, tmp_path / "out", HALVED, settings=settings, mill=mill) as run:
+        outcomes = [next(run)]
+        (nursery,) = left_running()[:1]
+        nursery.suspend()
+        outcomes += list(run)
+    hung = only_faulty(Ended(outcomes, run.summary), "aa-hang.jpg")
+    assert hung.failure is not None
+    assert hung.failure.kind is FailureKind.TIMEOUT
+
+
 def test_a_killed_coordinator_takes_everything_along(photos: Path, tmp_path: Path) -> None:
     """Nothing survives it, and the next run removes what was left half-written."""
     archive(photos, "hang-1.jpg", "hang-2.jpg")

@@ -82,13 +82,7 @@ def assembled(
         check_kernel()
     check_codec_options(recipe.codec_options)
     _check_target(recipe)
-    fleet = fleet_of(settings)
-    if not (ends.are_local or fleet.is_near):
-        raise OptionError(
-            "object stores are reached from one machine: copy them to a file system that all nodes "
-            "share, or use --shard on several machines",
-            option="executor",
-        )
+    fleet = fleet_of(settings, ends)
     scratch = Scratch("") if ends.are_local else _scratch()
     shelved = None
     try:
@@ -123,7 +117,7 @@ def _assembled(
     fleet.open()
     memory_bytes = settings.memory_bytes or fleet.memory_bytes()
     sizing = fleet.sized(memory_bytes)
-    if not ends.are_local:
+    if fleet.is_near and not ends.are_local:
         sizing = beside_a_ferry(sizing)
     facts = _facts(roots, recipe, settings, berth, sizing, memory_bytes)
     place = _place(roots, settings, shelved)
@@ -173,7 +167,7 @@ def _assembled(
     found = feeder.jobs() if shipping is None else shipping.found()
     coordinator = Coordinator(
         found=_surveyed(found, survey) if survey else found,
-        rules=fleet.rules(sizing) if shipping is None else _shipped_rules(fleet, sizing),
+        rules=_rules(fleet, sizing, is_staged=fleet.is_near and shipping is not None),
         executor=executor if shipping is None else StagedExecutor(executor, shipping.staging),
         collector=collector,
         destination=results,
@@ -356,6 +350,7 @@ def _scratch() -> Scratch:
     return scratch
 
 
-def _shipped_rules(fleet: Fleet, sizing: Sizing) -> Rules:
-    """Return rules under which few jobs wait: each has its source on the disc."""
-    return replace(fleet.rules(sizing), pending_jobs=_PENDING_A_WORKER * sizing.workers)
+def _rules(fleet: Fleet, sizing: Sizing, *, is_staged: bool) -> Rules:
+    """Return rules under which few jobs wait where each has its source on the disc."""
+    rules = fleet.rules(sizing)
+    return replace(rules, pending_jobs=_PENDING_A_WORKER * sizing.workers) if is_staged else rules

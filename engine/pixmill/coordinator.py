@@ -194,7 +194,7 @@ class Coordinator:
         except OptionError as error:
             self.fatal = str(error)
             raise
-        for words in shipping.remarks():
+        for words in shipping.news():
             self.collector.reporter.noticed(words)
         for outcome in landed:
             self._recorded.append(self.collector.record(outcome))

@@ -44,7 +44,7 @@ _SAMPLE_BYTES = 6_000_000  # 64 squares of 64 px: 20 bytes a pixel
 def cost_of(context: Context, plan: Plan) -> int:
     """Return the bytes at the peak: decoding beside what it feeds, then encoding beside the pin."""
     header, spec, load = context.header, codec(context.header.codec), plan.load
-    loaded = replace(header, pages=load.pages)
+    loaded = header if header.pages == load.pages else replace(header, pages=load.pages)
     decode_bytes = spec.decode_cost(loaded, load.shrink) if spec.decode_cost else 0
     band_bytes = max(1, min(header.bits, context.target.max_bits) // 8)
     row_bytes = plan.width_px * (header.bands + 1) * band_bytes

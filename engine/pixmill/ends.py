@@ -17,7 +17,7 @@ from pixmill.settings import MetadataDirective
 if TYPE_CHECKING:
     from pixmill.settings import Settings
 
-__all__ = ["Ends"]
+__all__ = ["LOCAL_ENDS", "Ends"]
 
 _STATE: Final = ".pixmill"
 
@@ -112,6 +112,9 @@ class Ends:
         ):
             if is_asked:
                 raise OptionError(why, option=name)
+
+
+LOCAL_ENDS: Final = Ends()
 
 
 def _address(named: str | os.PathLike[str], *, option: str) -> Address | None:

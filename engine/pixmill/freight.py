@@ -65,6 +65,8 @@ class Voyage:
         staging: Absolute path of the folder that holds `in` and `out`.
         excluded: Prefixes below the source, with a slash at their ends, that are never met.
         crew: Requests of a kind that are under way at a time.
+        is_shared: Whether nodes of a cluster have ferries of their own, which alone move bodies;
+            what one has put no other replaces by the same.
     """
 
     source: Address | None
@@ -74,6 +76,7 @@ class Voyage:
     staging: str
     excluded: tuple[str, ...] = ()
     crew: int = 8
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

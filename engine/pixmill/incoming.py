@@ -1,9 +1,10 @@
 """The walk where a store has a part in it: looks and fetches are asked for ahead of their turn.
 
 A window of sources is open at a time, bounded in number and in bytes. Each goes through three
-queues, in order: what it is, what stands where its result goes, and whether it is here. It never
-waits for the network: it says `PAUSE`, so that workers and Ctrl-C are heard. Must not decide what
-becomes of a source: the feeder does, once it is answered.
+queues, in order: what it is, what stands where its result goes, and whether it is here. Where each
+node of a cluster fetches for itself, only beginnings come here. It never waits for the network: it
+says `PAUSE`, so that workers and Ctrl-C are heard. Must not decide what becomes of a source: the
+feeder does, once it is answered.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ class Incoming:
             return None
         elif is_claimed and facts.size_bytes > most_bytes:
             sources.open(met.path, _too_large(facts))
-        elif is_claimed and self.feeder.settings.shard.holds(met.path):
+        elif is_claimed and self._is_to_come(met.path):
             return _Want(met.path, facts)
         else:
             return _Want(met.path, facts, HEAD_BYTES)
@@ -295,8 +296,11 @@ class Incoming:
         for number in [each for each in self._looks if each not in kept and each != last]:
             del self._looks[number]
 
+    def _is_to_come(self, path: str) -> bool:
+        return self.staging.is_source_staged and self.feeder.settings.shard.holds(path)
+
     def _is_missing(self, source: SourceRef) -> bool:
-        return self._sources is not None and self.staging.cargo(source.path) is None
+        return self.staging.is_source_staged and self.staging.cargo(source.path) is None
 
     def _facts(self, path: str) -> ObjectFacts:
         if self._sources is None:

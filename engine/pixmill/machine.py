@@ -20,6 +20,7 @@ __all__ = [
     "file_system",
     "knows_data_size",
     "knows_proportional_size",
+    "parent_of",
     "process_space",
     "process_start",
     "tree_memory_bytes",
@@ -83,6 +84,13 @@ def process_start(pid: int) -> float:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).create_time()
     return 0.0
+
+
+def parent_of(pid: int) -> int:
+    """Return whose child a process is; 0 where it has ended or does not tell."""
+    with contextlib.suppress(psutil.Error):
+        return int(psutil.Process(pid).ppid())
+    return 0
 
 
 def knows_proportional_size() -> bool:

@@ -49,12 +49,14 @@ class Candidate:
         size_bytes: Its size.
         quality: Its quality, `None` where none applies.
         score: How near it comes to the image, where that was asked for.
+        is_final: Whether packing it would gain nothing.
     """
 
     content: bytes | IO[bytes]
     size_bytes: int
     quality: int | None
     score: float | None = None
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,8 @@ class Picture:
     def encoded(self, encoding: Encoding) -> Candidate:
         """Encode, and count it."""
         self.encodes += 1
-        if made := self._encoded_lightly(encoding):
-            return Candidate(made, len(made), encoding.quality)
+        if light_one := self._encoded_lightly(encoding):
+            return light_one
         if self.plan.is_pinned:
             content_ = self.bundled(encode.encoded(self.image(), encoding))
             return Candidate(content_, len(content_), encoding.quality)
@@ -145,13 +147,16 @@ class Picture:
             return Candidate(content_, len(content_), encoding.quality)
         return Candidate(spool, spool.seek(0, 2), encoding.quality)
 
-    def _encoded_lightly(self, encoding: Encoding) -> bytes | None:
+    def _encoded_lightly(self, encoding: Encoding) -> Candidate | None:
         """Return a small still as Pillow encodes it; `None` where libvips is to."""
-        if self._still is None or self._pixels is not None:
+        still = self._still
+        made = light.encoded(still, encoding) if still and self._pixels is None else None
+        if made is None or still is None:
             return None
         if self.expected is None:
-            self.expected = meant_of_still(self._still)
-        return light.encoded(self._still, encoding)
+            self.expected = meant_of_still(still)
+        is_final = self.plan.is_packed and light.is_final(still, encoding, len(made))
+        return Candidate(made, len(made), encoding.quality, is_final=is_final)
 
     def candidate(self, encoding: Encoding) -> Candidate | None:
         """Encode, and judge where an encoding may turn out bad: a palette, or too few colours."""
@@ -166,6 +171,8 @@ class Picture:
 
     def packed(self, made: Candidate) -> Candidate:
         """Return the same picture in fewer bytes, where the plan has the memory for that."""
+        if made.is_final:
+            return made
         packings_of = codec(self.plan.target).packings
         pixels = self.plan.width_px * self.plan.height_px
         if packings_of is None or not self.plan.is_packed or not isinstance(made.content, bytes):

@@ -24,6 +24,8 @@ from pixmill.units import format_size
 from pixmill.vocabulary import Colour, Kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
     from pixmill.plan import Step
@@ -109,14 +111,10 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     ):
         return refusal
     costs_bytes = []
-    for manner in _manners(context, limits):
-        wide = _planned(context, manner)
-        # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
-        plan = _costed(context, replace(wide, is_narrow=_can_be_narrow(context)))
-        for each in (wide, plan):
-            if each.cost_bytes <= limits.lease_bytes:
-                return _transforming(each, recipe, limits)
-            costs_bytes.append(each.cost_bytes)
+    for plan in _possible(context, limits):
+        if plan.cost_bytes <= limits.lease_bytes:
+            return _transforming(plan, recipe, limits)
+        costs_bytes.append(plan.cost_bytes)
     least_bytes = min(costs_bytes)
     what = f"to be scored as {target.title}" if _is_judged(context) else f"as {target.title}"
     hint = ", or give --quality in place of --target-quality" if _is_judged(context) else ""
@@ -127,6 +125,16 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         f"may hold {format_size(limits.lease_bytes)}: raise --memory to "
         f"{format_size(memory_for(least_bytes))} or more{hint}",
     )
+
+
+def _possible(context: Context, limits: Limits) -> Iterator[Plan]:
+    """Yield the plans that would do, the cheapest in CPU first."""
+    for manner in _manners(context, limits):
+        plan = _planned(context, manner)
+        yield plan
+        if _can_be_narrow(context):
+            # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
+            yield _costed(context, replace(plan, is_narrow=True))
 
 
 def own_quality(plan: Plan) -> int | None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
-from pixmill.model import DEFAULT_CAPS
-from pixmill.settings import Sandbox
+from pixmill.model import DEFAULT_CAPS, Sandbox
 
 if TYPE_CHECKING:
     from pixmill.model import Caps, Job, Outcome

@@ -130,7 +130,9 @@ class Publisher:
             if hand.job.series is not None:
                 return self._published_series(hand, product, hand.job.series)
             ended = self._replaced if self.setup.is_in_place else self._published
-            return replace(ended(hand, product), written_digest=self._written_digest)
+            outcome = ended(hand, product)
+            digest = self._written_digest
+            return replace(outcome, written_digest=digest) if digest else outcome
         except ChangedError as error:
             raise UnpublishableError(_changed(str(error))) from error
         except FileExistsError as error:
@@ -152,8 +154,9 @@ class Publisher:
         twins = [
             each for each in job.choices if each != destination and self.destination.exists(each)
         ]
-        notes = (*product.notes, *(f"{twin} stands beside it" for twin in twins))
-        product = replace(product, notes=notes)
+        if twins:
+            told = (f"{twin} stands beside it" for twin in twins)
+            product = replace(product, notes=(*product.notes, *told))
         return _ended(hand, product, destination=destination, written_bytes=written_bytes)
 
     def _published_series(self, hand: InHand, product: Product, series: Series) -> Outcome:

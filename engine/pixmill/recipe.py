@@ -5,7 +5,6 @@ Must not know files, workers or the machine; what those need is in `settings`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter
@@ -285,6 +284,8 @@ class Recipe:
         }
         if self.target_quality is None and self.min_quality == _LEAST_FOR_SIZE:
             del chosen["min_quality"]  # it was the default itself, once
+        import hashlib  # noqa: PLC0415 - brings OpenSSL, 2 ms, and no worker asks
+
         text = json.dumps(chosen, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

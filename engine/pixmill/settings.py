@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pixmill.address import DEFAULT_ACCESS, Access
 from pixmill.errors import OptionError
-from pixmill.model import DEFAULT_CAPS, Caps
+from pixmill.model import DEFAULT_CAPS, Caps, Sandbox
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.series import DEFAULT_TEMPLATE, UNSIZED_TEMPLATE, NameTemplate, parse_template
 from pixmill.sharding import WHOLE, Shard
@@ -73,14 +73,6 @@ class Order(StrEnum):
 
     AUTO = "auto"
     PATH = "path"
-
-
-class Sandbox(StrEnum):
-    """How workers are confined: as far as the kernel allows, wholly or no run, not at all."""
-
-    AUTO = "auto"
-    REQUIRE = "require"
-    OFF = "off"
 
 
 class OnCollision(StrEnum):

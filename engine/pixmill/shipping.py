@@ -99,8 +99,8 @@ class Shipping:
                 raise
         return self.outgoing.landed()
 
-    def remarks(self) -> list[str]:
-        """Return, once, what the user should know of."""
+    def news(self) -> list[str]:
+        """Return, once, what a person should be told of ferry and stores."""
         told = [*self.ferry.remarks, *self._news]
         if self.ferry.remarks:  # another ferry, which will tell if it is cut off as well
             self.is_cut_off = False
@@ -143,8 +143,8 @@ def shipping_of(
     """
     staging = Staging(
         scratch.path,
-        is_source_staged=voyage.source is not None,
-        is_result_staged=voyage.destination is not None,
+        is_source_staged=voyage.source is not None and not voyage.is_shared,
+        is_result_staged=voyage.destination is not None and not voyage.is_shared,
     )
     try:
         staging.prepare()

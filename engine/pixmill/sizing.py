@@ -15,6 +15,7 @@ from pixmill.units import format_size
 __all__ = [
     "AFIELD_BYTES",
     "ENDLESS_BYTES",
+    "FERRY_BYTES",
     "MIN_MEMORY_BYTES",
     "Sizing",
     "beside_a_ferry",
@@ -34,8 +35,8 @@ _BASE_BYTES = 8 * _MB
 # A nursery and its only worker before the first file: 29 to 34 MB.
 _FRESH_BYTES = 34 * _MB
 # What speaks to object stores: 30 to 34 MB over 56 photographs of 1 MB each way (52 without a bound
-# on malloc's arenas), 60 over bodies of 7.5 and 20 MB.
-_FERRY_BYTES = 60 * _MB
+# on malloc's arenas), 60 over bodies of 7.5 and 20 MB; on a node of a cluster 25 and 57 MB.
+FERRY_BYTES = 60 * _MB
 # Resident memory counts the pages shared with the nursery, 20 to 25 MB, in full.
 _RESIDENT_BYTES = 60 * _MB
 # What pixmill holds with two workers before any image: one image may have the rest, or half of
@@ -138,7 +139,7 @@ def sized_afield(memory_bytes: int, workers: int) -> Sizing:
 
 def beside_a_ferry(sizing: Sizing) -> Sizing:
     """Return what is left where a ferry is held, too; one image may hold what it could before."""
-    workers, budget_bytes = sizing.workers, sizing.budget_bytes - _FERRY_BYTES
+    workers, budget_bytes = sizing.workers, sizing.budget_bytes - FERRY_BYTES
     while workers > 1 and budget_bytes < sizing.lease_bytes + (workers - 1) * _BASE_BYTES:
         workers, budget_bytes = workers - 1, budget_bytes + _WORKER_BYTES
     least_bytes = sizing.lease_bytes + (workers - 1) * _BASE_BYTES
@@ -161,7 +162,7 @@ def _lease_for(memory_bytes: int) -> int:
 
 
 def _alone_for(memory_bytes: int) -> int:
-    ferry_bytes = min(_FERRY_BYTES, max(0, memory_bytes - _FERRIED_BYTES))
+    ferry_bytes = min(FERRY_BYTES, max(0, memory_bytes - _FERRIED_BYTES))
     held_bytes = _COORDINATOR_BYTES + _FRESH_BYTES + ferry_bytes
     return max(memory_bytes - held_bytes, _lease_for(memory_bytes))
 
@@ -170,5 +171,5 @@ def _cap_for(cost_bytes: int) -> int:
     """Return the least cap under which one image may hold this much."""
     alone_bytes = cost_bytes + _COORDINATOR_BYTES + _FRESH_BYTES
     if alone_bytes > _FERRIED_BYTES:
-        alone_bytes += _FERRY_BYTES
+        alone_bytes += FERRY_BYTES
     return min(math.ceil(cost_bytes / _LEAST_SHARE), alone_bytes)

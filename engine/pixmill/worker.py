@@ -20,7 +20,7 @@ from pixmill.failures import os_failure
 from pixmill.footprint import resident_bytes
 from pixmill.imaging.confine import let_libraries_speak, trim
 from pixmill.imaging.progress import listening
-from pixmill.model import Failed, FailureKind, Job, Outcome, Stage, Status
+from pixmill.model import Failed, FailureKind, Job, Outcome, Sandbox, Stage, Status
 from pixmill.planning import Limits
 from pixmill.product import Product
 from pixmill.protocol import (
@@ -35,7 +35,6 @@ from pixmill.protocol import (
 )
 from pixmill.publishing import Publisher, PublishingError, UnpublishableError, failed
 from pixmill.sandbox import Grants, confine, limit_cpu, limit_file
-from pixmill.settings import Sandbox
 from pixmill.storage.folders import reachable
 
 if TYPE_CHECKING:

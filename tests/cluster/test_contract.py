@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from obstore.store import LocalStore
 
+from cluster.servers import BUCKET
 from pixmill.address import Access, Address
 from pixmill.model import FailureKind
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch, ObjectFacts, ObjectStore
 from pixmill.storage.paging import Pages
 from pixmill.storage.probing import check_puts, does_answer
+from pixmill.storage.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,6 +202,27 @@ def test_every_answer_tells_the_same_tag(store: ObjectStore) -> None:
     assert store.put("a", b"other").tag != done.tag
 
 
+def test_the_beginning_of_an_object(store: ObjectStore) -> None:
+    """It comes from servers that know no ranges, too, and of a short object it is all."""
+    content = os.urandom(300_000)
+    for each in (content, content[:7]):
+        store.put("a", each)
+        assert store.opening("a", 4096, expected=_facts(store, "a")) == each[:4096]
+
+
+def test_no_more_is_sent_than_the_beginning(moto: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that knows ranges is asked for one: whoever lists for a cluster moves no bodies."""
+    for variable, value in moto.environ().items():
+        monkeypatch.setenv(variable, value)
+    key = f"opening-{next(_numbers)}"
+    store = ObjectStore.opened(Address.parsed(moto.address(key)), Access())
+    store.put("a", os.urandom(300_000))
+    store.opening("a", 4096, expected=_facts(store, "a"))
+    log = (moto.folder / "log").read_text().splitlines()
+    (got,) = [line for line in log if f"GET /{BUCKET}/{key}/a" in line]
+    assert '" 206 ' in got
+
+
 def test_what_changed_is_not_fetched(store: ObjectStore, tmp_path: Path) -> None:
     """An object that was replaced by one of its size since it was met is `changed`."""
     store.put("a", b"first")
@@ -255,10 +278,10 @@ def test_a_second_copy_changes_nothing(store: ObjectStore, tmp_path: Path) -> No
     """The tag stays, which Azure and Google give anew to the same bytes; others are replaced."""
     path, headers = tmp_path / "a", {"Content-Type": "image/png"}
     path.write_bytes(b"made")
-    first = store.settle("a", str(path), headers)
-    assert store.settle("a", str(path), headers).tag == first.tag
+    first = settle(store, "a", str(path), attributes=headers)
+    assert settle(store, "a", str(path), attributes=headers).tag == first.tag
     path.write_bytes(b"MADE")
-    assert store.settle("a", str(path), headers).size_bytes == 4
+    assert settle(store, "a", str(path), attributes=headers).size_bytes == 4
     assert _fetched(store, _facts(store, "a"), tmp_path / "fetched") == b"MADE"
 
 

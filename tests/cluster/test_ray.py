@@ -22,7 +22,7 @@ import pytest
 import pixmill
 from cluster.ray_nodes import Nodes, nodes
 from faults.plugin import MARKERS
-from pixmill.errors import OptionError, RunError
+from pixmill.errors import RunError
 from pixmill.executors import ray_fleet
 from pixmill.executors.orders import Watch
 from pixmill.executors.ray import Gateway
@@ -342,15 +342,6 @@ def test_an_address_that_says_nothing_is_told_in_time(
         with pytest.raises(RunError, match=r"cannot join .*RAY_AUTH_TOKEN are the cluster's"):
             ran(source, tmp_path / "far", settings=silent)
     assert time.monotonic() - began_s < 12.0
-
-
-@pytest.mark.parametrize("destination", ["s3://bucket/out", "memory://bucket/out"])
-def test_object_stores_and_a_cluster_are_refused_together(destination: str, tmp_path: Path) -> None:
-    """Nothing is started, and what works instead is told."""
-    source = archive(tmp_path / "in", NAMES[0])
-    nowhere = replace(LOCAL, executor=ExecutorName.RAY, ray_address="127.0.0.2:9")
-    with pytest.raises(OptionError, match="or use --shard on several machines"):
-        pixmill.optimize(source, destination, HALVED, settings=nowhere)
 
 
 def test_an_address_that_does_not_answer_is_told_at_once(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ MARKERS: Final = "PIXMILL_FAULT_MARKERS"
 LOG: Final = "attempts"
 """The file in it; a worker opens it with its mill, before it confines itself."""
 
+_NAME_BYTES: Final = 64
 _folder: Final = os.environ.get(MARKERS, "")
 _log: Final = (
     os.open(f"{_folder}/{LOG}", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600) if _folder else -1
@@ -58,8 +59,12 @@ def faulty(
 
 
 def is_named(source: str, word: str) -> bool:
-    """Return whether a source's name holds a word."""
-    return word in Path(source).name
+    """Return whether a source's name holds a word; objects come as numbers, and end with theirs."""
+    if word in Path(source).name:
+        return True
+    with Path(source).open("rb") as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - _NAME_BYTES))
+        return f"named {word}".encode() in stream.read()
 
 
 def attempts_before(source: str) -> int:

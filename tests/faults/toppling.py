@@ -12,10 +12,12 @@ from pathlib import Path
 
 from faults.plugin import coordinator, faulty
 
-__all__ = ["NOTE", "mill"]
+__all__ = ["NOTE", "NOTED", "mill"]
 
 NOTE = "PIXMILL_TEST_NOTE"
 """The variable that holds the path of the note."""
+NOTED = "PIXMILL_TEST_NOTED"
+"""The variable that holds what the note must hold by then."""
 _PATIENCE_S = 20.0
 
 
@@ -30,10 +32,13 @@ def _fell(source: str) -> None:
 
 
 def _noted_ns() -> int:
+    """Return when it was noted, 0 if it is not."""
     try:
-        return Path(os.environ[NOTE]).stat().st_mtime_ns
+        note = Path(os.environ[NOTE])
+        noted_ns, content = note.stat().st_mtime_ns, note.read_text()
     except FileNotFoundError:
         return 0
+    return noted_ns if os.environ[NOTED] in content else 0
 
 
 mill = faulty(_fell)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pixmill.codecs.spec import Coded, Encoding, Handing
+    from pixmill.vocabulary import Effort
 
 __all__ = ["MOST_LIGHT_PX", "Light"]
 
@@ -34,9 +35,12 @@ class Light:
         handed: How Pillow encodes so many bands to the bytes that libvips writes, or to fewer, but
             for what `finished` does; `None` where it cannot.
         finished: Returns what Pillow wrote without what the format does not need.
+        is_final: Whether packing what Pillow wrote gains nothing, for an effort, pixels, and the
+            bytes that they take, where no fewer bits hold them.
     """
 
     plugin: str
     is_plain: Callable[[bytes, Callable[[Coded], Coded | None] | None], bool]
     handed: Callable[[Encoding, int], Handing | None]
     finished: Callable[[bytes], bytes]
+    is_final: Callable[[Effort, int, int], bool] = lambda _effort, _pixels, _size_bytes: False

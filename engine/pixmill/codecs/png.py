@@ -78,8 +78,10 @@ _DENSE_BYTES_PER_PX: Final = 1.0
 # instructions with it, 4.5 with the least sums. At 32, 64, 128 and 256 px 16 photographs take -0.7,
 # -0.5, -0.1 and +0.2 % of the bytes, 16 drawings -0.6, -0.8, +0.0 and -0.1 %.
 _FEW_PX: Final = 16_384
-_SPARE_PACKINGS: Final = (Packing(2, (RowFilter.NONE, RowFilter.LEAST_SUM), 10),)
-_SPARE_DENSE_PACKINGS: Final = (Packing(1, (RowFilter.LEAST_SUM,), 10),)
+_SPARE_PACKINGS: Final = (
+    Packing(2, (RowFilter.NONE, RowFilter.LEAST_SUM), 10, is_estimated=False),
+)
+_SPARE_DENSE_PACKINGS: Final = (Packing(1, (RowFilter.LEAST_SUM,), 10, is_estimated=False),)
 _DENSE_PACKINGS: Final = (Packing(1),)
 _PACKINGS: Final = {
     Effort.FAST: (Packing(2, (RowFilter.NONE, RowFilter.BIGRAMS), 10),),

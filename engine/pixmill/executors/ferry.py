@@ -180,14 +180,15 @@ class Ferry:
         self._put_down()
 
     def _put_down(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """End the process before its pipe: nothing it does at its own end is to meet another's."""
         if self._process is not None:
             self._process.kill()
             with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel, and dies after that
                 self._process.wait(_END_TIMEOUT_S)
             self._process = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 _DEATH: Final = "has ended"

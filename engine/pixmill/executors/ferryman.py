@@ -26,7 +26,8 @@ from pixmill.address import Address, tag_digest
 from pixmill.cataloguing import Catalogue
 from pixmill.errors import OptionError
 from pixmill.executors.gate import ForsakenError, Gate, Watch
-from pixmill.executors.stock import alone, batches
+from pixmill.executors.scratch import outlive
+from pixmill.executors.stock import above, alone, batches
 from pixmill.executors.vigil import BEAT_S, Alive
 from pixmill.failures import os_failure
 from pixmill.freight import (
@@ -45,11 +46,13 @@ from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, ObjectStore
 from pixmill.storage.paging import Pages
 from pixmill.storage.probing import check_puts, does_answer
+from pixmill.storage.settling import settle
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pixmill.address import ObjectFacts
     from pixmill.freight import Parcel, Reply, Request, Voyage
     from pixmill.model import Published
 
@@ -186,7 +189,7 @@ class _Ferryman:
                 return Fetched(request.number, opening=opening)
             _check_room(self.voyage.staging, facts.size_bytes)
             with _made(path) as descriptor:
-                attributes = through(lambda: source.fetch(facts.key, descriptor, expected=facts))
+                attributes = through(lambda: self._fetch(source, facts, descriptor))
                 os.utime(descriptor, ns=(facts.identity_ns, facts.identity_ns))
                 mtime_ns = os.fstat(descriptor).st_mtime_ns
         except (StoreError, OSError) as error:
@@ -194,6 +197,19 @@ class _Ferryman:
                 os.unlink(path)
             return Fetched(request.number, _failure(error, Stage.READ))
         return Fetched(request.number, None, b"", mtime_ns, tuple(attributes.items()))
+
+    def _fetch(self, source: ObjectStore, facts: ObjectFacts, descriptor: int) -> dict[str, str]:
+        """Fetch an object; a ferry that has not listed does not know a prefix that names one."""
+        try:
+            return source.fetch(facts.key, descriptor, expected=facts)
+        except StoreError:
+            if facts.key != source.address.prefix.rpartition("/")[2]:
+                raise
+            os.truncate(descriptor, os.lseek(descriptor, 0, os.SEEK_SET))
+            outer = ObjectStore(above(source.address), source.client)
+            with contextlib.suppress(StoreError):
+                return outer.fetch(facts.key, descriptor, expected=facts)
+            raise
 
     def _looked(self, request: Look) -> Looked:
         destination = self.destination
@@ -240,13 +256,17 @@ class _Ferryman:
         path = f"{self.voyage.staging}/out/{parcel.staged}"
         is_heavy = os.stat(path).st_size > _HEAVY_BYTES
         with self._heavy if is_heavy else contextlib.nullcontext():
-            condition = None if parcel.can_replace else IfAbsent()
+            attributes, tagging = dict(parcel.attributes), dict(self.voyage.settings.tagging)
+            if self.voyage.is_shared and parcel.can_replace:
+                return settle(
+                    destination, parcel.key, path, attributes=attributes, tagging=tagging
+                ).tag
             return destination.put(
                 parcel.key,
                 path,
-                attributes=dict(parcel.attributes),
-                tagging=dict(self.voyage.settings.tagging),
-                condition=condition,
+                attributes=attributes,
+                tagging=tagging,
+                condition=None if parcel.can_replace else IfAbsent(),
             ).tag
 
     def _lists(self) -> None:
@@ -358,7 +378,11 @@ def _served(connection: Connection[Any, Any]) -> None:
         except OptionError as error:
             mouth.say(Broken(str(error), error.option))
             return
-        _Ferryman(voyage, mouth, source, destination).run()
+        try:
+            _Ferryman(voyage, mouth, source, destination).run()
+        finally:
+            if voyage.is_shared:  # on a node nobody outlives the task but for its ferry
+                outlive(voyage.staging)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 
+from pixmill.ends import LOCAL_ENDS
 from pixmill.errors import OptionError
 from pixmill.executors.local import LocalExecutor
 from pixmill.machine import available_memory_bytes, usable_cpus
@@ -17,6 +18,7 @@ from pixmill.settings import ExecutorName
 from pixmill.sizing import sized
 
 if TYPE_CHECKING:
+    from pixmill.ends import Ends
     from pixmill.executors.base import Executor
     from pixmill.executors.note import Hands
     from pixmill.protocol import Setup
@@ -62,14 +64,18 @@ class Fleet(Protocol):
         """Let go of what `open` has opened; may be called twice."""
 
 
-def fleet_of(settings: Settings) -> Fleet:
+def fleet_of(settings: Settings, ends: Ends = LOCAL_ENDS) -> Fleet:
     """Return where the workers of a run will be.
+
+    Args:
+        settings: How the run is carried out.
+        ends: Which ends of it are buckets. Default: neither.
 
     Raises:
         OptionError: It is not installed, or cannot do what the settings ask.
     """
     module, _, name = _FLEETS[settings.executor].partition(":")
-    return cast("Fleet", getattr(import_module(module), name)(settings))
+    return cast("Fleet", getattr(import_module(module), name)(settings, ends))
 
 
 @dataclass(slots=True)
@@ -78,10 +84,12 @@ class LocalFleet:
 
     Args:
         settings: How the run is carried out.
+        ends: Which ends of it are buckets: the same to workers, beside the run's own ferry.
     """
 
     is_near: ClassVar[bool] = True
     settings: Settings
+    ends: Ends
 
     def __post_init__(self) -> None:
         """Refuse what is about clusters."""

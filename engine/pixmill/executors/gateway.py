@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pixmill.executors.orders import Breakage, Fell, Order, Recall
 from pixmill.executors.outpost import Brief, UnfitError, chunk_made
+from pixmill.executors.quay import FerryLostError
 from pixmill.executors.tidings import Berth, Broken, Joined, Node, Over, Refused, Said, Unfit
 from pixmill.executors.vigil import BEAT_S, Alive
 
@@ -34,7 +35,7 @@ _ANSWER_S: Final = 10.0
 _TURN_S: Final = 0.05
 _REPLY_S: Final = 0.005
 """What a report of a chunk's end brings, the next chunk, comes within a millisecond."""
-_END_S: Final = 3.0
+_END_S: Final = 8.0
 _LOOPBACK: Final = "127."
 _NODE_LABEL: Final = "ray.io/node-id"
 """Which Ray gives every node."""
@@ -168,6 +169,8 @@ class _Gateway:
         """Tell what took a task; what the task raised itself, it would raise on any such node."""
         errors = self.ray.exceptions
         if isinstance(error, errors.RayTaskError):
+            if isinstance(error.cause, FerryLostError):
+                return Broken(copy, Breakage.WORKER, str(error.cause))
             return Unfit(_said(error.cause if isinstance(error.cause, UnfitError) else error))
         for kind, by, reason in (
             (errors.OutOfMemoryError, Breakage.MEMORY, "Ray, for want of memory on its node"),

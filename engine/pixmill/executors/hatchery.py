@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from pixmill.executors.hearing import Voice
 from pixmill.executors.note import SharedNote, mapped
 from pixmill.executors.scratch import Scratch
 from pixmill.executors.words import Words, mapped_words, words_made
+from pixmill.machine import parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,10 +119,15 @@ class NurseryHatchery:
     _ended: dict[int, int] = field(default_factory=dict)
 
     def hatch(self, hand: int | None = None) -> Hatchling:
-        """Fork a worker; the first one starts the nursery, and a dead nursery is replaced once."""
+        """Fork a worker; the first one starts the nursery, and a dead nursery is replaced once.
+
+        So is one that stands still, whose workers end with it.
+        """
         try:
             try:
                 return self._forked(hand)
+            except TimeoutError:
+                self._end()
             except OSError:
                 if not self._has_ended():
                     raise
@@ -164,8 +171,10 @@ class NurseryHatchery:
         return [] if self._process is None else [self._process.pid]
 
     def kill(self, pid: int, nursery: subprocess.Popen[bytes] | None) -> None:
-        """Have a worker killed; a nursery that has died has taken its workers along."""
-        if self._control is not None and nursery is self._process:
+        """Kill a worker, or have it killed; a nursery that has died has taken its workers along."""
+        if self._control is None or nursery is None or nursery is not self._process:
+            return
+        if not _is_killed(pid, nursery.pid):
             with contextlib.suppress(OSError):
                 self._control.send(json.dumps({"kill": pid}).encode())
 
@@ -191,6 +200,12 @@ class NurseryHatchery:
         self._process = self._control = None
         self._ended.clear()
 
+    def _end(self) -> None:
+        """End a nursery that does not do so by itself."""
+        if self._process is not None:
+            self._process.kill()
+        self.close()
+
     def _open(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = _without_access(os.environ)
@@ -200,8 +215,7 @@ class NurseryHatchery:
             self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
                 [
                     sys.executable,
-                    "-m",
-                    "pixmill.executors.nursery",
+                    *("-c", "from pixmill.executors.nursery import main; main()"),
                     str(theirs.fileno()),
                     str(os.getpid()),
                 ],
@@ -224,7 +238,9 @@ class NurseryHatchery:
                 raise OSError(message["errno"], os.strerror(message["errno"]))
             if message.get("hatched") == self._token:
                 return message["pid"]
-        raise ConnectionResetError("the nursery ended or does not answer")
+        if time.monotonic() >= deadline_s:
+            raise TimeoutError(errno.ETIMEDOUT, "the nursery does not answer")
+        raise ConnectionResetError("the nursery ended")
 
     def _listen(self, deadline_s: float) -> dict[str, int] | None:
         """Return the nursery's next message, or nothing once it has ended or time is up."""
@@ -305,6 +321,27 @@ class SpawnHatchery:
         if self._scratch is not None:
             self._scratch.close()
             self._scratch = None
+
+
+def _is_killed(pid: int, parent: int) -> bool:
+    """Kill a child of another process, if it still is one, and return whether that was done.
+
+    The nursery may stand still. But it alone knows whether the number is still the child's, so the
+    kernel is asked to hold on to it before it is looked at whose child that is.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except (AttributeError, OSError):  # not Linux, or an old one; or there is none
+        return False
+    try:
+        if parent_of(pid) == parent:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            return True
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+    return False
 
 
 def _without_access(environment: Mapping[str, str]) -> dict[str, str]:

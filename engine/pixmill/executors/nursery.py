@@ -1,9 +1,10 @@
 """The fork server: a small process that has the codecs loaded and never evaluates an image.
 
-Run as `python -m pixmill.executors.nursery DESCRIPTOR COORDINATOR`. Each worker is a fork of it, so
-workers share its code pages and start in milliseconds; a fork of a process that has evaluated an
-image would deadlock in libvips' thread pool, so this one never does. Python's own forkserver would
-run the user's main module again in every worker and outlive the run, so pixmill has this one.
+Run as `python -c "from pixmill.executors.nursery import main; main()" DESCRIPTOR COORDINATOR`: `-m`
+loads 4 ms of modules to find out what to run. Each worker is a fork of it, so workers share its
+code pages and start in milliseconds; a fork of a process that has evaluated an image would deadlock
+in libvips' thread pool, so this one never does. Python's own forkserver would run the user's main
+module again in every worker and outlive the run, so pixmill has this one.
 
 It speaks JSON over a sequenced-packet socket: `{"hatch": TOKEN}` with descriptors (the worker's
 pipe, its note, memory for its words, and maybe a file for its note) is answered by
@@ -180,9 +181,5 @@ def main() -> None:
     gc.freeze()  # so that no collection in a worker touches, and so copies, shared pages
     gc.enable()
     _Nursery(control, alarm, int(sys.argv[2]), scratch).run()
-
-
-if __name__ == "__main__":
-    main()
     # Not to take apart all that was loaded, while the run waits: 15 of 178 ms of CPU.
     os._exit(0)

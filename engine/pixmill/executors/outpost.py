@@ -2,7 +2,8 @@
 
 Runs inside a task of the cluster, whose process keeps the worker, sandboxed and in a process of its
 own, for the chunks that follow. A grant is given on the spot where the memory was set aside with
-the task; the time of a file is taken here. Must not decide what becomes of a file that fails.
+the task; the time of a file is taken here. Objects come and go over a `Quay`. Must not decide what
+becomes of a file that fails.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
-from pixmill.errors import RunError
+from pixmill.errors import OptionError, RunError
 from pixmill.executors.local import LocalExecutor
+from pixmill.executors.quay import Overland, Quay
+from pixmill.extras import OBSTORE, how_to_install, is_installed
 from pixmill.protocol import (
     CostKnown,
     Grant,
     JobEnded,
     KillWorker,
+    Remark,
     Send,
     StartWorker,
     WorkerLost,
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
     from pixmill.executors.base import Report
+    from pixmill.executors.quay import Traffic
+    from pixmill.freight import Voyage
     from pixmill.model import Job
     from pixmill.protocol import Setup
 
@@ -63,14 +70,17 @@ class Brief:
     Attributes:
         setup: What a worker must know.
         makers: What `makers` says where the coordinator is.
-        beacon: A file that the coordinator holds in the output; empty where nothing is written.
+        beacon: A file that the coordinator holds in the output; empty where nothing is written to
+            a file system.
         resident_bytes: Resident memory above which a worker is replaced between chunks.
+        voyage: What a ferry must know; `None` where both ends are on a file system.
     """
 
     setup: Setup
     makers: str
     beacon: str
     resident_bytes: int
+    voyage: Voyage | None = None
 
 
 @cache
@@ -89,13 +99,24 @@ def chunk_made(
 
     Raises:
         UnfitError: This node cannot take part in the run.
+        FerryLostError: Who speaks to object stores has ended in the midst of it.
     """
     _check(brief)
-    outpost = _Outpost.at_hand(brief)
+    with _fit():
+        outpost = _Outpost.at_hand(brief)
+        try:
+            yield from _gathered(outpost.reports(jobs, grant_bytes))
+        finally:  # the end of a task that was recalled, too
+            outpost.rest()
+
+
+@contextmanager
+def _fit() -> Iterator[None]:
+    """Have what would be the end of a local run be that of this node's part."""
     try:
-        yield from _gathered(outpost.reports(jobs, grant_bytes))
-    finally:  # the end of a task that was recalled, too
-        outpost.rest()
+        yield
+    except (OptionError, RunError) as error:
+        raise UnfitError(f"the node {os.uname().nodename} is in trouble: {error}") from None
 
 
 def _check(brief: Brief) -> None:
@@ -106,7 +127,11 @@ def _check(brief: Brief) -> None:
             f"the node {name} has {here}, and this machine {brief.makers}: install the same "
             f"versions on all"
         )
-    for root in (brief.setup.source_root, os.path.dirname(brief.beacon)):  # noqa: PTH120 - see `Root`
+    if brief.voyage is not None and not is_installed(OBSTORE):
+        raise UnfitError(f"the node {name} has no obstore: {how_to_install(OBSTORE)}")
+    is_shared = brief.voyage is None or brief.voyage.source is None
+    source = brief.setup.source_root if is_shared else ""
+    for root in (source, os.path.dirname(brief.beacon)):  # noqa: PTH120 - see `Root`
         if root and not os.path.isdir(root):  # noqa: PTH112 - likewise
             raise UnfitError(
                 f"the node {name} sees no {root}: input and output must be on a file system that "
@@ -120,6 +145,28 @@ def _check(brief: Brief) -> None:
 
 
 @dataclass(slots=True)
+class _Pass:
+    """One pass of a worker over a chunk.
+
+    Attributes:
+        grant_bytes: What was set aside for each job.
+        hand: Numbers of what the worker was given and has not ended.
+        last: What ended the pass before the chunk was made.
+        overdue: Number of the job for whose sake the worker was killed.
+    """
+
+    grant_bytes: int
+    hand: deque[int] = field(default_factory=deque)
+    last: CostKnown | WorkerLost | None = None
+    overdue: int | None = None
+
+    def end(self, last: CostKnown | WorkerLost) -> None:
+        """Have the worker do no more."""
+        self.last = self.last or last
+        self.hand.clear()
+
+
+@dataclass(slots=True)
 class _Outpost:
     """The worker of this process.
 
@@ -128,6 +175,7 @@ class _Outpost:
     """
 
     brief: Brief
+    traffic: Traffic = field(init=False)
     executor: LocalExecutor = field(init=False)
     is_manned: bool = False
     is_busy: bool = False
@@ -136,19 +184,22 @@ class _Outpost:
 
     def __post_init__(self) -> None:
         """Make an executor of one slot."""
-        self.executor = LocalExecutor(self.brief.setup)
+        voyage = self.brief.voyage
+        self.traffic = Overland() if voyage is None else Quay(voyage)
+        self.executor = LocalExecutor(self.traffic.setup(self.brief.setup))
 
     @classmethod
     def at_hand(cls, brief: Brief) -> _Outpost:
         """Return the one that this process keeps; that of another run is ended."""
         if _kept and _kept[0].brief != brief:
-            _kept.pop().executor.close()
+            _kept.pop().close()
         if not _kept:
             _kept.append(cls(brief))
         return _kept[0]
 
     def reports(self, jobs: tuple[Job, ...], grant_bytes: int) -> Iterator[Report | None]:
         """Yield what the worker says, and `None` whenever it says nothing for a while."""
+        self.traffic.expect(jobs)
         if jobs[0].crashes:
             self._dismiss()
         if not self.is_manned:
@@ -159,13 +210,18 @@ class _Outpost:
             if not self.is_manned:
                 return
         self.is_busy = True
-        self.executor.deliver(Send(0, jobs))
-        yield from self._made(deque(job.number for job in jobs), grant_bytes)
+        yield from self._made(len(jobs), grant_bytes)
 
     def rest(self) -> None:
         """Leave nothing at work."""
         if self.is_busy:
             self._dismiss()
+        self.traffic.drop()
+
+    def close(self) -> None:
+        """Leave nothing here."""
+        self.executor.close()
+        self.traffic.close()
 
     def _manned(self) -> Iterator[Report | None]:
         self.executor.deliver(StartWorker(0))
@@ -185,34 +241,62 @@ class _Outpost:
                 return
             yield None
 
-    def _made(self, left: deque[int], grant_bytes: int) -> Iterator[Report | None]:
-        """Hear the worker out; it has the time of one file from each that it has ended."""
-        self._wind_up()
-        overdue: int | None = None
-        while left:
-            for report in self.executor.wait(_WAIT_S):
-                match report:
-                    case CostKnown() if report.cost_bytes > grant_bytes:
-                        yield report
-                        return
-                    case CostKnown():
-                        self.executor.deliver(Grant(0, report.number))
-                        self._wind_up()
-                    case JobEnded():
-                        left.popleft()
-                        self._wind_up()
-                        self.is_busy = bool(left) or self._is_bloated(report)
-                        yield report
-                    case WorkerLost():
-                        self._has_worker = self.is_manned = self.is_busy = False
-                        yield _blamed(report, overdue)
-                        return
-                    case _:
-                        yield report
-            if left and overdue is None and time.monotonic() > self._due_s:
-                overdue = left[0]
-                self.executor.deliver(KillWorker(0, "it took too long"))
+    def _made(self, left: int, grant_bytes: int) -> Iterator[Report | None]:
+        """Hear the worker out; what ends the chunk comes after all that was made before it."""
+        pass_ = _Pass(grant_bytes)
+        while True:
+            told = self.traffic.told()
+            yield from map(Remark, self.traffic.remarks())
+            for ended in told:
+                left -= 1
+                self.is_busy = bool(left) or self._is_bloated(ended)
+                yield ended
+            if not left:
+                return
+            if pass_.last is not None and self.traffic.is_settled:
+                self.rest()  # before what may end the run, and with it this process, without a word
+                yield pass_.last
+                return
+            self._feed(pass_)
+            for report in self.executor.wait(self.traffic.patience_s):
+                if (passed_on := self._heard(pass_, report)) is not None:
+                    yield passed_on
+            self._end_overdue(pass_)
             yield None
+
+    def _feed(self, pass_: _Pass) -> None:
+        """Give the worker what is here, once it has nothing in hand."""
+        if not (pass_.hand or pass_.last) and (jobs := self.traffic.here()):
+            pass_.hand.extend(job.number for job in jobs)
+            self.executor.deliver(Send(0, jobs))
+            self._wind_up()
+
+    def _heard(self, pass_: _Pass, report: Report) -> Report | None:
+        """Take in what the worker says, and return what is to be told at once."""
+        match report:
+            case CostKnown() if report.cost_bytes > pass_.grant_bytes:
+                pass_.end(report)
+            case CostKnown():
+                self.executor.deliver(Grant(0, report.number))
+                self._wind_up()
+            case JobEnded() if [report.number] == list(pass_.hand)[:1]:
+                pass_.hand.popleft()
+                self._wind_up()
+                self.traffic.take(report)
+            case JobEnded():
+                pass  # as the dispatcher does: no worker of ours says that
+            case WorkerLost():
+                self._has_worker = self.is_manned = False
+                pass_.end(_blamed(report, pass_.overdue))
+            case _:
+                return report
+        return None
+
+    def _end_overdue(self, pass_: _Pass) -> None:
+        """End the worker where the file in hand has had its time, counted from that before it."""
+        if pass_.hand and pass_.overdue is None and time.monotonic() > self._due_s:
+            pass_.overdue = pass_.hand[0]
+            self.executor.deliver(KillWorker(0, "it took too long"))
 
     def _wind_up(self) -> None:
         self._due_s = time.monotonic() + self.brief.setup.timeout_s

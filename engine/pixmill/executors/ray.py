@@ -48,7 +48,7 @@ __all__ = ["Gateway", "RayExecutor"]
 _JOIN_S: Final = 30.0
 _LAUNCH_S: Final = 90.0
 """A cluster of its own takes Ray 6 to 12 s, and longer on a busy machine."""
-_LEAVE_S: Final = 10.0
+_LEAVE_S: Final = 15.0
 _STALL_S: Final = 30  # a message takes microseconds; one that stands still for this long never ends
 _MOST_MESSAGES: Final = 256
 _LAST_WORDS_BYTES: Final = 4096
@@ -63,9 +63,11 @@ class Gateway:
     Args:
         address: Where the cluster is: `HOST:PORT`, `auto` for the one that this machine is part
             of, or empty for one of its own.
+        afield_bytes: What a worker on a node holds beside its image. Default: without a ferry.
     """
 
     address: str
+    afield_bytes: int = AFIELD_BYTES
     nodes: tuple[Node, ...] = ()
     has_joined: bool = False
     words: Connection[Any, Any] = field(init=False)
@@ -83,7 +85,7 @@ class Gateway:
             self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
                 [
                     *(sys.executable, "-m", "pixmill.executors.gateway"),
-                    *(str(theirs.fileno()), self.address, str(AFIELD_BYTES)),
+                    *(str(theirs.fileno()), self.address, str(self.afield_bytes)),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=self._complaints,

@@ -13,15 +13,17 @@ from pixmill.executors.orders import Watch
 from pixmill.executors.outpost import Brief, makers
 from pixmill.executors.ray import Gateway, RayExecutor
 from pixmill.extras import RAY, how_to_install, is_installed
+from pixmill.freight import Voyage
 from pixmill.machine import available_memory_bytes
 from pixmill.rules import Rules
 from pixmill.settings import Durability
-from pixmill.sizing import AFIELD_BYTES, sized_afield
+from pixmill.sizing import AFIELD_BYTES, FERRY_BYTES, sized_afield
 from pixmill.storage.drafts import beacon
 from pixmill.storage.folders import Root
 from pixmill.units import format_size
 
 if TYPE_CHECKING:
+    from pixmill.ends import Ends
     from pixmill.executors.base import Executor
     from pixmill.executors.note import Hands
     from pixmill.executors.tidings import Node
@@ -46,10 +48,12 @@ class RayFleet:
 
     Args:
         settings: How the run is carried out.
+        ends: Which ends of it are buckets, that each node speaks to itself.
     """
 
     is_near: ClassVar[bool] = False
     settings: Settings
+    ends: Ends
     _gateway: Gateway | None = None
 
     def __post_init__(self) -> None:
@@ -59,7 +63,7 @@ class RayFleet:
             ("in_place", settings.in_place, "a node that was taken for lost could replace a file"),
             (
                 "durability",
-                settings.durability is Durability.BATCH,
+                settings.durability is Durability.BATCH and self.ends.destination is None,
                 "it would flush one machine alone",
             ),
         ):
@@ -74,7 +78,7 @@ class RayFleet:
 
     def open(self) -> None:
         """Join the cluster."""
-        self._gateway = Gateway(self._address)
+        self._gateway = Gateway(self._address, self._afield_bytes)
         self._gateway.join()
 
     def memory_bytes(self) -> int:
@@ -118,14 +122,17 @@ class RayFleet:
         if self._gateway is None:
             raise RunError("the Ray cluster was not joined")
         names = tuple(node.name for node in self._nodes)
-        chunks = Chunks(sizing.workers, _share_bytes(self._nodes, sizing), WATCH, names)
+        share_bytes = _share_bytes(self._nodes, sizing, self._afield_bytes)
+        chunks = Chunks(sizing.workers, share_bytes, WATCH, names)
+        is_lit = self.ends.destination is None and not setup.is_dry_run
         with ExitStack() as held:
             root = Root(setup.destination_root)
             brief = Brief(
                 setup=setup,
                 makers=makers(),
-                beacon="" if setup.is_dry_run else held.enter_context(beacon(root)),
+                beacon=held.enter_context(beacon(root)) if is_lit else "",
                 resident_bytes=sizing.resident_bytes,
+                voyage=self._voyage,
             )
             return RayExecutor(self._gateway, brief, chunks, held.pop_all())
 
@@ -143,18 +150,37 @@ class RayFleet:
         return () if self._gateway is None else self._gateway.nodes
 
     @property
+    def _voyage(self) -> Voyage | None:
+        """What the ferry of each node must know."""
+        if self.ends.are_local:
+            return None
+        return Voyage(
+            source=self.ends.source,
+            destination=self.ends.destination,
+            access=self.settings.access,
+            settings=self.settings,
+            staging="",
+            is_shared=True,
+        )
+
+    @property
+    def _afield_bytes(self) -> int:
+        """What a worker on a node holds beside its image."""
+        return AFIELD_BYTES + (0 if self.ends.are_local else FERRY_BYTES)
+
+    @property
     def _most_bytes(self) -> int:
         """What an image may hold on the largest node, as far as there are any yet."""
         largest_bytes = max((node.memory_bytes for node in self._nodes), default=_UNKNOWN_BYTES)
-        return largest_bytes - AFIELD_BYTES
+        return largest_bytes - self._afield_bytes
 
 
-def _share_bytes(nodes: tuple[Node, ...], sizing: Sizing) -> int:
+def _share_bytes(nodes: tuple[Node, ...], sizing: Sizing, afield_bytes: int) -> int:
     """Return what an image may hold on any node without keeping another of its CPUs idle.
 
     Nodes that could not hold even a small image for each CPU do not count, and work less.
     """
-    shares_bytes = [int(node.memory_bytes / node.cpus) - AFIELD_BYTES for node in nodes]
+    shares_bytes = [int(node.memory_bytes / node.cpus) - afield_bytes for node in nodes]
     fitting_bytes = [each for each in shares_bytes if each >= sizing.base_bytes]
     return min([*(fitting_bytes or [sizing.base_bytes]), sizing.lease_bytes])
 

@@ -17,7 +17,7 @@ try:
 except ImportError:  # pragma: no cover - Windows, where what a killed run left stays
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Scratch"]
+__all__ = ["Scratch", "outlive"]
 
 _PREFIX = "pixmill-scratch-"
 
@@ -69,6 +69,16 @@ class Scratch:
             _removed(Path(self.path))
         if self.descriptor >= 0:
             os.close(self.descriptor)
+
+
+def outlive(folder: str) -> None:
+    """Wait until nobody holds a folder that another process has made, and remove it."""
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _removed(Path(folder))
 
 
 def _sweep() -> None:

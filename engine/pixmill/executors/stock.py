@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pixmill.cataloguing import Catalogue
     from pixmill.freight import Passed
 
-__all__ = ["alone", "batches"]
+__all__ = ["above", "alone", "batches"]
 
 _BATCH_OBJECTS: Final = 256
 
@@ -29,14 +29,17 @@ def alone(source: ObjectStore) -> tuple[ObjectStore, ObjectFacts]:
     Raises:
         StoreError: There is none.
     """
-    address = source.address
-    above, _, key = address.prefix.rpartition("/")
-    store = ObjectStore(Address(address.scheme, address.bucket, above), source.client)
-    facts = store.facts(key, stage=Stage.WALK)
+    store = ObjectStore(above(source.address), source.client)
+    facts = store.facts(source.address.prefix.rpartition("/")[2], stage=Stage.WALK)
     if facts is None:
         message = "nothing lies there: look at how it is spelled"
         raise StoreError(Failed(FailureKind.VANISHED, Stage.WALK, message))
     return store, facts
+
+
+def above(address: Address) -> Address:
+    """Return the prefix in which an object lies that an address names."""
+    return Address(address.scheme, address.bucket, address.prefix.rpartition("/")[0])
 
 
 def batches(

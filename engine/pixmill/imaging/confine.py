@@ -11,7 +11,6 @@ import functools
 import importlib
 import logging
 import os
-import platform
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -183,4 +182,7 @@ def _slack_bytes() -> int:
 
 
 def _is_glibc() -> bool:
-    return platform.libc_ver()[0] == "glibc"
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, OSError, ValueError):  # no such call, or a C library that it is not
+        return False

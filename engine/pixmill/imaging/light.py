@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pyvips
 from PIL import Image
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from pixmill.codecs.spec import CodecSpec, Encoding, Scan
     from pixmill.imaging.sources import Source
 
-__all__ = ["Still", "decoded", "encoded", "form_seen"]
+__all__ = ["Still", "decoded", "encoded", "form_seen", "is_final"]
+
+_OPAQUE: Final = 255
+_PALETTE_COLOURS: Final = 256
+_COLOUR_BANDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,16 @@ class Still:
     @property
     def lowest_alpha(self) -> float:
         """The least of its alpha, from 0 to 1, which hides nothing."""
-        return min(self.image.getchannel("A").tobytes()) / 255 if self.form.has_alpha else 1.0
+        return min(self.image.getchannel("A").tobytes()) / _OPAQUE if self.form.has_alpha else 1.0
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether no fewer bits hold it: no palette, no grey for its colours, nor less alpha."""
+        bands = [band.tobytes() for band in self.image.split()]
+        if self.image.getcolors(_PALETTE_COLOURS) is not None:
+            return False
+        is_grey = len(bands) >= _COLOUR_BANDS and bands[0] == bands[1] == bands[2]
+        return not is_grey and not (self.form.has_alpha and min(bands[-1]) == _OPAQUE)
 
     def in_libvips(self) -> pyvips.Image:
         """Return its pixels in memory, as libvips' loader tells of them."""
@@ -102,6 +115,15 @@ def encoded(still: Still, encoding: Encoding) -> bytes | None:
     except Exception:  # noqa: BLE001 - as above
         return None
     return spec.light.finished(held.getvalue())
+
+
+def is_final(still: Still, encoding: Encoding, size_bytes: int) -> bool:
+    """Return whether packing what `encoded` made, of so many bytes, would gain nothing."""
+    spec, pixels = codec(encoding.codec), still.image.width * still.image.height
+    is_worth_a_look = spec.light is not None and spec.light.is_final(
+        encoding.effort, pixels, size_bytes
+    )
+    return is_worth_a_look and still.is_dense
 
 
 def _opened(content: bytes, spec: CodecSpec) -> Image.Image:

@@ -41,6 +41,8 @@ def packed(content: bytes, packings: Sequence[Packing]) -> bytes:
     tries = [content]
     for packing in packings:
         options: dict[str, Any] = {"level": packing.level}
+        if not packing.is_estimated:
+            options["fast_evaluation"] = False
         if packing.filters:
             options["filter"] = [getattr(oxipng.RowFilter, name) for name in packing.filters]
         if packing.deflate is not None:

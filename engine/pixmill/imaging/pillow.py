@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import pyvips
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageFile
 
 from pixmill.codecs.spec import Library
 from pixmill.header import Space
@@ -215,6 +215,8 @@ def _from_float(image: Image.Image) -> pyvips.Image:
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms  # noqa: PLC0415 - 3 ms of every run, for some PSDs
+
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
     if converted is None:

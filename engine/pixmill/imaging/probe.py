@@ -112,8 +112,15 @@ def probe(source: Source, codec_name: str, *, damage: str = "", page: int | None
             fail_on = "none" if damage else "error"
             header = _from_vips(source, spec, scan, file_bytes, fail_on=fail_on, page=page or 1)
     _check_size(header)
-    found = replace(header, oversized=scan.oversized, patches=scan.patches, plays=scan.plays or 0)
-    return replace(found, damage=damage)
+    if header.is_plain:
+        return header
+    return replace(
+        header,
+        oversized=scan.oversized,
+        patches=scan.patches,
+        plays=scan.plays or 0,
+        damage=damage,
+    )
 
 
 def _scanned(spec: CodecSpec, file: object, file_bytes: int, *, can_fail: bool) -> Scan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pixmill.geometry import Placement, Size, cropped, fitted, oriented, placed
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["Context"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """The facts that operations share.
+
+    What follows from them is worked out once: a plan asks for the size 24 times.
 
     Attributes:
         header: Facts of the source.
@@ -41,19 +44,19 @@ class Context:
         """The orientation that is to be applied to the pixels; 1 for none."""
         return self.header.orientation if self.recipe.auto_orient else 1
 
-    @property
+    @cached_property
     def displayed(self) -> Size:
         """The source's size once it stands upright."""
         return oriented(self.stored, self.orientation)
 
-    @property
+    @cached_property
     def placement(self) -> Placement:
         """Where the upright pixels go, made to fit the target format if that is wanted."""
         if self.recipe.oversize is Oversize.RESIZE:
             return fitted(self.asked, self.target.max_edge_px)
         return self.asked
 
-    @property
+    @cached_property
     def asked(self) -> Placement:
         """Where the upright pixels would go in a format without limits."""
         recipe = self.recipe

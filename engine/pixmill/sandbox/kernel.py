@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 import sys
 from typing import Final
@@ -18,9 +17,8 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else
 
 def machine() -> str:
     """Return the architecture whose system calls this process makes, or nothing if unknown."""
-    name = platform.machine()
-    is_known = sys.platform == "linux" and name in MACHINES
-    return name if is_known and struct.calcsize("P") == _POINTER_BYTES else ""
+    name = os.uname().machine if sys.platform == "linux" else ""
+    return name if name in MACHINES and struct.calcsize("P") == _POINTER_BYTES else ""
 
 
 def called(number: int, *arguments: object) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -135,7 +134,7 @@ def sweep_below(root: Root, relative: str) -> int:
 
 def _made(folder: Folder) -> tuple[str, int]:
     while True:
-        name = f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+        name = f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
         descriptor = folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY)
         if fcntl is None:
             return name, descriptor

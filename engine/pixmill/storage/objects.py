@@ -15,7 +15,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Final, NoReturn
 
 import obstore
 from obstore import exceptions
@@ -25,41 +25,26 @@ from pixmill.address import ObjectFacts
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import CHANGED, EXISTS, StoreError, failure_of, telling
 from pixmill.storage.clients import client_of
-from pixmill.storage.spans import fetched, quoted
+from pixmill.storage.conditions import IfAbsent, IfMatch, mode_of
+from pixmill.storage.spans import NO_SPANS, fetched, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from obstore import ObjectMeta, PutMode, PutResult, UpdateVersion
+    from obstore import GetOptions, ObjectMeta, PutResult
 
     from pixmill.address import Access, Address
     from pixmill.storage.clients import Client
 
-__all__ = ["IfAbsent", "IfMatch", "ObjectFacts", "ObjectStore", "StoreError"]
+__all__ = ["SINGLE_BYTES", "IfAbsent", "IfMatch", "ObjectFacts", "ObjectStore", "StoreError"]
 
 _PAGE_KEYS: Final = 1000  # what one request to any store lists
-_SINGLE_BYTES: Final = 8_000_000
+SINGLE_BYTES: Final = 8_000_000
 _PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes
 _PARTS_AT_ONCE: Final = 2  # each is held in memory
 _CHUNK_BYTES: Final = 1024 * 1024
 # obstore repeats neither a removal nor a put on a condition where the connection broke.
 _PAUSES_S: Final = tuple(0.1 * 2**attempt for attempt in range(4))
-
-
-@dataclass(frozen=True, slots=True)
-class IfAbsent:
-    """Put only where no object stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class IfMatch:
-    """Put only over the object that was seen.
-
-    Attributes:
-        seen: It, as `put`, `facts` or a listing told of it.
-    """
-
-    seen: ObjectFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +145,24 @@ class ObjectStore:
         return fetched(self.client, self._key(key), descriptor, expected)
 
     def opening(self, key: str, size_bytes: int, *, expected: ObjectFacts) -> bytes:
-        """Return the first bytes of an object, without the rest being sent.
+        """Return the first bytes of an object, with the rest sent by no server that knows ranges.
 
-        The answer is left once they are there: a range would do, but for servers that ignore it.
+        Left once they are there, an answer had half of 1 MB sent on loopback.
 
         Raises:
             StoreError: As for `fetch`.
         """
+        options: GetOptions = {"if_match": expected.tag} if expected.tag else {}
+        first: GetOptions = {**options, "range": (0, min(size_bytes, expected.size_bytes))}
+        try:
+            with telling(Stage.READ):
+                return bytes(obstore.get(self.client, self._key(key), options=first).bytes())
+        except StoreError as error:
+            if NO_SPANS not in error.failure.message:
+                raise
         with telling(Stage.READ):
-            answer = obstore.get(
-                self.client,
-                self._key(key),
-                options={"if_match": expected.tag} if expected.tag else None,
-            )
-            chunk = next(iter(answer.stream(min_chunk_size=size_bytes)), b"")
-            return bytes(chunk)[:size_bytes]
+            answer = obstore.get(self.client, self._key(key), options=options)
+            return bytes(next(iter(answer.stream(min_chunk_size=size_bytes)), b""))[:size_bytes]
 
     def put(
         self,
@@ -207,9 +195,9 @@ class ObjectStore:
             StoreError: It could not be put; `exists` or `changed` where the condition is not met.
             OSError: The file cannot be read.
         """
-        size_bytes = len(content) if isinstance(content, bytes) else os.stat(content).st_size
-        if isinstance(condition, IfAbsent) and size_bytes > _SINGLE_BYTES:
-            if (mine := self._standing(key, content, size_bytes)) is not None:
+        size_bytes = _size_bytes(content)
+        if isinstance(condition, IfAbsent) and size_bytes > SINGLE_BYTES:
+            if (mine := self._standing(key, content)) is not None:
                 return mine
             condition = None  # parts cannot be put on a condition
         if isinstance(condition, IfMatch) and not self._can_match(condition.seen):
@@ -228,8 +216,8 @@ class ObjectStore:
                 break
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
                 # A PUT whose answer was lost, tried again, meets the object that it has made.
-                mine = self._equal(key, content, size_bytes)
-                if mine is None:
+                mine = self.facts(key, stage=Stage.PUBLISH)
+                if mine is None or not self.holds(mine, content):
                     raise StoreError(failure_of(error, Stage.PUBLISH)) from None
                 return mine
             except StoreError as error:
@@ -237,33 +225,6 @@ class ObjectStore:
                     raise
                 _pause(pause_s)
         return ObjectFacts(key, size_bytes, 0, quoted(done["e_tag"]), done["version"] or "")
-
-    def settle(self, key: str, path: str, attributes: Mapping[str, str]) -> ObjectFacts:
-        """Make an object of a file over whatever stands there, unless that is this very object.
-
-        For who may not be the only one to put it: a second copy changes nothing, not even the tag,
-        which Google and Azure give anew to the same bytes.
-
-        Raises:
-            StoreError: It could not be put.
-            OSError: The file cannot be read.
-        """
-        size_bytes = os.stat(path).st_size
-        for pause_s in (*_PAUSES_S, 0.0):
-            seen = self.facts(key, stage=Stage.PUBLISH)
-            if seen is not None and self._holds(seen, path, size_bytes, attributes):
-                return seen
-            condition = IfAbsent() if seen is None else IfMatch(seen)
-            is_single = size_bytes <= _SINGLE_BYTES  # parts cannot be put on a condition
-            try:
-                return self.put(
-                    key, path, attributes=attributes, condition=condition if is_single else None
-                )
-            except StoreError as error:
-                if error.failure.kind not in _OVERTAKEN or not pause_s:
-                    raise
-                _pause(pause_s)
-        raise AssertionError("the last try has returned or raised")
 
     def _put(
         self,
@@ -275,7 +236,7 @@ class ObjectStore:
         tagging: Mapping[str, str] | None,
         condition: IfAbsent | IfMatch | None,
     ) -> PutResult:
-        is_whole = size_bytes <= _SINGLE_BYTES or condition is not None
+        is_whole = size_bytes <= SINGLE_BYTES or condition is not None
         body = content if isinstance(content, bytes) else Path(content)
         with telling(Stage.PUBLISH, through=_CONDITIONS):
             return obstore.put(
@@ -284,11 +245,33 @@ class ObjectStore:
                 body,
                 attributes=self._carried(attributes),
                 tags=dict(tagging) if tagging else None,
-                mode=_mode(condition),
+                mode=mode_of(condition),
                 use_multipart=not is_whole,
                 chunk_size=_PART_BYTES,
                 max_concurrency=_PARTS_AT_ONCE,
             )
+
+    def holds(
+        self,
+        found: ObjectFacts,
+        content: bytes | str,
+        attributes: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Return whether an object has these bytes, and these attributes if any are given.
+
+        Raises:
+            StoreError: It is gone, or the store did not tell.
+            OSError: The file cannot be read.
+        """
+        if found.size_bytes != _size_bytes(content):
+            return False
+        with telling(Stage.READ), _opened(content) as ours:
+            answer = obstore.get(self.client, self._key(found.key))
+            said = dict(answer.attributes)
+            chunks = answer.stream(min_chunk_size=_CHUNK_BYTES)
+            is_equal = all(ours.read(len(chunk)) == bytes(chunk) for chunk in chunks)
+            is_equal = is_equal and not ours.read(1)
+        return is_equal and self._carried(attributes) in (None, said)
 
     def remove(self, key: str) -> None:
         """Remove an object; one that is not there is no trouble.
@@ -309,13 +292,12 @@ class ObjectStore:
             else:
                 return
 
-    def _standing(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
+    def _standing(self, key: str, content: bytes | str) -> ObjectFacts | None:
         """Return what stands at a key if its bytes are these; refuse to put over any other."""
-        if self.facts(key, stage=Stage.PUBLISH) is None:
-            return None
-        if (mine := self._equal(key, content, size_bytes)) is None:
+        found = self.facts(key, stage=Stage.PUBLISH)
+        if found is not None and not self.holds(found, content):
             raise StoreError(Failed(FailureKind.EXISTS, Stage.PUBLISH, EXISTS))
-        return mine
+        return found
 
     def _can_match(self, seen: ObjectFacts) -> bool:
         """Whether the store puts on condition that an object stands still: folders never do."""
@@ -326,29 +308,6 @@ class ObjectStore:
         found = self.facts(key, stage=Stage.PUBLISH)
         if found is None or found.tag != seen.tag:
             raise StoreError(Failed(FailureKind.CHANGED, Stage.PUBLISH, CHANGED))
-
-    def _equal(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
-        """Return what stands at a key if its bytes are these."""
-        found = self.facts(key, stage=Stage.PUBLISH)
-        return found if found and self._holds(found, content, size_bytes) else None
-
-    def _holds(
-        self,
-        found: ObjectFacts,
-        content: bytes | str,
-        size_bytes: int,
-        attributes: Mapping[str, str] | None = None,
-    ) -> bool:
-        """Whether an object has these bytes, and these attributes if any are given."""
-        if found.size_bytes != size_bytes:
-            return False
-        with telling(Stage.PUBLISH), _opened(content) as ours:
-            answer = obstore.get(self.client, self._key(found.key))
-            said = dict(answer.attributes)
-            chunks = answer.stream(min_chunk_size=_CHUNK_BYTES)
-            is_equal = all(ours.read(len(chunk)) == bytes(chunk) for chunk in chunks)
-            is_equal = is_equal and not ours.read(1)
-        return is_equal and self._carried(attributes) in (None, said)
 
     def _carried(self, attributes: Mapping[str, str] | None) -> dict[str, str] | None:
         """Return attributes as the client takes them; folders of this machine have none."""
@@ -369,22 +328,15 @@ class ObjectStore:
         )
 
 
-_OVERTAKEN: Final = frozenset({FailureKind.EXISTS, FailureKind.CHANGED})
 _CONDITIONS: Final = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
-
-
-def _mode(condition: IfAbsent | IfMatch | None) -> PutMode:
-    if condition is None:
-        return "overwrite"
-    if isinstance(condition, IfAbsent):
-        return "create"
-    seen = condition.seen
-    version = {"version": seen.version} if seen.version else {}
-    return cast("UpdateVersion", {"e_tag": seen.tag} | version)
 
 
 def _pause(longest_s: float) -> None:
     time.sleep(longest_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+
+def _size_bytes(content: bytes | str) -> int:
+    return len(content) if isinstance(content, bytes) else os.stat(content).st_size
 
 
 def _opened(content: bytes | str) -> IO[bytes]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import posixpath
 import stat
@@ -158,6 +157,8 @@ class Backup:
 
 def digest_of(descriptor: int) -> str:
     """Return the SHA-256 of an open file from its start, hexadecimal."""
+    import hashlib  # noqa: PLC0415 - brings OpenSSL, 2 ms, for runs in place and checksums alone
+
     with os.fdopen(os.dup(descriptor), "rb", buffering=0) as file:
         file.seek(0)
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -332,6 +333,8 @@ def _copied(
     folder: Folder, name: str, other: Folder, final: str, *, original: Original | None = None
 ) -> None:
     """Copy a file with all that it carries; onto a free name where it is an original's backup."""
+    import hashlib  # noqa: PLC0415 - see `digest_of`
+
     source = folder.open(name, os.O_RDONLY)
     try:
         status = os.fstat(source)

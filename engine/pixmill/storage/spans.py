@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pixmill.address import ObjectFacts
     from pixmill.storage.clients import Client
 
-__all__ = ["fetched", "quoted"]
+__all__ = ["NO_SPANS", "fetched", "quoted"]
 
 # A request's time is that of its body, and obstore resumes none that has taken three minutes: of
 # 2 GB at 10 MB/s nothing would be left. In 5 minutes this comes at 220 kB/s.
 _SPAN_BYTES: Final = 64 * 1024 * 1024
-_NO_SPANS: Final = "non-partial response"  # rclone's answer to a range, as obstore tells of it
+NO_SPANS: Final = "non-partial response"  # rclone's answer to a range, as obstore tells of it
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
@@ -38,7 +38,7 @@ def fetched(client: Client, key: str, descriptor: int, expected: ObjectFacts) ->
             attributes = _span(client, key, descriptor, expected, span_bytes)
         except StoreError as error:
             has_grown = _position(descriptor) > before_bytes
-            if span_bytes and _NO_SPANS in error.failure.message:
+            if span_bytes and NO_SPANS in error.failure.message:
                 span_bytes = 0
             elif not (has_grown and error.failure.is_retryable):
                 raise
