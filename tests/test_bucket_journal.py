@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 import pixmill
@@ -116,6 +117,46 @@ def test_a_killed_run_is_resumed(source: Path, web: str, tmp_path: Path) -> None
     assert resumed == dict.fromkeys(NAMES, "optimized") | {"broken.jpg": "failed"}
     ran(source, tmp_path / "disc", recipe=recipe)
     assert digests(tmp_path / "bucket/web") == digests(tmp_path / "disc")
+
+
+TOPPLED: Final = """
+import sys, pixmill
+from pixmill.settings import Sandbox
+if __name__ == "__main__":
+    settings = pixmill.Settings(parallel=1, sandbox=Sandbox.OFF)
+    list(pixmill.optimize(*sys.argv[1:], settings=settings, mill="faults.toppling:mill"))
+"""
+
+
+def _toppled(source: str, web: str, note: Path) -> int:
+    tests = str(Path(__file__).parent)
+    environment = os.environ | {
+        "PYTHONPATH": tests,
+        "PIXMILL_TEST_NOTE": str(note),
+        "PIXMILL_TEST_NOTED": NAMES[2],
+    }
+    command = [sys.executable, "-c", TOPPLED, source, web]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def test_what_takes_runs_down_is_known_to_the_next(source: Path, web: str, tmp_path: Path) -> None:
+    """An object with which runs died twice is quarantined until failures are asked for."""
+    path, note = source / NAMES[2], tmp_path / "bucket/web.pixmill/hand-0-held"
+    with Image.open(path) as image:
+        image.save(path, comment=b"fell")
+    bucket = f"file://{source}"
+    for _ in range(2):
+        assert _toppled(bucket, web, note) == -signal.SIGKILL
+        assert note.exists()
+    for _ in range(2):
+        assert _toppled(bucket, web, note) == 0
+        told = json.loads(CliRunner().invoke(app, ["status", web, "--json"]).stdout)
+        kinds = {each["path"]: each["kind"] for each in told["failures"]}
+        assert kinds == {NAMES[2]: "quarantined", "broken.jpg": "corrupt"}
+    assert set(digests(tmp_path / "bucket/web.pixmill")) == {"journal-0.sqlite"}
+    taken_up = ran(bucket, web, settings=replace(TWO_WORKERS, redo=Redo.FAILED))
+    assert by_path(taken_up.outcomes)[NAMES[2]].status == "optimized"
+    assert _words(ran(bucket, web).outcomes)[NAMES[2]] == "done"
 
 
 def test_what_stood_before_is_nobodys(source: Path, web: str, tmp_path: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from contextlib import closing
 from functools import partial
+from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
 import pytest
+from obstore.store import MemoryStore
 
 from pixmill.address import Access, Address, ObjectFacts
+from pixmill.executors import ferryman
 from pixmill.executors.ferry import Ferry
 from pixmill.feeding import Feeder
 from pixmill.freight import (
@@ -36,6 +40,7 @@ from pixmill.settings import IfExists, Settings
 from pixmill.staging import Staging
 from pixmill.stats import Ahead
 from pixmill.storage.local import Destination
+from pixmill.storage.objects import ObjectStore
 from pixmill.walking import Met, Sort
 from runs import until
 
@@ -64,6 +69,41 @@ def test_only_what_may_be_an_image_is_fetched_whole(tmp_path: Path) -> None:
     fetches = {one.facts.key: one.opening_bytes for one in asked if isinstance(one, Fetch)}
     assert fetches == {"a.jpg": 0, "film.mp4": 4096}
     assert staging.held_bytes == 5000
+
+
+def test_a_long_listing_says_how_far_it_has_got(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While objects are listed their number is told, page by page, and that it is not the last."""
+    monkeypatch.setattr(ferryman, "_TOLD_S", -1.0)
+    monkeypatch.setattr("pixmill.storage.objects._PAGE_KEYS", 10)
+    source = ObjectStore(Address("memory", "bucket"), MemoryStore())
+    for number in range(25):
+        source.put(f"{number:02}.jpg", b"x")
+    voyage = Voyage(
+        source=source.address,
+        destination=None,
+        access=Access(),
+        settings=Settings(),
+        staging=str(tmp_path),
+    )
+    ours, theirs = Pipe()
+    served = ferryman._Ferryman(voyage, ferryman._Mouth(theirs), source, None)
+    served._mores.put(More())
+    threading.Thread(target=served._lists, daemon=True).start()
+    ahead = Ahead()
+    results = Destination(str(tmp_path / "out"))
+    recall = Recall(None, Settings(), results, "")
+    feeder = Feeder(RemoteSources(), Recipe(), Settings(), results, recall)
+    staging = Staging(str(tmp_path), is_source_staged=True, is_result_staged=False)
+    incoming = Incoming(feeder, staging, lambda _request: None, 10**9, ahead, 8)
+    told = []
+    while not ahead.has_ended:
+        incoming.hear(ours.recv())
+        told.append((ahead.files, ahead.has_ended))
+    assert told == [(10, False), (20, False), (25, False), (25, True)]
+    served._mores.put(More())
+    ours.close()
 
 
 def _outgoing(staging: Staging, settings: Settings, asked: list[Request]) -> Outgoing:

@@ -8,16 +8,18 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from pixmill.address import Access, Address
-from pixmill.errors import RunError
+from pixmill.errors import RunError, UnansweredError
 from pixmill.journal.claim import LEAST_S, Claim, Holder
 from pixmill.journal.copies import Copies, fetched
+from pixmill.journal.held import Held
 from pixmill.journal.place import place_of
 from pixmill.journal.session import Session
+from pixmill.journal.store import opened
 from pixmill.machine import process_space, process_start
 from pixmill.model import Job, Outcome, SourceRef, Status
 from pixmill.reporting import RunFacts
@@ -28,8 +30,10 @@ from pixmill.storage.shelf import ObjectShelf
 from runs import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from pixmill.address import ObjectFacts
     from pixmill.reporting import Summary
 
 HERE = Holder(os.getpid(), process_space(), process_start(os.getpid()))
@@ -122,6 +126,93 @@ def _died(session: Session) -> None:
     copies._thread.join()
     session.journal.connection.close()
     session._lock.release()
+
+
+class _Silent(ObjectShelf):
+    """A shelf that does not answer while its store is away."""
+
+    away: ClassVar[list[str]] = []
+
+    def seen(self, name: str) -> ObjectFacts | None:
+        if self.away:
+            self.away.append(name)
+            raise UnansweredError("no answer")
+        return super().seen(name)
+
+
+@pytest.fixture
+def silent(shelf: ObjectShelf) -> Iterator[_Silent]:
+    """Return the place beside an output, in a store that may go away."""
+    yield _Silent(shelf.store)
+    _Silent.away.clear()
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+def test_a_shelf_that_does_not_answer_is_waited_for(
+    silent: _Silent,
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    patience_s: float,
+) -> None:
+    """Copies go on once it is back; without patience it is the run's trouble at once."""
+    monkeypatch.setattr("pixmill.journal.copies._AGAIN_S", 0.01)
+    copies = replace(_copies(silent, tmp_path, HERE, clock, every_s=0.01), patience_s=patience_s)
+    session = _begun(copies, tmp_path)
+    silent.away.append("")
+    if not patience_s:
+        until(lambda: copies._is_lost)
+        with pytest.raises(RunError, match="no answer"):
+            session.journal.tick()
+        session.close(_summary())
+        return
+    until(lambda: len(silent.away) > 5)
+    session.journal.tick()
+    silent.away.clear()
+    _done(session, "a")
+    _ended(session)
+    assert _paths_in(silent, tmp_path / "found") == {"a"}
+
+
+def test_what_is_long_in_hand_is_noted(shelf: ObjectShelf, tmp_path: Path) -> None:
+    """A job is noted once it is in hand for long, and no longer than that; a note is read once."""
+    jobs = [Job(n, SourceRef(f"{n}.jpg", 7, 8, "jpg"), f"{n}.webp") for n in range(4)]
+    numbers: list[int] = [1, 2]
+    held = Held(shelf, "held", tmp_path / "held", lambda: numbers, lambda: jobs, "recipe")
+    held.look(60.0)
+    assert shelf.seen("held") is None
+    held.look(0.0)
+    reader = replace(held, scratch=tmp_path / "other")
+    assert reader.left() == [(jobs[1], "recipe"), (jobs[2], "recipe")]
+    numbers.remove(1)
+    held.look(0.0)
+    assert reader.left() == [(jobs[2], "recipe")]
+    standing = shelf.seen("held")
+    held.look(0.0)
+    assert shelf.seen("held") == standing, "the same was put again"
+    numbers.clear()
+    held.look(0.0)
+    assert shelf.seen("held") is None
+    assert reader.left() == []
+    numbers.append(3)
+    held.look(0.0)
+    held.clear()
+    assert shelf.seen("held") is None, "a run that ended in good order left a note"
+
+
+def test_what_was_noted_is_held_against_jobs(tmp_path: Path) -> None:
+    """Twice noted is twice down, whether or not the journal knew of the job; done, it is not."""
+    journal = opened(tmp_path / "journal.sqlite", lambda _folders: None)
+    job = Job(3, SourceRef("a.jpg", 7, 8, "jpg"), "a.webp")
+    for downs in (1, 2):
+        journal.accuse([(job, "recipe")])
+        record = journal.records_of(["a.jpg"])["a.jpg"]
+        assert (record.downs, record.outcome, record.fingerprint) == (downs, "started", "recipe")
+        assert record.is_of(job.source)
+    journal.end(Outcome(path="a.jpg", status=Status.OPTIMIZED, destination="a.webp"))
+    journal.flush()
+    assert journal.records_of(["a.jpg"])["a.jpg"].downs == 0
+    journal.close(None)
 
 
 def _paths_in(shelf: ObjectShelf, folder: Path) -> set[str]:

@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -539,6 +540,24 @@ def test_what_killed_runs_left_is_removed() -> None:
     for scratch in (held, last):
         scratch.close()
         assert not Path(scratch.path).exists()
+
+
+def test_a_folder_that_is_swept_at_once_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another run's sweep comes between the making of a folder and its lock, another is."""
+    made, swept = tempfile.mkdtemp, list[str]()
+
+    def make(*, prefix: str) -> str:
+        folder = made(prefix=prefix)
+        if not swept:
+            swept.append(folder)
+            Path(folder).rmdir()
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make)
+    scratch = Scratch.made()
+    assert Path(scratch.path).is_dir()
+    assert swept != [scratch.path]
+    scratch.close()
 
 
 def test_workers_get_no_access_to_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

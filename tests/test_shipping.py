@@ -244,6 +244,19 @@ def test_only_failures_are_tried_again(tmp_path: Path) -> None:
     assert found["b.jpg"].status is Status.OPTIMIZED
 
 
+def test_an_object_that_the_disc_cannot_take(tmp_path: Path) -> None:
+    """An object larger than what is free fails by itself, beforehand; the others are made."""
+    source = archive(tmp_path / "in", "a.jpg", "b.jpg", "c.jpg")
+    os.truncate(source / "b.jpg", 8 << 40)
+    settings = _kept_in(tmp_path, max_file_bytes=1 << 62)
+    found = by_path(ran(_url(source), _url(tmp_path / "out"), settings=settings).outcomes)
+    failure = found["b.jpg"].failure
+    assert failure is not None
+    assert failure.kind is FailureKind.NO_SPACE
+    assert "TMPDIR" in failure.message
+    assert set(digests(tmp_path / "out")) == {"a.jpg", "c.jpg"}
+
+
 def test_one_object(tmp_path: Path) -> None:
     """An address may name one object, whose result has its bare name."""
     source = archive(tmp_path / "in", "deep/a.jpg", "deep/b.jpg")
@@ -428,13 +441,18 @@ def test_access_is_what_was_typed() -> None:
         region="here",
         profile="me",
         anonymous=True,
+        store_patience="1h",
         cache_control="no-store",
         metadata_directive=MetadataDirective.REPLACE,
         tagging="team=web&kind=a%20b",
     )
     settings = meant(options).settings
     assert settings.access == Access(
-        endpoint_url="http://127.0.0.1:9", region="here", profile="me", is_anonymous=True
+        endpoint_url="http://127.0.0.1:9",
+        region="here",
+        profile="me",
+        is_anonymous=True,
+        patience_s=3600.0,
     )
     assert settings.cache_control == "no-store"
     assert settings.metadata_directive is MetadataDirective.REPLACE

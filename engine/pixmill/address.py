@@ -174,6 +174,7 @@ class Access:
         region: Region of the bucket.
         is_anonymous: Whether requests are not signed.
         profile: Profile of the AWS configuration files; needs boto3.
+        patience_s: How long a store that has answered may stop to before the run is given up.
 
     Raises:
         OptionError: The endpoint is no plain URL.
@@ -183,6 +184,7 @@ class Access:
     region: str | None = None
     is_anonymous: bool = False
     profile: str | None = None
+    patience_s: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse an endpoint that is none, or holds a secret."""

@@ -15,7 +15,7 @@ from pixmill.collector import Collector
 from pixmill.confinement import confinement_warnings, readable
 from pixmill.coordinator import Coordinator
 from pixmill.ends import Ends
-from pixmill.errors import OptionError, RunError
+from pixmill.errors import OptionError, RefusedError, RunError
 from pixmill.executors.fleets import Fleet, fleet_of
 from pixmill.executors.note import Hands
 from pixmill.executors.scratch import Scratch
@@ -131,7 +131,10 @@ def _assembled(
     is_counted = reporter is not None and not roots.only and ends.source is None
     survey = Survey(walker, settings.shard) if is_counted else None
     ahead = survey.ahead if survey else Ahead(has_ended=ends.source is None)
-    session, journal = _opened(roots, settings, facts, place, hands, berth=berth)
+    try:
+        session, journal = _opened(roots, settings, facts, place, hands, berth=berth)
+    except RefusedError as error:
+        raise OptionError(str(error), option="output") from None
     listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
     unknown_ns = session.unknown_since_ns if session else 0
     results = publisher if ends.destination is None else RemoteResults(unknown_ns)
@@ -148,6 +151,9 @@ def _assembled(
     shipping = berth.shipping(
         feeder, settings, memory_bytes=memory_bytes, workers=sizing.workers, ahead=ahead
     )
+    if shelved is not None and shipping is not None:
+        shelved.held.fingerprint = facts.fingerprint
+        shelved.held.jobs = shipping.staging.under_way
     collector = Collector(
         facts,
         reporter or FanOut(),

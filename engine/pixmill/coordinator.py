@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from pixmill.dispatch import Dispatcher
-from pixmill.errors import RunError
+from pixmill.errors import OptionError, RunError
 from pixmill.freight import PAUSE
 from pixmill.model import Job
 from pixmill.protocol import (
@@ -139,7 +139,13 @@ class Coordinator:
     @property
     def _is_done(self) -> bool:
         """Whether all was done and every result is in its place, unless nobody waits for that."""
-        is_landed = self.shipping is None or self.shipping.is_empty or self._is_aborted
+        shipping, is_stopped = self.shipping, bool(self.fatal) or self.is_interrupted
+        is_landed = (
+            shipping is None
+            or shipping.is_empty
+            or self._is_aborted
+            or (is_stopped and shipping.is_adrift)
+        )
         return self._dispatcher.is_finished and is_landed
 
     def _turn(self) -> None:
@@ -182,18 +188,23 @@ class Coordinator:
         )
 
     def _land(self, shipping: Shipping) -> None:
-        """Record what is in its place by now."""
-        landed = shipping.landed()
-        for text in shipping.remarks():
-            self.collector.reporter.noticed(text)
+        """Record what is in its place by now, and tell of stores that do not answer."""
+        try:
+            landed = shipping.landed()
+        except OptionError as error:
+            self.fatal = str(error)
+            raise
+        for words in shipping.news():
+            self.collector.reporter.noticed(words)
         for outcome in landed:
             self._recorded.append(self.collector.record(outcome))
             if outcome.failure is not None and outcome.failure.is_fatal:
                 raise RunError(f"{outcome.path}: {outcome.failure.message}")
 
     def _patience_s(self) -> float:
-        if self.shipping is not None and not (self.shipping.is_empty and self._wanted == 0):
-            return _SHIPPING_S
+        shipping = self.shipping
+        if shipping is not None and not (shipping.is_empty and self._wanted == 0):
+            return _WAIT_S if shipping.is_cut_off else _SHIPPING_S
         if self._wanted:
             return 0.0
         due_s = self._dispatcher.next_due_s

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pixmill.model import Failed
 
-__all__ = ["ImageError", "OptionError", "PixmillError", "RunError"]
+__all__ = [
+    "ImageError",
+    "OptionError",
+    "PixmillError",
+    "RefusedError",
+    "RunError",
+    "UnansweredError",
+]
 
 
 class PixmillError(Exception):
@@ -32,6 +39,14 @@ class OptionError(PixmillError):
 
 class RunError(PixmillError):
     """Say that the run itself cannot start or go on: no workers, an unwritable destination."""
+
+
+class UnansweredError(RunError):
+    """Say that an object store did not answer, and may do so later."""
+
+
+class RefusedError(RunError):
+    """Say that a bucket is not there, or not for this user: whoever has named it can help."""
 
 
 class ImageError(PixmillError):

@@ -22,6 +22,7 @@ __all__ = [
     "Batch",
     "Broken",
     "Catalogued",
+    "Contact",
     "Delivered",
     "Fetch",
     "Fetched",
@@ -170,10 +171,10 @@ Request = More | Fetch | Look | Publish
 
 @dataclass(frozen=True, slots=True)
 class Catalogued:
-    """The listing is complete.
+    """How far the listing has got.
 
     Attributes:
-        ahead: What was counted.
+        ahead: What was counted, and whether that is all.
     """
 
     ahead: Ahead
@@ -211,6 +212,21 @@ class Broken:
 
     message: str
     option: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A store does not answer, so that requests wait, or answers again.
+
+    Attributes:
+        words: What a person is told.
+        is_lost: Whether it does not.
+        is_over: Whether it was waited for as long as it may be: nothing is answered any more.
+    """
+
+    words: str
+    is_lost: bool = False
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,4 +278,4 @@ class Delivered:
     failure: Failed | None = None
 
 
-Reply = Catalogued | Batch | Fetched | Looked | Delivered
+Reply = Catalogued | Batch | Contact | Fetched | Looked | Delivered

@@ -142,7 +142,7 @@ class Incoming:
         match reply:
             case Catalogued(ahead):
                 self.ahead.files, self.ahead.sizes_bytes = ahead.files, ahead.sizes_bytes
-                self.ahead.has_ended = True
+                self.ahead.has_ended = ahead.has_ended
             case Batch(groups, has_ended):
                 self._is_asked_for_more, self._has_ended = False, has_ended
                 for folder, listed in groups:

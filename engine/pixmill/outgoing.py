@@ -71,6 +71,11 @@ class Outgoing:
         """Whether everything has landed and was taken."""
         return not (self._under_way or self._landed)
 
+    @property
+    def has_landed(self) -> bool:
+        """Whether outcomes whose results are in their places were not taken yet."""
+        return bool(self._landed)
+
     def takes(self, outcome: Outcome) -> bool:
         """Have results put, and return whether there are any; the outcome lands later."""
         job = self.staging.jobs.get(outcome.path)
@@ -110,6 +115,10 @@ class Outgoing:
             source = self.staging.jobs[outcome.path].source
             failure = Failed(FailureKind.IO, Stage.PUBLISH, _LOST, is_fatal=True)
             self._landed.append(Outcome.failed(source, failure, attempts=outcome.attempts))
+        self._under_way.clear()
+
+    def abandon(self) -> None:
+        """Forget what is under way: it is not done, and the next run makes it again."""
         self._under_way.clear()
 
     def landed(self) -> list[Outcome]:

@@ -16,6 +16,7 @@ from pixmill.executors.note import Hands
 from pixmill.executors.scratch import Scratch
 from pixmill.journal.claim import Claim, Holder
 from pixmill.journal.copies import Copies, fetched
+from pixmill.journal.held import Held
 from pixmill.journal.joining import viewed
 from pixmill.journal.partition import Partition
 from pixmill.journal.place import place_of
@@ -45,6 +46,7 @@ class Shelved:
         place: Its files there.
         copies: What keeps the journal in the bucket.
         partition: What sees to journals and runs that divide the output otherwise.
+        held: What notes there what the run has in its hands.
     """
 
     shelf: ObjectShelf
@@ -52,6 +54,7 @@ class Shelved:
     place: Place
     copies: Copies
     partition: Partition
+    held: Held
 
     @classmethod
     def of(cls, destination: Address, access: Access, shard: Shard = WHOLE) -> Shelved:
@@ -61,11 +64,12 @@ class Shelved:
             OptionError: The store cannot be reached so.
             RunError: No temporary folder can be made.
         """
-        return cls.on(ObjectShelf(ObjectStore.opened(destination.beside(_STATE), access)), shard)
+        store = ObjectStore.opened(destination.beside(_STATE), access)
+        return cls.on(ObjectShelf(store), shard, patience_s=access.patience_s)
 
     @classmethod
-    def on(cls, shelf: ObjectShelf, shard: Shard = WHOLE) -> Shelved:
-        """Return the same of what is on a shelf.
+    def on(cls, shelf: ObjectShelf, shard: Shard = WHOLE, *, patience_s: float = 0.0) -> Shelved:
+        """Return the same of what is on a shelf, which may fail to answer for so long.
 
         Raises:
             RunError: No temporary folder can be made.
@@ -86,8 +90,17 @@ class Shelved:
         elder = None if place.elder is None else place.elder.journal
         aside = place_of(f"{scratch.path}/joined")
         partition = Partition(shelf, place, claim, aside=aside, hands=Hands)
-        copies = Copies(shelf, place.journal, claim, elder=elder, enter=partition.enter)
-        return cls(shelf, scratch, place, copies, partition)
+        held = Held(shelf, place.held.name, Path(scratch.path, "held"), Hands(place.hands).left)
+        copies = Copies(
+            shelf,
+            place.journal,
+            claim,
+            patience_s=patience_s,
+            elder=elder,
+            enter=partition.enter,
+            held=held,
+        )
+        return cls(shelf, scratch, place, copies, partition, held)
 
     def viewed(self) -> Journal | None:
         """Return what all journals in the bucket know, claiming nothing; `None` without one.

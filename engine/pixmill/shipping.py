@@ -5,12 +5,13 @@ Must not decide, nor record.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pixmill.errors import RunError
 from pixmill.executors.ferry import Ferry
-from pixmill.freight import Delivered
+from pixmill.freight import Contact, Delivered
 from pixmill.incoming import Incoming
 from pixmill.outgoing import Outgoing
 from pixmill.staging import Staging
@@ -37,6 +38,7 @@ class Shipping:
         staging: What that is.
         incoming: Sources on their way.
         outgoing: Results on their way.
+        is_cut_off: Whether nobody can tell when requests will be answered.
     """
 
     ferry: Ferry
@@ -44,6 +46,8 @@ class Shipping:
     staging: Staging
     incoming: Incoming
     outgoing: Outgoing
+    is_cut_off: bool = False
+    _news: deque[str] = field(default_factory=deque)
     _is_closed: bool = False
 
     @property
@@ -55,6 +59,11 @@ class Shipping:
     def is_empty(self) -> bool:
         """Whether every outcome that was taken has landed."""
         return self.outgoing.is_empty
+
+    @property
+    def is_adrift(self) -> bool:
+        """Whether all that is under way waits for what may never come."""
+        return self.is_cut_off and not self.outgoing.has_landed
 
     def found(self) -> Iterator[Job | Outcome | Pause]:
         """Yield the walk: jobs whose sources are here, outcomes, and `PAUSE`."""
@@ -68,26 +77,42 @@ class Shipping:
         """Hear the ferry, and return the outcomes whose results are in their places.
 
         Raises:
-            RunError: The ferry has ended for good, or a store cannot be listed.
+            RunError: The ferry has ended for good, or a store cannot be listed, or has not
+                answered for long.
         """
         try:
             for reply in self.ferry.heard():
-                if isinstance(reply, Delivered):
-                    self.outgoing.hear(reply)
-                else:
-                    self.incoming.hear(reply)
+                match reply:
+                    case Delivered():
+                        self.outgoing.hear(reply)
+                    case Contact():
+                        self._note(reply)
+                    case _:
+                        self.incoming.hear(reply)
         except RunError:
-            if self.ferry.is_lost:
-                self.outgoing.lose()
+            self.is_cut_off = True
+            if not self.ferry.is_lost:
+                self.outgoing.abandon()
+                raise
+            self.outgoing.lose()
             if self.outgoing.is_empty:
                 raise
         return self.outgoing.landed()
 
-    def remarks(self) -> list[str]:
-        """Return, once, what the user should know of."""
-        told = list(self.ferry.remarks)
+    def news(self) -> list[str]:
+        """Return, once, what a person should be told of ferry and stores."""
+        told = [*self.ferry.remarks, *self._news]
+        if self.ferry.remarks:  # another ferry, which will tell if it is cut off as well
+            self.is_cut_off = False
         self.ferry.remarks.clear()
+        self._news.clear()
         return told
+
+    def _note(self, contact: Contact) -> None:
+        self.is_cut_off = contact.is_lost
+        if contact.is_over:
+            raise RunError(contact.words)
+        self._news.append(contact.words)
 
     def processes_beside(self, others: Callable[[], list[int]]) -> Callable[[], list[int]]:
         """Return what tells the process ids of others, and the ferry's."""

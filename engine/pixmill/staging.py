@@ -92,6 +92,10 @@ class Staging:
         """Return the absolute path of a source."""
         return f"{self.folder}/in/{cargo.number}"
 
+    def under_way(self) -> list[Job]:
+        """Return every job that is; may be called from any thread."""
+        return list(self.jobs.values())
+
     def staged(self, job: Job) -> Job:
         """Return a job as a worker is told it."""
         self._sent[job.number] = job

@@ -25,7 +25,7 @@ from cluster.servers import HOST
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Fault", "Proxy"]
+__all__ = ["PASSING", "Fault", "Proxy"]
 
 _PATIENCE_S: Final = 60.0
 _PIECES: Final = 8
@@ -49,6 +49,12 @@ class Fault(StrEnum):
     """Half of the body comes: of what is sent, if anything is, else of the answer."""
     SLOW = auto()
     """The answer's body comes in pieces, with pauses."""
+    FORBIDDEN = auto()
+    """403, and nothing is done."""
+
+
+PASSING: Final = tuple(fault for fault in Fault if fault is not Fault.FORBIDDEN)
+"""What costs time and nothing else."""
 
 
 @dataclass(slots=True)
@@ -58,14 +64,16 @@ class Proxy:
     Args:
         origin: The server's port.
         faults: What happens, one at random.
-        share: To which share of the requests.
+        share: To which share of the requests; may be set meanwhile.
+        methods: To requests of which methods, all of them if empty.
         seed: Decides which, given their order.
         counts: What has happened, for tests that would prove nothing had it not.
     """
 
     origin: int
-    faults: tuple[Fault, ...] = tuple(Fault)
+    faults: tuple[Fault, ...] = PASSING
     share: float = 0.15
+    methods: tuple[str, ...] = ()
     seed: int = 7
     counts: Counter[Fault] = field(default_factory=Counter)
     _rng: random.Random = field(init=False)
@@ -90,9 +98,11 @@ class Proxy:
         """Where it listens."""
         return int(self._server.server_address[1])
 
-    def drawn(self) -> Fault | None:
+    def drawn(self, method: str) -> Fault | None:
         """Return what is to happen to the next request."""
         with self._lock:
+            if self.methods and method not in self.methods:
+                return None
             if self._rng.random() >= self.share:
                 return None
             fault = self._rng.choice(self.faults)
@@ -148,13 +158,15 @@ class _Request(BaseHTTPRequestHandler):
 
     def relay(self) -> None:
         """Pass one request, or spoil it."""
-        fault = self.server.proxy.drawn()
+        fault = self.server.proxy.drawn(self.command)
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         match fault:
             case Fault.UNAVAILABLE:
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             case Fault.THROTTLED:
                 self._refuse(HTTPStatus.TOO_MANY_REQUESTS)
+            case Fault.FORBIDDEN:
+                self._refuse(HTTPStatus.FORBIDDEN)
             case Fault.RESET:
                 self._reset()
             case Fault.CUT if sent:

@@ -19,6 +19,8 @@ from pixmill.address import Access, Address
 from pixmill.model import FailureKind
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch, ObjectFacts, ObjectStore
+from pixmill.storage.paging import Pages
+from pixmill.storage.probing import check_puts, does_answer
 from pixmill.storage.settling import settle
 
 if TYPE_CHECKING:
@@ -97,6 +99,57 @@ def _kind(deed: Callable[[], object]) -> FailureKind:
     with pytest.raises(StoreError) as caught:
         deed()
     return caught.value.failure.kind
+
+
+def test_a_large_object_comes_in_spans(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So long that it takes several requests it comes back, or goes on from where it was cut."""
+    monkeypatch.setattr("pixmill.storage.spans._SPAN_BYTES", 30_000)
+    content = os.urandom(100_001)
+    store.put("a.bin", content)
+    facts = _facts(store, "a.bin")
+    assert _fetched(store, facts, tmp_path / "whole") == content
+    path = tmp_path / "rest"
+    path.write_bytes(content[:70_000])
+    with path.open("r+b") as stream:
+        os.lseek(stream.fileno(), 70_000, os.SEEK_SET)
+        store.fetch("a.bin", stream.fileno(), expected=facts)
+    assert path.read_bytes() == content
+
+
+def test_a_large_object_that_changes_under_way(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of another object is never put behind the beginning of this one."""
+    monkeypatch.setattr("pixmill.storage.spans._SPAN_BYTES", 30_000)
+    store.put("a.bin", os.urandom(100_000))
+    facts = _facts(store, "a.bin")
+    store.put("a.bin", os.urandom(100_000))
+    path = tmp_path / "rest"
+    path.write_bytes(bytes(60_000))
+    with path.open("r+b") as stream:
+        os.lseek(stream.fileno(), 60_000, os.SEEK_SET)
+        kind = _kind(lambda: store.fetch("a.bin", stream.fileno(), expected=facts))
+    assert kind is FailureKind.CHANGED
+
+
+def test_leave_to_put_is_found_out(store: ObjectStore) -> None:
+    """A store that takes objects is found to, whether or not it knows conditions; none stays."""
+    check_puts(store)
+    assert does_answer(store)
+    assert not [facts for page in store.listed() for facts in page]
+
+
+def test_a_listing_goes_on_from_where_it_broke_off(store: ObjectStore) -> None:
+    """Stores that list by key list what comes after one."""
+    names = [f"{number:02}" for number in range(9)]
+    for name in names:
+        store.put(name, b"x")
+    assert {facts.key for page in store.listed(after="04") for facts in page} == {*names[5:]}
+    pages = Pages(store)
+    pages.taken()
+    assert pages.taken() is None
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 100_000, 17_000_000])
@@ -262,6 +315,7 @@ def test_strangers_are_told_so(
     for deed in (
         lambda: _fetched(stranger, met, tmp_path / "x"),
         lambda: stranger.put("b", b"x"),
+        lambda: check_puts(stranger),
         lambda: list(stranger.listed()),
     ):
         assert _kind(deed) is FailureKind.PERMISSION
@@ -275,3 +329,5 @@ def test_no_bucket_is_told_so(store: ObjectStore) -> None:
     with pytest.raises(StoreError, match="bucket") as caught:
         ObjectStore.opened(nowhere, Access()).put("a", b"x")
     assert caught.value.failure.is_fatal
+    with pytest.raises(StoreError, match="bucket"):
+        check_puts(ObjectStore.opened(nowhere, Access()))

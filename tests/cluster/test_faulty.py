@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cluster.faulty import Fault, Proxy
+from cluster.faulty import PASSING, Fault, Proxy
 from cluster.servers import HOST
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_the_share_is_kept_and_the_seed_decides(origin: _Origin) -> None:
     drawn = []
     for _ in range(2):
         with Proxy(origin.server_address[1], seed=3) as proxy:
-            drawn.append([proxy.drawn() for _ in range(2000)])
+            drawn.append([proxy.drawn("GET") for _ in range(2000)])
         assert 240 < proxy.counts.total() < 360
-        assert set(proxy.counts) == set(Fault)
+        assert set(proxy.counts) == set(PASSING)
     assert drawn[0] == drawn[1]

@@ -26,6 +26,7 @@ from pixmill.freight import (
     Batch,
     Broken,
     Catalogued,
+    Contact,
     Delivered,
     Fetch,
     Fetched,
@@ -119,7 +120,7 @@ class Ferry:
 
     def _note(self, reply: Reply) -> None:
         """Strike out what was answered, and keep how far the listing has got."""
-        if not isinstance(reply, Catalogued):
+        if not isinstance(reply, Catalogued | Contact):
             self._unanswered.pop(_named(reply), None)
         if isinstance(reply, Batch):
             self._passed = passed(reply.groups[-1]) if reply.groups else self._passed
@@ -205,7 +206,7 @@ def _named(message: Request | Reply) -> tuple[type, int]:
             return Look, number
         case Publish(number) | Delivered(number):
             return Publish, number
-        case Catalogued():
+        case Catalogued() | Contact():
             return Catalogued, 0
         case _:
             assert_never(message)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
-from itertools import dropwhile
+from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -24,11 +25,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pixmill.address import Address, tag_digest
 from pixmill.cataloguing import Catalogue
 from pixmill.errors import OptionError
+from pixmill.executors.gate import ForsakenError, Gate, Watch
 from pixmill.executors.scratch import outlive
+from pixmill.executors.stock import above, alone, batches
 from pixmill.executors.vigil import BEAT_S, Alive
 from pixmill.failures import os_failure
 from pixmill.freight import (
-    Batch,
     Broken,
     Catalogued,
     Delivered,
@@ -38,18 +40,20 @@ from pixmill.freight import (
     Looked,
     More,
     Publish,
-    passed,
 )
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, ObjectStore
+from pixmill.storage.paging import Pages
+from pixmill.storage.probing import check_puts, does_answer
 from pixmill.storage.settling import settle
+from pixmill.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixmill.address import ObjectFacts
-    from pixmill.freight import Parcel, Passed, Reply, Request, Voyage
+    from pixmill.freight import Parcel, Reply, Request, Voyage
     from pixmill.model import Published
 
 __all__ = ["main"]
@@ -57,8 +61,9 @@ __all__ = ["main"]
 _HEAVY_BYTES: Final = 1_000_000
 _CREW_A_HEAVY: Final = 8
 """One in so many may put a body above that size at a time: those are held in memory."""
-_BATCH_OBJECTS: Final = 256
 _UNEXPECTED: Final = 70
+_TOLD_S: Final = 0.5  # a listing of a million objects takes a minute
+_ROOM_BYTES: Final = 64 * 1024 * 1024  # what a disc must keep for results and other objects
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Asked = TypeVar("Asked")
@@ -103,35 +108,69 @@ class _Ferryman:
     source: ObjectStore | None
     destination: ObjectStore | None
     _heavy: threading.Semaphore = field(init=False)
+    _watch: Watch = field(init=False)
+    _gates: dict[Stage, Gate] = field(init=False)
+    _fetches: SimpleQueue[Fetch] = field(default_factory=SimpleQueue)
+    _looks: SimpleQueue[Look] = field(default_factory=SimpleQueue)
+    _puts: SimpleQueue[Publish] = field(default_factory=SimpleQueue)
     _mores: SimpleQueue[More] = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
-        """Bound what is held in memory."""
+        """Bound what is held in memory, and put a gate before each kind of request."""
         self._heavy = threading.Semaphore(max(1, self.voyage.crew // _CREW_A_HEAVY))
+        self._watch = Watch(self.mouth.say, self.voyage.access.patience_s)
+        self._gates = {
+            Stage.WALK: self._gate(self.source, has_answered=False),
+            Stage.READ: self._gate(self.source),
+            Stage.PLAN: self._gate(self.destination),
+            Stage.PUBLISH: self._gate(self.destination),
+        }
+
+    def _gate(self, store: ObjectStore | None, *, has_answered: bool = True) -> Gate:
+        name = "" if store is None else str(store.address)
+        return Gate(name, lambda: store is None or does_answer(store), self._watch, has_answered)
 
     def run(self) -> None:
         """Serve until the run has gone."""
-        fetches, looks, puts = (SimpleQueue[Any]() for _ in range(3))
-        self._man(self._fetched, fetches)
-        self._man(self._looked, looks)
-        self._man(self._delivered, puts)
-        _begin(self._lists)
+        _begin(self._board)
         while True:
             request: Request = self.mouth.connection.recv()
             match request:
                 case More():
                     self._mores.put(request)
                 case Fetch():
-                    fetches.put(request)
+                    self._fetches.put(request)
                 case Look():
-                    looks.put(request)
+                    self._looks.put(request)
                 case Publish():
-                    puts.put(request)
+                    self._puts.put(request)
+
+    def _board(self) -> None:
+        """Answer nothing before it is known that results can be put."""
+        destination = self.destination
+        if destination is not None and not self.voyage.settings.dry_run:
+            try:
+                check_puts(destination)
+            except StoreError as error:
+                words = f"{destination.address} cannot be written: {error.failure.message}"
+                self.mouth.say(Broken(words, None if error.failure.is_retryable else "output"))
+                return
+        _begin(self._watches)
+        self._man(self._fetched, self._fetches)
+        self._man(self._looked, self._looks)
+        self._man(self._delivered, self._puts)
+        self._lists()
+
+    def _watches(self) -> None:
+        while True:
+            time.sleep(BEAT_S)
+            self._watch.look()
 
     def _man(self, answer: Callable[[Asked], Reply], queue: SimpleQueue[Asked]) -> None:
         def work() -> None:
-            while True:
-                self.mouth.say(answer(queue.get()))
+            with contextlib.suppress(ForsakenError):
+                while True:
+                    self.mouth.say(answer(queue.get()))
 
         for _ in range(self.voyage.crew):
             _begin(work)
@@ -141,12 +180,16 @@ class _Ferryman:
         if source is None:
             raise AssertionError("sources are files of this machine")
         path = f"{self.voyage.staging}/in/{request.number}"
+        through = self._gates[Stage.READ].through
         try:
             if request.opening_bytes:
-                opening = source.opening(facts.key, request.opening_bytes, expected=facts)
+                opening = through(
+                    lambda: source.opening(facts.key, request.opening_bytes, expected=facts)
+                )
                 return Fetched(request.number, opening=opening)
+            _check_room(self.voyage.staging, facts.size_bytes)
             with _made(path) as descriptor:
-                attributes = self._fetch(source, facts, descriptor)
+                attributes = through(lambda: self._fetch(source, facts, descriptor))
                 os.utime(descriptor, ns=(facts.identity_ns, facts.identity_ns))
                 mtime_ns = os.fstat(descriptor).st_mtime_ns
         except (StoreError, OSError) as error:
@@ -163,19 +206,20 @@ class _Ferryman:
             if facts.key != source.address.prefix.rpartition("/")[2]:
                 raise
             os.truncate(descriptor, os.lseek(descriptor, 0, os.SEEK_SET))
-            above = ObjectStore(_above(source.address), source.client)
+            outer = ObjectStore(above(source.address), source.client)
             with contextlib.suppress(StoreError):
-                return above.fetch(facts.key, descriptor, expected=facts)
+                return outer.fetch(facts.key, descriptor, expected=facts)
             raise
 
     def _looked(self, request: Look) -> Looked:
         destination = self.destination
         if destination is None:
             raise AssertionError("results are files of this machine")
+        folder, through = request.folder, self._gates[Stage.PLAN].through
         try:
-            if request.folder is not None:
-                return Looked(request.number, tuple(destination.within(request.folder)))
-            found = (destination.facts(name) for name in request.names)
+            if folder is not None:
+                return Looked(request.number, tuple(through(lambda: destination.within(folder))))
+            found = [through(partial(destination.facts, name)) for name in request.names]
             return Looked(request.number, tuple(each for each in found if each is not None))
         except StoreError as error:
             return Looked(request.number, (), _failure(error, Stage.PLAN))
@@ -184,13 +228,28 @@ class _Ferryman:
         destination = self.destination
         if destination is None:
             raise AssertionError("results are files of this machine")
+        through = self._gates[Stage.PUBLISH].through
         try:
-            tags = tuple(self._put(destination, parcel) for parcel in request.parcels)
+            tags = tuple(
+                through(partial(self._put, destination, parcel)) for parcel in request.parcels
+            )
             for former in request.former:
-                _withdraw(destination, former)
+                through(partial(_withdraw, destination, former))
         except (StoreError, OSError) as error:
-            return Delivered(request.number, (), _failure(error, Stage.PUBLISH))
+            failure = _failure(error, Stage.PUBLISH)
+            is_fatal = failure.is_fatal or self._is_shut_out(destination, failure)
+            return Delivered(request.number, (), replace(failure, is_fatal=is_fatal))
         return Delivered(request.number, tags)
+
+    def _is_shut_out(self, destination: ObjectStore, failure: Failed) -> bool:
+        """Whether a refusal is that of every object to come."""
+        if failure.kind is not FailureKind.PERMISSION:
+            return False
+        try:
+            self._gates[Stage.PUBLISH].through(lambda: check_puts(destination))
+        except StoreError as error:
+            return error.is_configured
+        return False
 
     def _put(self, destination: ObjectStore, parcel: Parcel) -> str:
         """Put one file, few large ones at a time, and return its tag."""
@@ -219,21 +278,28 @@ class _Ferryman:
         try:
             catalogue = self._catalogued(source)
         except StoreError as error:
-            self.mouth.say(Broken(f"{source.address} cannot be listed: {error.failure.message}"))
+            words = f"{source.address} cannot be listed: {error.failure.message}"
+            self.mouth.say(Broken(words, "input" if error.is_configured else None))
             return
-        self.mouth.say(Catalogued(catalogue.ahead))
-        for batch in _batches(catalogue, after, self.source):
+        except ForsakenError:
+            return
+        self.mouth.say(Catalogued(replace(catalogue.ahead, has_ended=True)))
+        for batch in batches(catalogue, after, self.source):
             self.mouth.say(batch)
             self._mores.get()
 
     def _catalogued(self, source: ObjectStore) -> Catalogue:
         catalogue = Catalogue(self.voyage.settings, self.voyage.excluded)
-        is_empty = True
-        for page in source.listed():
+        pages, through = Pages(source), self._gates[Stage.WALK].through
+        is_empty, due_s = True, time.monotonic() + _TOLD_S
+        while (page := through(pages.taken)) is not None:
             is_empty = is_empty and not page
             catalogue.take(page)
+            if time.monotonic() > due_s:
+                due_s = time.monotonic() + _TOLD_S
+                self.mouth.say(Catalogued(catalogue.ahead))
         if is_empty and source.address.prefix:
-            self.source, facts = _alone(source)
+            self.source, facts = alone(source)
             catalogue.take([facts])
         return catalogue
 
@@ -250,49 +316,6 @@ def _to_the_end(work: Callable[[], None]) -> None:
     except BaseException as error:  # noqa: BLE001 - the process's edge, and its words may hold secrets
         sys.stderr.write(f"pixmill: the ferry met an unexpected {type(error).__name__}\n")
         os._exit(_UNEXPECTED)
-
-
-def _alone(source: ObjectStore) -> tuple[ObjectStore, ObjectFacts]:
-    """Return the one object that a prefix names, in the store that it lies in.
-
-    Raises:
-        StoreError: There is none.
-    """
-    store = ObjectStore(_above(source.address), source.client)
-    facts = store.facts(source.address.prefix.rpartition("/")[2], stage=Stage.WALK)
-    if facts is None:
-        message = "nothing lies there: look at how it is spelled"
-        raise StoreError(Failed(FailureKind.VANISHED, Stage.WALK, message))
-    return store, facts
-
-
-def _above(address: Address) -> Address:
-    return Address(address.scheme, address.bucket, address.prefix.rpartition("/")[0])
-
-
-def _batches(
-    catalogue: Catalogue, after: Passed | None, source: ObjectStore | None
-) -> Iterator[Batch]:
-    """Yield what is met in portions, the last one marked, which may be empty.
-
-    What another ferry has told of before, which comes no later than `after`, is left out.
-    """
-    groups = dropwhile(
-        lambda group: after is not None and passed(group) <= after, catalogue.groups()
-    )
-    address = None if source is None else source.address
-    while True:
-        taken = []
-        objects = 0
-        for folder, group in groups:
-            taken.append((folder, group))
-            objects += len(group)
-            if objects >= _BATCH_OBJECTS:
-                break
-        has_ended = objects < _BATCH_OBJECTS
-        yield Batch(tuple(taken), has_ended, address)
-        if has_ended:
-            return
 
 
 def _withdraw(destination: ObjectStore, former: Published) -> None:
@@ -312,6 +335,21 @@ def _made(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _check_room(folder: str, size_bytes: int) -> None:
+    """Refuse an object that the disc cannot take, before it has filled the disc for all others.
+
+    Raises:
+        StoreError: It is too large.
+    """
+    free_bytes = shutil.disk_usage(folder).free
+    if size_bytes + _ROOM_BYTES > free_bytes:
+        message = (
+            f"the object has {format_size(size_bytes)}, and the disc that objects pass through has "
+            f"{format_size(free_bytes)} free: make room, or set TMPDIR to a larger one"
+        )
+        raise StoreError(Failed(FailureKind.NO_SPACE, Stage.READ, message))
 
 
 def _failure(error: StoreError | OSError, stage: Stage) -> Failed:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pixmill.address import ObjectFacts
-from pixmill.errors import RunError
+from pixmill.errors import OptionError, RunError
 from pixmill.executors.ferry import Ferry
 from pixmill.executors.scratch import Scratch
-from pixmill.freight import Delivered, Fetch, Fetched
+from pixmill.freight import Contact, Delivered, Fetch, Fetched
 from pixmill.model import Outcome
 from pixmill.outgoing import Outgoing
 from pixmill.protocol import JobEnded
@@ -278,9 +278,11 @@ class Quay:
     def _hear(self) -> None:
         try:
             replies = self._ferry.heard()
-        except RunError as error:
+        except (RunError, OptionError) as error:
             raise FerryLostError("the end of the process that speaks to object stores") from error
         for reply in replies:
+            if isinstance(reply, Contact) and reply.is_over:
+                raise FerryLostError(reply.words)
             if isinstance(reply, Fetched):
                 self._arrived(reply)
             elif isinstance(reply, Delivered):

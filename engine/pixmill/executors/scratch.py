@@ -43,7 +43,10 @@ class Scratch:
                 folder = tempfile.mkdtemp(prefix=_PREFIX)
                 if fcntl is None:
                     return cls(folder)
-                descriptor = os.open(folder, os.O_RDONLY)
+                try:
+                    descriptor = os.open(folder, os.O_RDONLY)
+                except FileNotFoundError:  # another run's sweep was quicker
+                    continue
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if os.fstat(descriptor).st_nlink:  # a sweep may have come in between
                     return cls(folder, descriptor)

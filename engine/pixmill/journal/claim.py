@@ -220,6 +220,11 @@ class Claim:
             self._put(self._standing, 0.0)
         self._standing = None
 
+    def forsake(self) -> None:
+        """Let go without a word, where the shelf does not answer: as if the process had died."""
+        _HELD.discard(self._token)
+        self._standing = None
+
     def leave(self) -> None:
         """Let go, and leave the word that was found there: what it is about is not all known."""
         if self.since_ns:

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pixmill.errors import RunError
+from pixmill.errors import RunError, UnansweredError
 from pixmill.journal.rows import telling
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pixmill.address import ObjectFacts
     from pixmill.journal.claim import Claim
+    from pixmill.journal.held import Held
     from pixmill.journal.shelf import Shelf
 
 __all__ = ["Copies", "fetched"]
@@ -34,6 +35,8 @@ _EVERY_S: Final = 30.0
 # The journal of ten million files takes its time: copying shall take a twentieth of it at most.
 _PAUSES: Final = 19
 _RENEWALS: Final = 4
+_AGAIN_S: Final = 5.0  # while the shelf does not answer; sooner where there is little patience
+_TRIES: Final = 4
 
 
 @dataclass(slots=True)
@@ -46,19 +49,24 @@ class Copies:
         claim: The run's claim on the output, renewed before each copy: while it is ours nobody
             else puts copies.
         every_s: Seconds between two copies, or more where one takes long.
+        patience_s: How long the shelf may fail to answer meanwhile. Default: not at all.
         elder: A journal that is read beside it and never put, or `None`.
         enter: Called once the output is claimed; sees to runs that divide it otherwise. Default:
             there are none.
+        held: Notes what is in hand beside them, or `None`.
     """
 
     shelf: Shelf
     path: Path
     claim: Claim
     every_s: float = _EVERY_S
+    patience_s: float = 0.0
     elder: Path | None = None
     enter: Callable[[], object] = lambda: None
+    held: Held | None = None
     _standing: ObjectFacts | None = None
     _took_s: float = 0.0
+    _unanswered_s: float | None = None
     _trouble: str = ""
     _is_lost: bool = False
     _end: threading.Event = field(default_factory=threading.Event)
@@ -108,8 +116,10 @@ class Copies:
         self._end.set()
         self._thread.join()
         self._thread = None
+        if self.held is not None:
+            self.held.stop()
         if not self._is_lost:
-            self._try()
+            self._try(is_last=True)
         self.look()
 
     def close(self, *, is_done: bool) -> None:
@@ -121,15 +131,21 @@ class Copies:
             is_done: Whether the run came to every source, so that the journal knows all results.
         """
         with contextlib.suppress(RunError):
-            if self._is_lost:
+            if self._unanswered_s is not None:
+                self.claim.forsake()
+            elif self._is_lost:
                 self.claim.give_up()
             else:
                 self._put(self.path)
+                if self.held is not None:
+                    self.held.clear()
                 self.claim.release() if is_done else self.claim.leave()
 
     def abandon(self) -> None:
         """Let the output go as it was found, where the run has not begun."""
         self._end.set()
+        if self.held is not None:
+            self.held.stop()
         with contextlib.suppress(RunError):
             self.claim.leave()
 
@@ -138,11 +154,19 @@ class Copies:
         while not self._end.wait(pause_s) and not self._is_lost:
             pause_s = self._try()
 
-    def _try(self) -> float:
+    def _try(self, *, is_last: bool = False) -> float:
         """Put a copy, keep its trouble, and return the seconds until the next."""
         began_s = time.monotonic()
         try:
             self._copy()
+            self._unanswered_s = None
+            if self.held is not None and not is_last:
+                self.held.start(is_wary=bool(self.claim.since_ns))
+        except UnansweredError as error:
+            since_s = self._unanswered_s = self._unanswered_s or began_s
+            if not is_last and time.monotonic() - since_s < self.patience_s:
+                return min(_AGAIN_S, self.patience_s / _TRIES)
+            self._trouble, self._is_lost = str(error), True
         except RunError as error:
             self._trouble, self._is_lost = str(error), True
         except Exception as error:  # noqa: BLE001 - a thread's edge: no copy may fail unheard

@@ -132,7 +132,11 @@ class Partition:
         count = self.place.shard.count
         others = tuple(each for each in self.place.among(names) if each.shard.count != count)
         claims = [each for each in others if each.lock.name in names]
-        files = {path.name for each in others for path in (each.journal, each.manifest, each.lock)}
+        files = {
+            path.name
+            for each in others
+            for path in (each.journal, each.manifest, each.lock, each.held)
+        }
         return _Left(
             tuple(each for each in others if each.journal.name in names),
             frozenset(files & names),

@@ -58,6 +58,11 @@ class Place:
         """The files of the whole output."""
         return self.elder or self
 
+    @property
+    def held(self) -> Path:
+        """The note of what is in hand, where that is kept elsewhere than on this machine."""
+        return self.hands.with_name(f"{self.hands.name}held")
+
     def of_shard(self, shard: Shard) -> Place:
         """Return the files of one shard of this output."""
         if shard.is_whole:

@@ -107,4 +107,6 @@ def _fetched(path: Path, sync: Callable[[set[str]], None], copies: Copies | None
         copies.fetch()
     journal = opened(path, sync)
     journal.copies = copies
+    if copies is not None and copies.held is not None:
+        journal.accuse(copies.held.left())
     return journal

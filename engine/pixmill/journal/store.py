@@ -121,6 +121,23 @@ class Journal:
                 (*numbers, STARTED),
             )
 
+    def accuse(self, held: Sequence[tuple[Job, str]]) -> None:
+        """Hold it against jobs that the last run went down with, by word from elsewhere.
+
+        To be called before a run begins. What a copy of the journal that is older than they are
+        does not know of them is noted as well.
+
+        Args:
+            held: Each with the fingerprint of its recipe.
+        """
+        for job, fingerprint in held:
+            self._write([started_row(job, 0, fingerprint)])
+            with telling("written"):
+                self.connection.execute(
+                    "UPDATE files SET downs = downs + 1 WHERE path = ?",
+                    (os.fsencode(job.source.path),),
+                )
+
     def records_of(self, paths: Sequence[str]) -> dict[str, Record]:
         """Return what is known of some sources, by path; many at once cost least."""
         known = {} if self.elder is None else self.elder.records_of(paths)

@@ -742,6 +742,16 @@ class Options:
             metavar="NAME",
         ),
     ] = None
+    store_patience: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "How long a store that has stopped answering is waited for before the run is given up",
+            default=f"{_SETTINGS.access.patience_s:g}s",
+            metavar="TIME",
+            is_number_too=True,
+        ),
+    ] = None
     anonymous: Annotated[
         bool | None,
         About(Group.STORES, "Sign no request, as public buckets allow", default=False),

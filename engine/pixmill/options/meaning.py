@@ -152,6 +152,10 @@ def _settings(options: Options) -> Settings:
             region=options.region,
             is_anonymous=_or(options.anonymous, _SETTINGS.access.is_anonymous),
             profile=options.profile,
+            patience_s=_or(
+                _parsed(parse_duration, options.store_patience, option="store_patience"),
+                _SETTINGS.access.patience_s,
+            ),
         ),
         cache_control=options.cache_control,
         metadata_directive=_or(options.metadata_directive, _SETTINGS.metadata_directive),

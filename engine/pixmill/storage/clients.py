@@ -9,16 +9,18 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 
 from pixmill.errors import OptionError
-from pixmill.extras import Package, is_installed
+from pixmill.storage.azure import azure_access
+from pixmill.storage.profiles import profile_of
+from pixmill.storage.secrets import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from obstore.auth.boto3 import Boto3CredentialProvider
-    from obstore.store import ClientConfig
+    from obstore.store import ClientConfig, RetryConfig
 
     from pixmill.address import Access, Address
 
@@ -29,28 +31,42 @@ Client: TypeAlias = S3Store | GCSStore | AzureStore | LocalStore | MemoryStore
 # end PUTs of bodies that are slow to leave.
 _REQUEST_S: Final = 300
 _CONNECT_S: Final = 5
-# In no extra: most users name no profile, and it is 35 MB.
-_BOTO3: Final = Package("boto3", "")
+# What lasts longer than these retries, 1 to 10 s, is waited for by who asks (`executors.gate`);
+# obstore's own ten took up to a minute to say that an address does not answer.
+_RETRIES: Final[RetryConfig] = {
+    "max_retries": 5,
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=3),
+        "base": 2,
+    },
+    "retry_timeout": timedelta(minutes=3),
+}
 _PLAIN_HTTP: Final = "http://"
 
 
 def client_of(address: Address, access: Access) -> Client:
-    """Return a client for a whole bucket; it repeats what may pass, as obstore's own default is.
+    """Return a client for a whole bucket; it repeats for some seconds what may pass.
 
     Raises:
-        OptionError: A profile is asked for and boto3 is missing, or it has no credentials.
+        OptionError: What is to give access is missing, or cannot be read.
     """
-    return _OPENERS[address.scheme](address, access)
+    try:
+        return _OPENERS[address.scheme](address, access)
+    except exceptions.BaseError as error:
+        said = str(error).partition("\n")[0].partition("error: ")[2].lower()
+        raise OptionError(f"{address.scheme}:// cannot be reached: {redacted(said)}") from None
 
 
 def _s3(address: Address, access: Access) -> Client:
+    profile = profile_of(access)
     endpoint = (
         access.endpoint_url
         or os.environ.get("AWS_ENDPOINT_URL_S3")
         or os.environ.get("AWS_ENDPOINT_URL")
+        or (profile.endpoint_url if profile else None)
     )
-    provider = _of_profile(access)
-    region = access.region or (provider.config.get("region") if provider else None)
+    region = access.region or _region() or (profile.region if profile else None)
     return S3Store(
         address.bucket,
         config={
@@ -59,30 +75,13 @@ def _s3(address: Address, access: Access) -> Client:
             **({"skip_signature": True} if access.is_anonymous else {}),
         },
         client_options=_options(endpoint),
-        credential_provider=provider,
+        retry_config=_RETRIES,
+        credential_provider=profile.provider if profile else None,
     )
 
 
-def _of_profile(access: Access) -> Boto3CredentialProvider | None:
-    """Return what knows the credentials of a profile, which obstore itself does not read.
-
-    A profile of the environment counts where nothing else there gives access.
-    """
-    has_keys = "AWS_ACCESS_KEY_ID" in os.environ
-    profile = access.profile or (None if has_keys else os.environ.get("AWS_PROFILE"))
-    if profile is None or access.is_anonymous:
-        return None
-    if not is_installed(_BOTO3):
-        raise OptionError("a profile needs boto3: pip install boto3", option="profile")
-    import boto3  # noqa: PLC0415 - 284 ms, for who names a profile
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - likewise
-    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415 - likewise
-
-    try:
-        return Boto3CredentialProvider(boto3.Session(profile_name=profile))
-    except (BotoCoreError, ValueError):
-        message = f"the profile {profile} is not there or gives no credentials"
-        raise OptionError(message, option="profile") from None
+def _region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
 def _gs(address: Address, access: Access) -> Client:
@@ -94,18 +93,26 @@ def _gs(address: Address, access: Access) -> Client:
             **({"skip_signature": True} if access.is_anonymous else {}),
         },
         client_options=_options(endpoint),
+        retry_config=_RETRIES,
     )
 
 
 def _az(address: Address, access: Access) -> Client:
-    endpoint = access.endpoint_url or os.environ.get("AZURE_STORAGE_ENDPOINT")
+    found = azure_access()
+    endpoint = (
+        access.endpoint_url
+        or found.pop("endpoint", None)
+        or os.environ.get("AZURE_STORAGE_ENDPOINT")
+    )
     return AzureStore(
         address.bucket,
         config={
+            **found,
             **({"endpoint": endpoint} if endpoint else {}),
             **({"skip_signature": True} if access.is_anonymous else {}),
         },
         client_options=_options(endpoint),
+        retry_config=_RETRIES,
     )
 
 

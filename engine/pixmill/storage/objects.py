@@ -26,7 +26,7 @@ from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import CHANGED, EXISTS, StoreError, failure_of, telling
 from pixmill.storage.clients import client_of
 from pixmill.storage.conditions import IfAbsent, IfMatch, mode_of
-from pixmill.storage.drafts import write_all
+from pixmill.storage.spans import NO_SPANS, fetched, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,10 +42,6 @@ _PAGE_KEYS: Final = 1000  # what one request to any store lists
 SINGLE_BYTES: Final = 8_000_000
 _PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes
 _PARTS_AT_ONCE: Final = 2  # each is held in memory
-# A request's time is that of its body, and obstore resumes none that has taken three minutes: of
-# 2 GB at 10 MB/s nothing would be left. In 5 minutes this comes at 220 kB/s.
-_SPAN_BYTES: Final = 64 * 1024 * 1024
-_NO_SPANS: Final = "non-partial response"  # rclone's answer to a range, as obstore tells of it
 _CHUNK_BYTES: Final = 1024 * 1024
 # obstore repeats neither a removal nor a put on a condition where the connection broke.
 _PAUSES_S: Final = tuple(0.1 * 2**attempt for attempt in range(4))
@@ -146,49 +142,7 @@ class ObjectStore:
             StoreError: It is gone, is another object by now, or did not arrive whole.
             OSError: The file cannot be written.
         """
-        span_bytes = _SPAN_BYTES
-        while True:
-            before_bytes = _position(descriptor)
-            try:
-                attributes = self._span(key, descriptor, expected, span_bytes)
-            except StoreError as error:
-                has_grown = _position(descriptor) > before_bytes
-                if span_bytes and _NO_SPANS in error.failure.message:
-                    span_bytes = 0
-                elif not (has_grown and error.failure.is_retryable):
-                    raise
-            else:
-                if _position(descriptor) == expected.size_bytes:
-                    return attributes
-
-    def _span(
-        self, key: str, descriptor: int, expected: ObjectFacts, span_bytes: int
-    ) -> dict[str, str]:
-        """Write the next so many bytes, or all from the beginning if 0; return the attributes."""
-        start, size_bytes = _position(descriptor), expected.size_bytes
-        if start >= size_bytes or not span_bytes:
-            start = os.lseek(descriptor, 0, os.SEEK_SET)
-            os.ftruncate(descriptor, 0)
-        end = min(start + (span_bytes or size_bytes), size_bytes)
-        options: GetOptions = {"if_match": expected.tag} if expected.tag else {}
-        if (start, end) != (0, size_bytes):
-            options["range"] = (start, end)
-        with telling(Stage.READ):
-            answer = obstore.get(self.client, self._key(key), options=options)
-            chunks = iter(answer.stream(min_chunk_size=_CHUNK_BYTES))
-        if expected.tag and _quoted(answer.meta["e_tag"]) not in {expected.tag, ""}:
-            # there are servers that know no condition, rclone's for one
-            raise StoreError(Failed(FailureKind.CHANGED, Stage.READ, CHANGED))
-        while True:
-            with telling(Stage.READ):
-                chunk = next(chunks, None)
-            if chunk is None:
-                break
-            write_all(descriptor, memoryview(chunk))
-        if _position(descriptor) != end:
-            message = f"{_position(descriptor)} of {size_bytes} bytes arrived: run again"
-            raise StoreError(Failed(FailureKind.IO, Stage.READ, message, is_retryable=True))
-        return dict(answer.attributes)
+        return fetched(self.client, self._key(key), descriptor, expected)
 
     def opening(self, key: str, size_bytes: int, *, expected: ObjectFacts) -> bytes:
         """Return the first bytes of an object, with the rest sent by no server that knows ranges.
@@ -204,7 +158,7 @@ class ObjectStore:
             with telling(Stage.READ):
                 return bytes(obstore.get(self.client, self._key(key), options=first).bytes())
         except StoreError as error:
-            if _NO_SPANS not in error.failure.message:
+            if NO_SPANS not in error.failure.message:
                 raise
         with telling(Stage.READ):
             answer = obstore.get(self.client, self._key(key), options=options)
@@ -270,7 +224,7 @@ class ObjectStore:
                 if condition is None or not error.failure.is_retryable or not pause_s:
                     raise
                 _pause(pause_s)
-        return ObjectFacts(key, size_bytes, 0, _quoted(done["e_tag"]), done["version"] or "")
+        return ObjectFacts(key, size_bytes, 0, quoted(done["e_tag"]), done["version"] or "")
 
     def _put(
         self,
@@ -369,7 +323,7 @@ class ObjectStore:
             key=meta["path"].removeprefix(above),
             size_bytes=meta["size"],
             mtime_ns=int(meta["last_modified"].timestamp() * 1_000_000) * 1000,
-            tag=_quoted(meta["e_tag"]),
+            tag=quoted(meta["e_tag"]),
             version=meta["version"] or "",
         )
 
@@ -377,17 +331,8 @@ class ObjectStore:
 _CONDITIONS: Final = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
 
 
-def _position(descriptor: int) -> int:
-    return os.lseek(descriptor, 0, os.SEEK_CUR)
-
-
 def _pause(longest_s: float) -> None:
     time.sleep(longest_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-
-
-def _quoted(tag: str | None) -> str:
-    """Return a tag as S3 spells it: listings of Azure, and of others, leave out the quotes."""
-    return f'"{tag}"' if tag and not tag.endswith('"') else tag or ""
 
 
 def _size_bytes(content: bytes | str) -> int:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pixmill.errors import RunError
+from pixmill.errors import RefusedError, RunError, UnansweredError
 from pixmill.model import FailureKind
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch
+from pixmill.storage.probing import check_puts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,14 @@ class ObjectShelf:
     def seen(self, name: str) -> ObjectFacts | None:
         """Return what stands under a name."""
         with self._telling():
-            return self.store.facts(name)
+            try:
+                return self.store.facts(name)
+            except StoreError as error:
+                if error.failure.kind is FailureKind.PERMISSION:
+                    check_puts(
+                        self.store
+                    )  # is told why, which the answer to a look has no room for
+                raise
 
     def names(self) -> list[str]:
         """Return the names under which anything stands."""
@@ -92,7 +100,15 @@ class ObjectShelf:
         try:
             yield
         except (StoreError, OSError) as error:
-            raise RunError(
+            raise _trouble(error)(
                 f"the journal cannot be kept in {self.name}: {error}; see to it or name a local "
                 f"one with --journal, then run again"
             ) from error
+
+
+def _trouble(error: StoreError | OSError) -> type[RunError]:
+    if isinstance(error, OSError):
+        return RunError
+    if error.failure.is_retryable:
+        return UnansweredError
+    return RefusedError if error.is_configured else RunError
