@@ -67,7 +67,7 @@ types: setup ## mypy --strict
 perf: setup ## performance checks that noise cannot fail
 	$(BIN)/python -m pytest bench -s
 
-soak: $(CLUSTER) ## full-size stress runs: kills, 100,000 files, a rerun, 2,000 photos, 5,000 objects (about half an hour)
+soak: $(CLUSTER) ## full-size stress runs: kills, 100,000 files, a rerun, 2,000 photos, 5,000 objects, faulty stores, dying nodes (about 40 minutes)
 	PYTHONPATH=tests $(BIN)/python bench/soak.py
 
 chaos: setup ## kills, faults and resumes for five minutes, or as ARGS="--seconds 60 --kills 50" says

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from cluster.servers import Server
+
 __all__ = ["Bucket", "filled_bucket"]
 
 _THREADS: Final = 16
@@ -27,10 +29,37 @@ _FOLDER_OBJECTS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where objects are, and where results may go."""
+    """Where objects are, and where results may go.
+
+    Attributes:
+        source: The objects.
+        destination: An empty prefix.
+        server: Holds both.
+    """
 
     source: str
     destination: str
+    server: Server
+
+    def fetched(self, folder: Path) -> Path:
+        """Bring every result into a folder."""
+        store = ObjectStore.opened(Address.parsed(self.destination), Access())
+        for page in store.listed():
+            for facts in page:
+                path = folder / facts.key
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as stream:
+                    store.fetch(facts.key, stream.fileno(), expected=facts)
+        return folder
+
+    @contextmanager
+    def behind(self, port: int) -> Iterator[None]:
+        """Have this process's environment know the server by another port."""
+        os.environ.update(self.server.environ(port))
+        try:
+            yield
+        finally:
+            os.environ.update(self.server.environ())
 
 
 @contextmanager
@@ -45,7 +74,7 @@ def filled_bucket(folder: Path, count: int, images: list[tuple[str, bytes]]) -> 
     with started(MOTO, folder) as server:
         assert not isinstance(server, str), server
         os.environ.update(server.environ())
-        bucket = Bucket(server.address("in"), server.address("out"))
+        bucket = Bucket(server.address("in"), server.address("out"), server)
         store = ObjectStore.opened(Address.parsed(bucket.source), Access())
 
         def put(number: int) -> None:

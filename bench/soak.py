@@ -1,4 +1,4 @@
-"""Full-size stress runs: kills, 100,000 files, nothing to do, photos, 5,000 objects: `make soak`.
+"""Full-size stress runs: kills, 100,000 files, photos, stores and nodes that fail: `make soak`.
 
 Each part prints what it measured, keeps it with its seed under `soak-logs/`, and fails where a
 promise is broken. `python bench/soak.py --part kills --runs 20 --files 1000 --seed 7` runs one.
@@ -7,7 +7,6 @@ promise is broken. `python bench/soak.py --part kills --runs 20 --files 1000 --s
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import json
 import os
@@ -24,80 +23,31 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Self
 
 import psutil
-from PIL import Image
 
 from done import write_done
+from failing import failing_nodes, failing_stores
 from memory import COMMAND, CORPORA, Sampler, pss_bytes
 from pixmill.api import optimize
 from pixmill.model import Outcome, Status
 from pixmill.recipe import Recipe
 from pixmill.settings import Settings
-from pixmill.units import parse_geometry
-from pixmill.vocabulary import Effort, Operation
+from soaking import HALVED, MEMORY_BYTES, Log, small_images, write_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LOGS: Final = Path("soak-logs")
-MEMORY_BYTES: Final = 200_000_000
 FLAT_BYTES: Final = 10_000_000
 FLAT_FROM: Final = 10_000
 OBJECTS: Final = 5_000
 OBJECTS_FLAT_FROM: Final = 1_000
 FERRY: Final = "pixmill.executors.ferryman"
 FLAT_FOLDER_SHARE: Final = 0.3
-FOLDER_FILES: Final = 100
 NOTHING_FILES_PER_S: Final = 20_000
 NOTHING_ROUNDS: Final = 3
 _MB: Final = 1e6
 _PAUSES_S: Final = (0.02, 0.4)
 _FILES_BETWEEN_KILLS: Final = 10
-
-
-@dataclass(slots=True)
-class Log:
-    """Prints, keeps what was printed, and counts broken promises."""
-
-    file: IO[str]
-    violations: list[str] = field(default_factory=list)
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        print(text, flush=True)
-        self.file.write(text + "\n")
-        self.file.flush()
-
-    def expect(self, promise: str, *, is_kept: bool) -> None:
-        """Note a promise that was not kept."""
-        if not is_kept:
-            self.violations.append(promise)
-            self.say(f"VIOLATION: {promise}")
-
-
-def small_images(count: int, rng: random.Random, *, edge_px: int) -> list[tuple[str, bytes]]:
-    """Return encoded images in turn JPEG, PNG and WebP: suffix and content."""
-    made = []
-    for _, kind in zip(range(count), itertools.cycle(("jpeg", "png", "webp")), strict=False):
-        width_px, height_px = rng.randint(edge_px // 2, edge_px), rng.randint(edge_px // 2, edge_px)
-        coarse = (max(1, width_px // 8), max(1, height_px // 8))
-        noise = Image.frombytes("RGB", coarse, rng.randbytes(coarse[0] * coarse[1] * 3))
-        buffer = io.BytesIO()
-        noise.resize((width_px, height_px), Image.Resampling.BICUBIC).save(buffer, kind)
-        made.append((kind, buffer.getvalue()))
-    return made
-
-
-def write_archive(
-    root: Path, files: int, images: list[tuple[str, bytes]], *, flat_files: int = 0
-) -> None:
-    """Write images over folders of a hundred files, and so many into one flat folder."""
-    for number in range(files):
-        kind, content = images[number % len(images)]
-        folder = "flat" if number < flat_files else f"{number // FOLDER_FILES:05}"
-        path = root / folder / f"{number:06}.{kind}"
-        if number % FOLDER_FILES == 0:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -196,13 +146,8 @@ def _judge_kills(
 
 def optimized(source: Path, destination: Path, killer: Killer) -> list[Outcome]:
     """Run over a folder in this process with two workers and return every outcome."""
-    recipe = Recipe(
-        operations=frozenset({Operation.RESIZE, Operation.COMPRESS}),
-        resize=parse_geometry("50%"),
-        effort=Effort.FAST,
-    )
     settings = Settings(parallel=2, memory_bytes=MEMORY_BYTES)
-    with optimize(source, destination, recipe, settings=settings) as run:
+    with optimize(source, destination, HALVED, settings=settings) as run:
         outcomes = []
         for outcome in run:
             outcomes.append(outcome)
@@ -355,6 +300,8 @@ PARTS: Final[dict[str, Callable[[Log, argparse.Namespace, Path], None]]] = {
     "nothing": nothing,
     "photos": photos,
     "objects": objects,
+    "faults": failing_stores,
+    "nodes": failing_nodes,
 }
 
 
@@ -374,6 +321,8 @@ def main() -> int:
         "nothing": 100_000,
         "photos": 0,
         "objects": OBJECTS,
+        "faults": OBJECTS,
+        "nodes": 5_000,
     }
     wanted = list(PARTS) if args.part == "all" else [args.part]
     asked_files = args.files

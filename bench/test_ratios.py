@@ -27,7 +27,7 @@ from contest.jobs import STRATEGY, Job, Place, Task
 from contest.measuring import Command, spent_on
 from done import write_done, write_small
 from mills import MEETING, MET, recipe_of
-from pixmill.dispatch import Dispatcher, Rules
+from pixmill.dispatch import Dispatcher
 from pixmill.feeding import Feeder
 from pixmill.machine import usable_cpus
 from pixmill.model import Job as FileJob
@@ -48,12 +48,13 @@ from pixmill.recall import Recall
 from pixmill.recipe import Recipe
 from pixmill.registry import recognised
 from pixmill.reporting import FanOut
+from pixmill.rules import Rules
 from pixmill.settings import Sandbox, Settings
 from pixmill.storage.local import Destination
 from pixmill.vocabulary import Effort
 from pixmill.walking import Walker
 from pixmill.worker import Worker
-from soak import small_images
+from soaking import small_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from pixmill.dispatch import Dispatcher, Rules
+from pixmill.dispatch import Dispatcher
 from pixmill.model import Failed, FailureKind, Job, Outcome, SourceRef, Stage, Status
 from pixmill.protocol import (
     CostKnown,
+    Defer,
     Finish,
     GiveUp,
     Grant,
@@ -34,6 +35,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
+from pixmill.rules import Rules
 
 if TYPE_CHECKING:
     import random
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["Referee", "World", "done", "failed", "job"]
 
 BASE_BYTES = 10
+ALONE_BYTES = 500
+MOST_DEFERRED = 32
 SIZES_BYTES = (100, 20_000, 70_000, 3_000_000)
 
 
@@ -85,6 +89,7 @@ class _Fate:
     is_suspect: bool = False
     is_timed_out: bool = False
     is_breach: bool = False
+    is_deferred: bool = False
     last: Outcome | None = None
 
 
@@ -99,6 +104,9 @@ class _Known:
     lease_bytes: int = 0
     since_s: float = 0.0
     overdue: int | None = None
+    must_defer: bool = False
+    is_deferring: bool = False
+    is_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -137,6 +145,7 @@ class Referee:
             assert has_stopped or not self.despair, "went on in spite of everything"
         for command in commands:
             self._check(command, event)
+        assert not any(each.must_defer for each in self.workers.values()), "granted beside others"
         self._check_books()
         return commands
 
@@ -172,16 +181,20 @@ class Referee:
                 pass
 
     def _hear_cost(self, event: CostKnown, worker: _Known) -> None:
-        if worker.overdue is None:
+        if worker.overdue is None and not self.is_finished:
             assert worker.jobs[0] == event.number
-            self.queue.append(event)
+            worker.must_defer = event.cost_bytes > self.rules.common_bytes and not worker.is_alone
+            self.queue += [] if worker.must_defer else [event]
 
     def _hear_end(self, event: JobEnded, worker: _Known) -> None:
         number = worker.jobs.popleft()
         assert number == event.number
         worker.lease_bytes = BASE_BYTES if worker.jobs else 0
         worker.since_s = self.now_s
-        fate = self.fates[number]
+        fate, was_deferring, worker.is_deferring = self.fates[number], worker.is_deferring, False
+        if was_deferring:
+            self._hear_deferred(number, fate)
+            return
         fate.last = replace(event.outcome, attempts=fate.attempt)
         fate.is_suspect = False
         failure = event.outcome.failure
@@ -192,6 +205,12 @@ class Referee:
         else:
             self.expected.add(number)
             self._hear_failure(event.outcome, "work")
+
+    def _hear_deferred(self, number: int, fate: _Fate) -> None:
+        """Whatever was said of it, it was not made: it waits, unless the run is stopping."""
+        fate.is_deferred = self.stop is None
+        if fate.is_suspect and self.stop is not None:
+            self.expected.add(number)
 
     def _hear_failure(self, outcome: Outcome, where: str) -> None:
         """Count what could not be read; `done` and `corrupt` are the ends that show reading."""
@@ -212,7 +231,7 @@ class Referee:
                 continue
             if number != event.in_hand or worker.overdue not in {None, number}:
                 self.seen["returned"] += 1
-                self._hear_return(number, fate)
+                self._hear_return(number, fate, is_alone=worker.is_alone)
             elif worker.overdue == number or event.is_spent:
                 fate.is_timed_out = True
                 self.expected.add(number)
@@ -222,9 +241,12 @@ class Referee:
             else:
                 fate.crashes += 1
                 self._hear_crash(number, fate)
+                fate.is_deferred = worker.is_alone and fate.is_suspect
 
-    def _hear_return(self, number: int, fate: _Fate) -> None:
-        if self.stop is None and not fate.crashes:
+    def _hear_return(self, number: int, fate: _Fate, *, is_alone: bool) -> None:
+        if self.stop is None and is_alone:
+            fate.is_deferred = True
+        elif self.stop is None and not fate.crashes:
             self.pending.add(number)
         elif self.stop is not None and fate.is_suspect:
             self.expected.add(number)
@@ -240,6 +262,7 @@ class Referee:
         self.pending.clear()
         held = self._held()
         for number, fate in self.fates.items():
+            fate.is_deferred = False
             if fate.is_suspect and number not in held and number not in self.recorded:
                 self.expected.add(number)
 
@@ -257,6 +280,8 @@ class Referee:
                 self._check_send(self.workers[slot], jobs)
             case Grant(slot, number):
                 self._check_grant(self.workers[slot], number)
+            case Defer(slot, number):
+                self._check_defer(self.workers[slot], number)
             case RetireWorker(slot):
                 assert not self.workers[slot].jobs, "retired with jobs in hand"
                 self._leave(self.workers[slot])
@@ -277,6 +302,7 @@ class Referee:
         assert not worker.jobs, "work for a worker that has some"
         assert not self.queue, "new work before a grant that was asked for"
         assert self.stop is None, "new work while stopping"
+        self._check_company(worker, jobs)
         for one in jobs:
             fate = self.fates[one.number]
             assert one.number not in self._held(), "one job in two hands"
@@ -290,6 +316,24 @@ class Referee:
         self.seen["batch"] += len(jobs) > 1
         worker.jobs.extend(one.number for one in jobs)
         worker.lease_bytes, worker.since_s, worker.was_used = BASE_BYTES, self.now_s, True
+
+    def _check_company(self, worker: _Known, jobs: tuple[Job, ...]) -> None:
+        """Hold that what was deferred is made alone, and nothing else meanwhile."""
+        worker.is_alone = any(self.fates[one.number].is_deferred for one in jobs)
+        if worker.is_alone:
+            self.seen["alone"] += 1
+            assert len(jobs) == len(self.workers) == 1, "a deferred job in company"
+            assert not worker.was_used, "a deferred job in a used worker"
+            self.fates[jobs[0].number].is_deferred = False
+        else:
+            assert not any(each.is_alone and each.jobs for each in self.workers.values())
+            waiting = sum(fate.is_deferred for fate in self.fates.values())
+            assert waiting < MOST_DEFERRED, "deferred jobs that do not get their turn"
+
+    def _check_defer(self, worker: _Known, number: int) -> None:
+        assert worker.must_defer, "a job deferred that could be made beside others"
+        assert worker.jobs[0] == number
+        worker.must_defer, worker.is_deferring, worker.since_s = False, True, self.now_s
 
     def _check_grant(self, worker: _Known, number: int) -> None:
         head = self.queue.pop(0)
@@ -356,7 +400,10 @@ class Referee:
     def _check_books(self) -> None:
         leased_bytes = sum(worker.lease_bytes for worker in self.workers.values())
         assert leased_bytes == self.dispatcher.leased_bytes, "a lease that nobody holds"
-        assert leased_bytes <= self.rules.budget_bytes, "more leased than the budget"
+        if any(worker.is_alone and worker.jobs for worker in self.workers.values()):
+            assert len(self.workers) == 1, "a worker beside one that needs all the memory"
+        else:
+            assert leased_bytes <= self.rules.budget_bytes, "more leased than the budget"
         assert len(self._held()) == self.dispatcher.in_hand
         assert not self.expected, f"not recorded: {self.expected}"
 
@@ -383,6 +430,7 @@ class _Weather:
     breach: float = 0.0
     hang: float = 0.0
     cost: float = 0.3
+    large: float = 0.3
     failure: float = 0.0
     retryable: float = 0.0
     fatal: float = 0.0
@@ -439,6 +487,7 @@ class World:
             slots=slots,
             budget_bytes=slots * BASE_BYTES + rng.randint(20, 120),
             base_bytes=BASE_BYTES,
+            common_bytes=rng.choice((1 << 62, 1 << 62, BASE_BYTES, BASE_BYTES + 15)),
             timeout_s=rng.choice((1.0, 5.0)),
             retries=rng.randint(0, 2),
             pending_jobs=rng.choice((4, 8, 64)),
@@ -451,6 +500,7 @@ class World:
             breach=rng.choice((0.0, 0.3)),
             hang=rng.choice((0.0, 0.0, 0.01, 0.05)),
             cost=rng.choice((0.1, 0.9)),
+            large=rng.choice((0.1, 1.0)),
             failure=rng.choice((0.0, 0.2)),
             retryable=rng.choice((0.0, 0.2)),
             fatal=rng.choice((0.0, 0.0, 0.0, 0.1)),
@@ -546,7 +596,7 @@ class World:
                     self.wanted += count
                 case StartWorker(slot):
                     self.workers[slot] = _Worker(slot)
-                case Send(slot) | Grant(slot) | RetireWorker(slot):
+                case Send(slot) | Grant(slot) | Defer(slot) | RetireWorker(slot):
                     self.workers[slot].inbox.append(command)
                 case KillWorker(slot):
                     self.workers[slot].is_doomed = True
@@ -593,7 +643,7 @@ class World:
             worker.jobs.extend(command.jobs)
             worker.phase = _Phase.TAKING
         else:
-            assert isinstance(command, Grant)
+            assert isinstance(command, Grant | Defer)
             assert worker.phase is _Phase.WAITING
             assert command.number == worker.jobs[0].number
             worker.phase = _Phase.WORKING
@@ -601,7 +651,8 @@ class World:
     def _ask(self, worker: _Worker) -> None:
         rules = self.referee.rules
         most_bytes = rules.budget_bytes - (rules.slots - 1) * BASE_BYTES
-        cost_bytes = self.rng.randint(BASE_BYTES + 1, most_bytes)
+        is_large = most_bytes > rules.common_bytes and self.rng.random() < self.weather.large
+        cost_bytes = self.rng.randint(BASE_BYTES + 1, ALONE_BYTES if is_large else most_bytes)
         worker.pipe.append(CostKnown(worker.slot, worker.jobs[0].number, cost_bytes))
         worker.has_asked = True
         worker.phase = _Phase.WAITING

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +172,15 @@ def test_avif_turns_into_animations(plays: int) -> None:
     )
     again = written(made(content, smaller))
     assert (shown(again).frames[0].size, scanned_plays(again)) == ((24, 16), plays)
+
+
+def test_a_sequence_does_not_tell_when_it_was_made() -> None:
+    """The same animation gives the same bytes a second later: libavif writes the time thrice."""
+    content = animation("gif")
+    recipe = converting("avif", lossless=False, if_larger=IfLarger.WRITE)
+    before = written(made(content, recipe))
+    time.sleep(1.1)
+    assert written(made(content, recipe)) == before
 
 
 def test_frames_in_avif_are_never_called_lossless() -> None:

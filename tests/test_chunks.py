@@ -11,7 +11,7 @@ import pytest
 
 from dispatch_world import done, failed, job
 from pixmill.executors.chunks import Chunks
-from pixmill.executors.orders import Breakage, Order, Recall, Watch
+from pixmill.executors.orders import Breakage, Fell, Order, Recall, Watch
 from pixmill.model import FailureKind
 from pixmill.protocol import Advanced, CostKnown, JobEnded, Remark, WorkerLost
 
@@ -117,6 +117,51 @@ def test_what_takes_node_after_node_down_is_found() -> None:
     assert loss == WorkerLost(3, 0, "a lost node")
 
 
+def starved(begun: Begun, node: str) -> list[Answer]:
+    """Have a copy begin on a node, and Ray kill it there for want of memory."""
+    begun.chunks.hear(begun.order.copy, (), 10.0, node)
+    return begun.chunks.broken(begun.order.copy, Breakage.MEMORY, "a kill", 10.0)
+
+
+def test_a_kill_for_want_of_memory_sends_its_jobs_elsewhere() -> None:
+    """Its node gets no work for a while: whoever is started last there is killed next."""
+    begun = Begun(2, Chunks(4, SHARE_BYTES, WATCH, ("near", "far")))
+    order = ordered(starved(begun, "near"))
+    assert (numbers(order.jobs), order.shunned) == ([0], ("near",))
+    assert ordered(begun.chunks.begin(1, (job(2),), 69.0)).shunned == ("near",)
+    assert ordered(begun.chunks.begin(2, (job(3),), 71.0)).shunned == ()
+
+
+@pytest.mark.parametrize("node", ["only", ""], ids=["known", "before its first word"])
+def test_where_no_node_has_memory_all_work_waits(node: str) -> None:
+    """Twice as long after each kill behind which nothing was made."""
+    begun = Begun(2, Chunks(4, SHARE_BYTES, WATCH, ("only",)))
+    assert not of(Order, starved(begun, node))
+    assert not of(Order, begun.chunks.begin(1, (job(2),), 10.5))
+    assert not begun.chunks.look(10.9)
+    first, other = of(Order, begun.chunks.look(11.0))
+    assert (numbers(first.jobs), numbers(other.jobs)) == ([0], [2])
+    begun.chunks.drop(1)
+    begun.order = first
+    (loss,) = begun.chunks.broken(first.copy, Breakage.MEMORY, "a kill", 12.0)
+    assert loss == WorkerLost(3, 0, "a kill")
+    assert not of(Order, begun.chunks.begin(3, (job(0),), 12.0))
+    assert not begun.chunks.look(13.9)
+    again = ordered(begun.chunks.look(14.0))
+    begun.chunks.hear(again.copy, (ended(0),), 15.0)
+    last = ordered(begun.chunks.begin(3, jobs_of(2), 15.0))
+    begun.chunks.broken(last.copy, Breakage.MEMORY, "a kill", 16.0)
+    assert numbers(ordered(begun.chunks.look(17.0)).jobs) == [0]
+
+
+def test_a_chunk_that_waits_can_be_dropped() -> None:
+    """It is ordered no more."""
+    begun = Begun(2, Chunks(4, SHARE_BYTES, WATCH, ("only",)))
+    starved(begun, "only")
+    assert begun.chunks.drop(3) == []
+    assert not begun.chunks.look(100.0)
+
+
 def test_a_child_that_dies_names_its_job() -> None:
     """Its loss goes up as in a local run, after what it made; what it left is not touched."""
     begun = Begun(3)
@@ -143,7 +188,9 @@ def test_a_silent_copy_is_given_a_spare_and_the_first_result_counts() -> None:
     begun = Begun(2)
     begun.chunks.hear(begun.order.copy, (), 1.0)
     assert not begun.chunks.look(WATCH.silence_s)
-    spare = ordered(begun.chunks.look(WATCH.silence_s + 2.0))
+    answers = begun.chunks.look(WATCH.silence_s + 2.0)
+    spare = ordered(answers)
+    assert of(Fell, answers) == [Fell(begun.order.copy)]
     assert all(each.can_replace for each in spare.jobs)
     answers = begun.chunks.hear(spare.copy, (ended(0), ended(1)), 40.0)
     assert numbers_of(answers) == [0, 1]
@@ -166,6 +213,16 @@ def test_no_failure_of_a_copy_counts_while_another_is_at_work() -> None:
     late = WorkerLost(0, 1, "it took too long", is_overdue=True)
     assert begun.chunks.hear(begun.order.copy, (taken, late), 40.0) == []
     assert numbers_of(begun.chunks.hear(spare.copy, (ended(0), ended(1)), 41.0)) == [0, 1]
+
+
+def test_nobody_is_blamed_for_a_copy_that_was_to_be_ended() -> None:
+    """Though its spare was lost before: what stood still was a process, whatever it made."""
+    begun = Begun(1)
+    begun.chunks.hear(begun.order.copy, (), 1.0)
+    spare = ordered(begun.chunks.look(WATCH.silence_s + 2.0))
+    begun.chunks.broken(spare.copy, Breakage.NODE, "a lost node", 40.0)
+    answers = begun.chunks.broken(begun.order.copy, Breakage.WORKER, "a kill", 41.0)
+    assert numbers(ordered(answers).jobs) == [0]
 
 
 def test_a_file_that_stands_there_before_any_copy_made_it_is_a_failure() -> None:
@@ -218,6 +275,7 @@ class _Task:
     grant_bytes: int
     said: list[Report] = field(default_factory=list)
     is_frozen: bool = False
+    is_felled: bool = False
     has_ended: bool = False
 
 
@@ -232,15 +290,17 @@ class Cluster:
     reported: list[int] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     poison: int | None = None
+    breakage: Breakage = Breakage.WORKER
     large: int | None = None
     is_lost: bool = False
 
     def run(self) -> None:
         """Make jobs until all have ended or the poison among them was named; check what is said."""
         rng = self.rng
-        chunks = Chunks(2, SHARE_BYTES, Watch(silence_s=5.0))
+        chunks = Chunks(2, SHARE_BYTES, Watch(silence_s=5.0), ("only",))
         jobs = jobs_of(rng.randint(1, 12))
         self.poison = rng.choice([None, rng.randrange(len(jobs))])
+        self.breakage = rng.choice([Breakage.WORKER, Breakage.MEMORY])
         self.large = rng.choice([None, rng.randrange(len(jobs))])
         if self.poison == self.large:
             self.large = None
@@ -262,6 +322,8 @@ class Cluster:
             match answer:
                 case Order(copy, jobs, grant_bytes):
                     self.tasks.append(_Task(copy, deque(jobs), grant_bytes))
+                case Fell(copy):
+                    self.tasks[copy - 1].is_felled = self.rng.random() < 0.5
                 case JobEnded(_, number, outcome):
                     assert self.left.pop(0) == number
                     assert outcome.failure is None
@@ -275,14 +337,11 @@ class Cluster:
         rng = self.rng
         if rng.random() < 0.05:
             task.is_frozen = not task.is_frozen
-        if task.is_frozen:
+        if task.is_frozen and not task.is_felled:
             return []
-        if task.jobs and rng.random() < 0.01:
+        if (by := self._breakage_of(task)) is not None:
             task.has_ended = True
-            return chunks.broken(task.copy, Breakage.NODE, "a lost node", self.now_s)
-        if task.jobs and task.jobs[0].number == self.poison:
-            task.has_ended = True
-            return chunks.broken(task.copy, Breakage.WORKER, "a kill", self.now_s)
+            return chunks.broken(task.copy, by, "a loss", self.now_s)
         if task.jobs:
             self._make(task)
         if task.jobs and rng.random() < 0.5:  # reports are gathered, and lost with the task
@@ -293,6 +352,14 @@ class Cluster:
             return answers
         task.has_ended = True
         return [*answers, *chunks.over(task.copy, self.now_s)]
+
+    def _breakage_of(self, task: _Task) -> Breakage | None:
+        if task.is_felled:
+            return Breakage.WORKER
+        if task.jobs and self.rng.random() < 0.01:
+            return Breakage.NODE
+        is_poisoned = bool(task.jobs) and task.jobs[0].number == self.poison
+        return self.breakage if is_poisoned else None
 
     def _make(self, task: _Task) -> None:
         one = task.jobs.popleft()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pyvips
+from PIL import Image
 
 from corpora import CORPORA, corpus_files, needs_corpora
 from pixmill.codecs.jpg_quality import origin
@@ -153,7 +154,17 @@ def test_jpeg_coding_is_told(mode: str, *, is_progressive: bool) -> None:
     data = _photo().jpegsave_buffer(subsample_mode=mode, interlace=is_progressive, keep="none")
     scan = _scan(data)
     assert (scan.is_progressive, scan.is_subsampled) == (is_progressive, mode == "on")
+    assert scan.samples_per_px == (1.5 if mode == "on" else 3)
     assert scan.metadata == frozenset()
+
+
+@pytest.mark.parametrize(("sampling", "samples_per_px"), [("4:2:2", 2.0), ("4:2:0", 1.5)])
+def test_samples_of_all_components_are_told(sampling: str, samples_per_px: float) -> None:
+    """Chroma that is halved one way alone is told from chroma that is halved both ways."""
+    file = io.BytesIO()
+    Image.new("RGB", (40, 24)).save(file, "jpeg", subsampling=sampling, progressive=True)
+    scan = _scan(file.getvalue())
+    assert (scan.samples_per_px, scan.is_subsampled) == (samples_per_px, True)
 
 
 def test_a_tiff_without_the_values_of_a_field_is_cut_off() -> None:

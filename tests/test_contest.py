@@ -219,7 +219,7 @@ def made_up_heat() -> Heat:
     ours = Standing("pixmill", "pixmill", [2.0, 9.0, 1.0], [4.0, 4.0, 4.0], 50_000_000)
     floor = Standing("floor", "codec floor", [1.0, 1.5, 3.0], [3.0, 3.0, 3.0])
     other = Standing("other", "a < b", [6.0, 5.0, 7.0], [10.0, 10.0, 10.0])
-    return Heat(JOBS[0], 96_000_000, (ours, floor, other), floor)
+    return Heat(replace(JOBS[0], files=48), 96_000_000, (ours, floor, other), floor)
 
 
 def test_medians_are_told() -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from dispatch_world import World, done, failed, job
-from pixmill.dispatch import Dispatcher, Rules
+from pixmill.dispatch import Dispatcher
 from pixmill.model import FailureKind, Status
 from pixmill.protocol import (
     CostKnown,
+    Defer,
     Finish,
     GiveUp,
     Grant,
@@ -37,6 +38,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
+from pixmill.rules import Rules
 
 if TYPE_CHECKING:
     from pixmill.model import Outcome
@@ -64,7 +66,7 @@ def test_random_runs_keep_every_promise(chunk: int) -> None:
             raise
     if SIMULATIONS >= 2000:
         rare = {"grant", "retry", "suspect", "crashed", "timeout", "returned", "batch", "killed"}
-        rare |= {"sandbox", "source failed", "fatal", "unread"}
+        rare |= {"sandbox", "source failed", "fatal", "unread", "alone"}
         assert rare <= {name for name, count in seen.items() if count > 5}, seen
 
 
@@ -171,6 +173,89 @@ def test_a_lease_that_does_not_fit_waits_for_one_to_return() -> None:
     assert sent.jobs[0].number == 3
 
 
+def _deferred(*numbers: int, slot: int = 0) -> list[Event]:
+    """Return how a worker asks for each of its jobs and leaves it, as it is told."""
+    each = ((CostKnown(slot, number, 51), _refused(number, slot)) for number in numbers)
+    return [event for pair in each for event in pair]
+
+
+def _refused(number: int, slot: int) -> JobEnded:
+    return JobEnded(slot, number, failed(job(number), FailureKind.TOO_LARGE))
+
+
+def test_what_needs_more_than_it_may_have_beside_others_is_made_alone() -> None:
+    """Its worker leaves it; once nothing else is to do, all others go and a fresh one makes it."""
+    dispatcher = _dispatcher(slots=2, common_bytes=50, budget_bytes=60)
+    _tell(dispatcher, *_found(0, 1), WalkEnded(), WorkerReady(0), WorkerReady(1))
+    assert _tell(dispatcher, CostKnown(0, 0, 90)) == [Defer(0, 0)]
+    assert _tell(dispatcher, _refused(0, 0)) == [], "the other is still at work"
+    commands = _tell(dispatcher, _ended(1, slot=1))
+    assert commands == [Record(done(job(1))), RetireWorker(0), RetireWorker(1)]
+    assert _tell(dispatcher, WorkerLost(0, None, "its end")) == [], "not beside the other"
+    assert _tell(dispatcher, WorkerLost(1, None, "its end")) == [StartWorker(0)]
+    assert _tell(dispatcher, WorkerReady(0)) == [Send(0, (job(0),))]
+    assert _tell(dispatcher, CostKnown(0, 0, 90)) == [Grant(0, 0)]
+    assert dispatcher.leased_bytes == 90
+    assert _tell(dispatcher, _ended(0))[-1] == Finish()
+
+
+def test_each_deferred_job_has_a_worker_of_its_own() -> None:
+    """They go in order, one after the other, and what was found meanwhile goes after them."""
+    dispatcher = _dispatcher(common_bytes=50)
+    _tell(dispatcher, *_found(0, 1), WorkerReady(0), *_deferred(0), *_deferred(1))
+    sent = []
+    for number in (0, 1):
+        commands = _tell(dispatcher, WorkerLost(0, None, "its end"), WorkerReady(0), *_found(2))
+        sent += [one.number for each in _of(Send, commands) for one in each.jobs]
+        assert sent[-1] == number
+        commands = _tell(dispatcher, CostKnown(0, number, 99), _ended(number))
+    assert sent == [0, 1]
+    assert [one.number for each in _of(Send, commands) for one in each.jobs] == [2]
+
+
+def test_deferred_jobs_get_their_turn_while_others_wait() -> None:
+    """As many as may wait are made before anything else is sent, however much there is."""
+    dispatcher = _dispatcher(common_bytes=50)
+    commands = _tell(dispatcher, *_found(*range(60)), WorkerReady(0))
+    for number in range(31):
+        assert _of(Send, commands), number
+        commands = _tell(dispatcher, *_deferred(number))
+    assert _of(RetireWorker, _tell(dispatcher, *_deferred(31))) == [RetireWorker(0)]
+    commands = _tell(dispatcher, WorkerLost(0, None, "its end"), WorkerReady(0))
+    assert [one.number for each in _of(Send, commands) for one in each.jobs] == [0]
+
+
+def test_a_deferred_job_that_kills_its_worker_is_tried_once_more() -> None:
+    """Alone in a fresh worker it was already, so it goes there again, and then has crashed."""
+    dispatcher = _dispatcher(common_bytes=50)
+    _tell(dispatcher, *_found(0), WalkEnded(), WorkerReady(0), *_deferred(0))
+    _tell(dispatcher, WorkerLost(0, None, "its end"), WorkerReady(0), CostKnown(0, 0, 90))
+    assert _tell(dispatcher, WorkerLost(0, 0, KILLED)) == [StartWorker(0)]
+    (sent,) = _of(Send, _tell(dispatcher, WorkerReady(0)))
+    assert [(one.number, one.attempt, one.crashes) for one in sent.jobs] == [(0, 2, 1)]
+    assert _tell(dispatcher, CostKnown(0, 0, 90)) == [Grant(0, 0)], "it is not deferred again"
+    (record,) = _of(Record, _tell(dispatcher, WorkerLost(0, 0, KILLED)))
+    assert record.outcome.failure is not None
+    assert record.outcome.failure.kind is FailureKind.CRASHED
+
+
+def test_a_drained_run_makes_no_deferred_job() -> None:
+    """It was not begun, so it is left for another run and nothing is told of it."""
+    dispatcher = _dispatcher(slots=2, common_bytes=50)
+    _tell(dispatcher, *_found(0, 1), WorkerReady(0), WorkerReady(1), *_deferred(0))
+    assert _tell(dispatcher, StopAsked(StopMode.DRAIN), CostKnown(1, 1, 60)) == [Defer(1, 1)]
+    commands = _tell(dispatcher, _refused(1, 1))
+    assert commands == [RetireWorker(0), RetireWorker(1), Finish()]
+
+
+def test_a_worker_that_does_not_leave_a_deferred_job_is_overdue() -> None:
+    """Its clock runs again, and what holds up the others has failed."""
+    dispatcher = _dispatcher(common_bytes=50)
+    _tell(dispatcher, *_found(0), WorkerReady(0))
+    _tell(dispatcher, CostKnown(0, 0, 60), now_s=4.0)
+    assert KillWorker(0, "it took too long") in _tell(dispatcher, Tick(), now_s=9.0)
+
+
 def test_a_worker_that_waits_for_memory_cannot_time_out() -> None:
     """The clock of a file stands while it waits for a grant and starts anew with it."""
     dispatcher = _dispatcher(slots=2)
@@ -213,7 +298,7 @@ def test_jitter_parts_files_that_failed_together() -> None:
     for number in range(2):
         outcome = failed(job(number), FailureKind.IO, is_retryable=True)
         _tell(dispatcher, JobEnded(number, number, outcome))
-        dues = [retry.due_s for retry in dispatcher._retries]
+        dues = [retry.due_s for retry in dispatcher._retries._heap]
     assert len(set(dues)) == 2
 
 

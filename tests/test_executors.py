@@ -13,7 +13,6 @@ import pytest
 
 from pixmill.collector import Collector
 from pixmill.coordinator import Coordinator
-from pixmill.dispatch import Rules
 from pixmill.errors import RunError
 from pixmill.executors.hatchery import Hatchery, NurseryHatchery, SpawnHatchery
 from pixmill.executors.hearing import heard
@@ -25,6 +24,7 @@ from pixmill.model import FailureKind, Job, SourceRef, Status
 from pixmill.protocol import JobEnded, RetireWorker, Send, Setup, WorkerReady
 from pixmill.recall import Recall
 from pixmill.reporting import FanOut, RunFacts
+from pixmill.rules import Rules
 from pixmill.settings import Settings
 from pixmill.stats import Ahead
 from pixmill.storage.local import Destination

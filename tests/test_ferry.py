@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +13,18 @@ import pytest
 from pixmill.address import Access, Address, ObjectFacts
 from pixmill.executors.ferry import Ferry
 from pixmill.feeding import Feeder
-from pixmill.freight import Batch, Delivered, Fetch, Listed, Parcel, Publish, Voyage
+from pixmill.freight import (
+    Batch,
+    Catalogued,
+    Delivered,
+    Fetch,
+    Fetched,
+    Listed,
+    More,
+    Parcel,
+    Publish,
+    Voyage,
+)
 from pixmill.incoming import Incoming
 from pixmill.model import FailureKind, Job, Outcome, SourceRef, Status
 from pixmill.naming import stem_key
@@ -100,6 +114,76 @@ def test_who_may_be_replaced(
     (publish,) = asked
     assert isinstance(publish, Publish)
     assert [parcel.can_replace for parcel in publish.parcels] == [expected]
+
+
+def _fetching(tmp_path: Path, source: Path) -> Ferry:
+    (tmp_path / "staging" / "in").mkdir(parents=True)
+    voyage = Voyage(
+        source=Address.parsed(f"file://{source}"),
+        destination=None,
+        access=Access(),
+        settings=Settings(),
+        staging=str(tmp_path / "staging"),
+    )
+    return Ferry(voyage)
+
+
+def _struck(ferry: Ferry) -> None:
+    """Kill a ferry that has said everything."""
+    (pid,) = ferry.processes()
+    os.kill(pid, signal.SIGKILL)
+
+
+def _answer(ferry: Ferry) -> Reply:
+    """Wait for the next reply."""
+    replies: list[Reply] = []
+
+    def has_come() -> bool:
+        replies.extend(each for each in ferry.heard() if not isinstance(each, Catalogued))
+        return bool(replies)
+
+    until(has_come)
+    (reply,) = replies
+    return reply
+
+
+def test_a_listing_goes_on_behind_a_ferry_that_died(tmp_path: Path) -> None:
+    """Each object is told of once, in order, though the next ferry lists all of them again."""
+    bucket = tmp_path / "bucket"
+    keys = [f"{number % 3}/{number:03}.jpg" for number in range(600)]
+    for key in keys:
+        (bucket / key).parent.mkdir(parents=True, exist_ok=True)
+        (bucket / key).touch()
+    found = []
+    has_ended = False
+    with closing(_fetching(tmp_path, bucket)) as ferry:
+        while not has_ended:
+            ferry.send(More())
+            batch = _answer(ferry)
+            assert isinstance(batch, Batch)
+            found += [one.facts.key for _, listed in batch.groups for one in listed]
+            has_ended = batch.has_ended
+            _struck(ferry)
+    assert found == sorted(keys)
+    assert len(ferry.remarks) == 2
+
+
+def test_one_object_is_found_again_behind_a_ferry_that_died(tmp_path: Path) -> None:
+    """The next ferry knows that the address names an object, and where its key begins."""
+    bucket = tmp_path / "bucket"
+    (bucket / "deep").mkdir(parents=True)
+    (bucket / "deep" / "a.jpg").write_bytes(b"picture")
+    with closing(_fetching(tmp_path, bucket / "deep" / "a.jpg")) as ferry:
+        ferry.send(More())
+        batch = _answer(ferry)
+        assert isinstance(batch, Batch)
+        ((_, (listed,)),) = batch.groups
+        _struck(ferry)
+        ferry.send(Fetch(1, listed.facts))
+        answer = _answer(ferry)
+    assert isinstance(answer, Fetched)
+    assert answer.failure is None
+    assert (tmp_path / "staging" / "in" / "1").read_bytes() == b"picture"
 
 
 def test_a_ferry_puts_over_nothing_that_it_may_not(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_what_is_decoded_whole_is_refused_by_its_cost(header: Header) -> None:
     assert refused.kind is FailureKind.TOO_LARGE
     found = re.search(r"raise --memory to (\d[\d.]* \w+) or more$", refused.message)
     assert found
-    lease_bytes = sized(parse_size(found[1].replace(" ", "")), 1, was_asked=False).lease_bytes
+    lease_bytes = sized(parse_size(found[1].replace(" ", "")), 1, was_asked=False).alone_bytes
     assert isinstance(planned(header, _recipe(), replace(limits, lease_bytes=lease_bytes)), Plan)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pixmill
-from pixmill.dispatch import Dispatcher, Rules
+from pixmill.dispatch import Dispatcher
 from pixmill.lookahead import Lookahead
 from pixmill.model import Job, Outcome, SourceRef, Status
 from pixmill.options import Options, meant
@@ -25,6 +25,7 @@ from pixmill.protocol import (
     WalkEnded,
     WorkerReady,
 )
+from pixmill.rules import Rules
 from pixmill.settings import Order
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pixmill.series import Series
 
 JOB = Job(
     7,
-    SourceRef("a/b.png", 70, 5, "png", 11),
+    SourceRef("a/b.png", 70, 5, "png", 11, '"tag"'),
     "a/b.*",
     attempt=2,
     crashes=1,

@@ -11,13 +11,14 @@ from obstore.store import LocalStore, MemoryStore
 
 from pixmill.address import Access, Address, is_address
 from pixmill.errors import OptionError
-from pixmill.model import FailureKind
+from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
 from pixmill.storage.objects import IfAbsent, IfMatch, ObjectFacts, ObjectStore
+from pixmill.storage.paging import Pages
 from pixmill.storage.secrets import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"  # noqa: S105 - nobody's
@@ -73,12 +74,13 @@ def test_what_is_put_is_fetched(
 def test_a_large_file_is_put_in_parts(
     store: ObjectStore, fetched: Callable[[ObjectStore, str], bytes], tmp_path: Path
 ) -> None:
-    """A file beyond what one PUT takes arrives whole, and is not put where it must not stand."""
+    """A file beyond what one PUT takes arrives whole, and is put over nothing but itself."""
     content = os.urandom(9_000_000)
     source = tmp_path / "large"
     source.write_bytes(content)
     store.put("large", str(source), condition=IfAbsent())
     assert fetched(store, "large") == content
+    store.put("large", str(source), condition=IfAbsent())  # as by who takes over from the dead
     again = tmp_path / "other"
     again.write_bytes(content[::-1])
     kind = _failure(lambda: store.put("large", str(again), condition=IfAbsent()))
@@ -103,6 +105,46 @@ def test_a_listing_comes_in_pages() -> None:
     for number in range(1001):
         store.put(f"{number:04}", b"")
     assert [len(page) for page in store.listed()] == [1000, 1]
+
+
+class _Breaking(ObjectStore):
+    """A store whose listings break off after a page."""
+
+    def listed(self, *, after: str = "") -> Iterator[list[ObjectFacts]]:
+        yield next(super().listed(after=after), [])
+        raise StoreError(Failed(FailureKind.IO, Stage.WALK, "cut", is_retryable=True))
+
+
+def test_a_listing_that_breaks_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it breaks off, every object is told of once."""
+    monkeypatch.setattr("pixmill.storage.objects._PAGE_KEYS", 3)
+    store = _Breaking(Address("memory", "bucket", "in"), MemoryStore())
+    names = [f"{number:02}" for number in range(8)]
+    for name in names:
+        store.put(name, b"")
+    pages, found = Pages(store), list[str]()
+    while len(found) < len(names):
+        found += [facts.key for facts in pages.taken() or []]
+        assert _failure(pages.taken) is FailureKind.IO
+    assert found == names
+
+
+def test_a_listing_in_no_order_is_not_gone_on_with() -> None:
+    """What breaks off where keys do not come in order is told as trouble that does not pass."""
+
+    class _Unsorted(_Breaking):
+        def listed(self, *, after: str = "") -> Iterator[list[ObjectFacts]]:
+            for page in super().listed(after=after):
+                yield page[::-1]
+
+    store = _Unsorted(Address("memory", "bucket"), MemoryStore())
+    for name in "abc":
+        store.put(name, b"")
+    pages = Pages(store)
+    pages.taken()
+    with pytest.raises(StoreError) as caught:
+        pages.taken()
+    assert not caught.value.failure.is_retryable
 
 
 def test_a_changed_object_is_not_fetched(store: ObjectStore, tmp_path: Path) -> None:
@@ -140,6 +182,28 @@ def test_a_put_over_what_was_seen() -> None:
     store.put("journal", b"2", condition=IfMatch(seen))
     kind = _failure(lambda: store.put("journal", b"3", condition=IfMatch(seen)))
     assert kind is FailureKind.CHANGED
+
+
+def test_what_stands_already_is_not_put_again(tmp_path: Path) -> None:
+    """Whoever comes second with the same changes not even the tag; anything else is replaced."""
+    store = ObjectStore.opened(Address("memory", "bucket", "in"), Access())
+    path, jpeg = tmp_path / "made", {"Content-Type": "image/jpeg"}
+    path.write_bytes(b"made")
+    first = store.settle("a", str(path), jpeg)
+    assert store.settle("a", str(path), jpeg).tag == first.tag
+    named = store.settle("a", str(path), jpeg | {"Cache-Control": "no-store"})
+    assert named.tag != first.tag
+    path.write_bytes(b"MADE")
+    assert store.settle("a", str(path), jpeg).tag != named.tag
+    assert store.attributes("a") == jpeg
+
+
+def test_an_object_without_a_tag_is_fetched(store: ObjectStore, tmp_path: Path) -> None:
+    """There are listings that tell none; its size is then all that it is held against."""
+    store.put("a", b"picture")
+    _fetch(store, ObjectFacts("a", 7, 0, ""), tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"picture"
+    assert store.opening("a", 3, expected=ObjectFacts("a", 7, 0, "")) == b"pic"
 
 
 def test_attributes_are_kept() -> None:

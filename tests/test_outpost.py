@@ -113,6 +113,14 @@ def test_a_file_that_hangs_is_told_as_overdue(brief: Brief) -> None:
     assert (told[-1].in_hand, told[-1].is_overdue) == (1, True)
 
 
+def test_no_word_is_longer_than_a_cluster_hands_over_at_once() -> None:
+    """A node that has made much in a second tells it in several words."""
+    made = [CostKnown(0, number, 1) for number in range(1000)]
+    words = list(outpost._gathered(made))
+    assert [report for word in words for report in word] == made
+    assert max(map(len, words)) <= 64
+
+
 def test_a_suspect_gets_a_worker_of_its_own(brief: Brief) -> None:
     """What has cost a worker is tried once more in a fresh one."""
     said(brief, jobs_of(brief, "a.jpg"))

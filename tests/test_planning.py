@@ -319,6 +319,30 @@ def test_memory_decides_how_much_is_held() -> None:
     assert "raise --memory to" in failure.message
 
 
+def test_an_image_that_may_be_made_alone_is_not_shrunk_for_want_of_memory() -> None:
+    """The decoder shrinks farther than fidelity allows only where no memory would save it that."""
+    header = replace(PHOTO, width_px=4096, height_px=4096, is_progressive=True, samples_per_px=3.0)
+    recipe = _recipe(Geometry(1920, 1920), strategy=StrategyName.FIXED, target="webp")
+    usual = _plan(header, recipe)
+    scarce = Limits(usual.cost_bytes - 8_000_000)
+    coarse = _plan(header, recipe, scarce)
+    assert (usual.load.shrink, coarse.load.shrink) == (1, 2)
+    assert coarse.cost_bytes <= scarce.lease_bytes
+    failure = _refused(header, recipe, replace(scarce, alone_bytes=usual.cost_bytes))
+    assert failure.kind is FailureKind.TOO_LARGE
+
+
+@given(HEADERS, TARGETS, st.integers(min_value=10**7, max_value=10**9))
+def test_what_fits_beside_others_is_planned_as_ever(
+    header: Header, target: str, lease_bytes: int
+) -> None:
+    """That more may be held alone changes no plan of an image that needs no more, nor its bytes."""
+    limits = Limits(lease_bytes, alone_bytes=2 * lease_bytes)
+    plan = planned(header, _recipe(target=target), limits)
+    if isinstance(plan, Plan):
+        assert plan == planned(header, _recipe(target=target), Limits(lease_bytes))
+
+
 @pytest.mark.parametrize("target", ["jpg", "webp", "avif"])
 def test_drawn_content_has_room_for_its_chroma(target: str) -> None:
     """Where only the pixels can tell that chroma must stay whole, its memory is planned for."""

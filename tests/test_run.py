@@ -110,9 +110,11 @@ def test_a_file_that_hangs_its_worker_times_out(photos: Path, tmp_path: Path) ->
     assert not temporary_files(tmp_path / "out")
 
 
-@pytest.mark.parametrize("word", ["segv", "abort"])
+@pytest.mark.parametrize(
+    ("word", "name"), [("segv", "SIGSEGV"), ("abort", "SIGABRT"), ("killed", "SIGKILL")]
+)
 def test_a_file_that_crashes_its_worker_is_tried_twice(
-    word: str, photos: Path, tmp_path: Path
+    word: str, name: str, photos: Path, tmp_path: Path
 ) -> None:
     """A second crash, alone in a fresh worker, records it; everything else is optimised."""
     archive(photos, f"deep/{word}.jpg")
@@ -120,7 +122,7 @@ def test_a_file_that_crashes_its_worker_is_tried_twice(
     crashed = only_faulty(ended, f"deep/{word}.jpg")
     assert crashed.failure is not None
     assert crashed.failure.kind is FailureKind.CRASHED
-    assert ("SIGSEGV" if word == "segv" else "SIGABRT") in crashed.failure.message
+    assert name in crashed.failure.message
     assert crashed.attempts == 2
 
 

@@ -30,6 +30,7 @@ from pixmill.model import (
     FailureKind,
     Job,
     Outcome,
+    Output,
     SkipReason,
     SourceRef,
     Stage,
@@ -472,6 +473,7 @@ def test_what_workers_say_arrives(report: WorkerReady | CostKnown | JobEnded) ->
 
 
 HEARD = JobEnded(3, 1, Outcome(path="a.jpg", status=Status.KEPT, wall_s=0.5), 5)
+TAGGED = Output(suffix=".jpg", target="jpg", width_px=1, height_px=1, size_bytes=1, tag="its")
 
 
 @pytest.mark.parametrize(
@@ -501,6 +503,8 @@ HEARD = JobEnded(3, 1, Outcome(path="a.jpg", status=Status.KEPT, wall_s=0.5), 5)
         spoken(HEARD).replace(b'"a.jpg"', b"null"),
         spoken(HEARD).replace(b"[]", b"[1]"),
         spoken(JobEnded(3, 1, cast("Outcome", None))),
+        spoken(replace(HEARD, outcome=replace(HEARD.outcome, tag="of-an-object"))),
+        spoken(replace(HEARD, outcome=replace(HEARD.outcome, outputs=(TAGGED,)))),
         b"",
         b"\0" * (2 << 20),
     ],

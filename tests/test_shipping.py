@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 import pixmill
@@ -19,6 +21,7 @@ from pixmill.errors import OptionError
 from pixmill.model import FailureKind, SkipReason, Status
 from pixmill.options import Options, meant
 from pixmill.recipe import Recipe
+from pixmill.reporting import FanOut
 from pixmill.settings import IfExists, MetadataDirective, Redo, Settings
 from pixmill.sharding import Shard
 from pixmill.vocabulary import Effort, Operation
@@ -36,9 +39,9 @@ from runs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import psutil
 
 _TO_WEBP = Recipe(
     operations=frozenset({Operation.CONVERT, Operation.COMPRESS}),
@@ -46,6 +49,17 @@ _TO_WEBP = Recipe(
     effort=Effort.FAST,
 )
 _NAMES = ("a.jpg", "B.png", "deep/er/c.webp", "deep/d e+ü.jpg", "deep/d e+ü.png", "x.gif")
+
+
+@dataclass(frozen=True, slots=True)
+class Notices(FanOut):
+    """A reporter that keeps what was noticed."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def noticed(self, message: str) -> None:
+        """Keep it."""
+        self.texts.append(message)
 
 
 def _url(path: Path) -> str:
@@ -66,11 +80,28 @@ def others() -> list[psutil.Process]:
 def _ferry() -> psutil.Process:
     """Wait for the ferry, and return it."""
 
-    def found() -> list[psutil.Process]:
-        return [each for each in left_running() if "ferryman" in " ".join(each.cmdline())]
+    def found() -> Iterator[psutil.Process]:
+        for each in left_running():
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if "ferryman" in " ".join(each.cmdline()):
+                    yield each
 
-    until(lambda: bool(found()))
-    return found()[0]
+    ferries: list[psutil.Process] = []
+
+    def is_found() -> bool:
+        ferries.extend(found())
+        return bool(ferries)
+
+    until(is_found)
+    return ferries[0]
+
+
+def _objects(folder: Path) -> dict[str, str]:
+    """Return the digests of what a folder holds that plays a store.
+
+    A ferry that dies leaves what it has half put there under `NAME#1`, which is no object.
+    """
+    return {name: digest for name, digest in digests(folder).items() if "#" not in name}
 
 
 @pytest.mark.parametrize("ends", ["both", "source", "destination"])
@@ -265,19 +296,54 @@ def test_a_worker_that_dies_costs_nothing(tmp_path: Path) -> None:
     assert len(outcomes) == len(digests(tmp_path / "out")) == 12
 
 
-def test_a_ferry_that_dies_ends_the_run(tmp_path: Path, others: list[psutil.Process]) -> None:
-    """Without its ferry a run ends at once and says so; the next one makes what is missing."""
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("share", [0, 20], ids=["at its beginning", "near its end"])
+def test_a_ferry_that_dies_or_stands_still_is_replaced(
+    tmp_path: Path,
+    others: list[psutil.Process],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    end: signal.Signals,
+    share: int,
+) -> None:
+    """Another does what it left, the rest of its listing too; every file is made once, the same."""
+    monkeypatch.setattr("pixmill.executors.ferry.PATIENCE_S", 3.0)
+    monkeypatch.setattr("pixmill.incoming._WINDOW_FILES", 1)
+    names = [f"{number % 7}/{number}.png" for number in range(24)]
+    source = archive(tmp_path / "in", *names, size_px=200)
+    told = Notices()
+    with pixmill.optimize(
+        _url(source), _url(tmp_path / "out"), HALVED, settings=_kept_in(tmp_path), reporter=told
+    ) as run:
+        outcomes = [next(run) for _ in range(share + 1)]
+        _ferry().send_signal(end)
+        outcomes += list(run)
+    assert not run.summary.fatal
+    assert {each.status for each in outcomes} <= {Status.OPTIMIZED, Status.KEPT}
+    assert sorted(by_path(outcomes)) == sorted(names)
+    assert any("another takes over" in text for text in told.texts)
+    ran(source, tmp_path / "disc")
+    assert _objects(tmp_path / "out") == digests(tmp_path / "disc")
+    assert left_running() == others
+
+
+def test_ferries_that_go_on_dying_end_the_run(
+    tmp_path: Path, others: list[psutil.Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once no other may take over a run ends and says so; the next one makes what is missing."""
+    monkeypatch.setattr("pixmill.executors.ferry._SPARES", 1)
     source = archive(tmp_path / "in", *(f"{number}.png" for number in range(24)), size_px=400)
     settings = _kept_in(tmp_path)
     with pixmill.optimize(_url(source), _url(tmp_path / "out"), HALVED, settings=settings) as run:
-        next(run)
-        _ferry().send_signal(signal.SIGKILL)
+        for _ in range(2):
+            next(run)
+            _ferry().send_signal(signal.SIGKILL)
         list(run)
     assert "has ended" in run.summary.fatal
     assert left_running() == others
     ended = ran(_url(source), _url(tmp_path / "out"), settings=settings)
     assert not ended.summary.fatal
-    assert len(digests(tmp_path / "out")) == len(ended.outcomes) == 24
+    assert len(_objects(tmp_path / "out")) == len(ended.outcomes) == 24
 
 
 def test_a_run_that_is_stopped(tmp_path: Path, others: list[psutil.Process]) -> None:
@@ -364,6 +430,7 @@ def test_access_is_what_was_typed() -> None:
         anonymous=True,
         cache_control="no-store",
         metadata_directive=MetadataDirective.REPLACE,
+        tagging="team=web&kind=a%20b",
     )
     settings = meant(options).settings
     assert settings.access == Access(
@@ -371,6 +438,40 @@ def test_access_is_what_was_typed() -> None:
     )
     assert settings.cache_control == "no-store"
     assert settings.metadata_directive is MetadataDirective.REPLACE
+    assert settings.tagging == (("team", "web"), ("kind", "a b"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "team", "a=1&a=2", "=b", "k=" + 257 * "v", "k=a%26b", "&".join("abcdefghijk")]
+)
+def test_tags_that_no_store_takes(text: str) -> None:
+    """Tags that are none, twice the same, too long or too many are refused before the run."""
+    with pytest.raises(OptionError) as caught:
+        meant(Options(tagging=text))
+    assert caught.value.option == "tagging"
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        (Settings(cache_control="no-store"), "cache_control"),
+        (Settings(metadata_directive=MetadataDirective.REPLACE), "metadata_directive"),
+        (Settings(tagging=(("a", "b"),)), "tagging"),
+    ],
+    ids=["cache control", "directive", "tags"],
+)
+def test_what_files_cannot_have(tmp_path: Path, settings: Settings, option: str) -> None:
+    """What only objects are given is refused for a folder, not ignored; so are tags of Google's."""
+    with pytest.raises(OptionError) as caught:
+        pixmill.optimize(_url(tmp_path), tmp_path / "out", settings=settings)
+    assert caught.value.option == option
+
+
+def test_a_store_without_tags(tmp_path: Path) -> None:
+    """Google's objects have no tags, and a run that shall give them some is refused."""
+    settings = Settings(tagging=(("a", "b"),))
+    with pytest.raises(OptionError, match="no tags"):
+        pixmill.optimize(tmp_path, "gs://bucket/out", settings=settings)
 
 
 def test_one_prefix_twice(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixmill.sizing import MIN_MEMORY_BYTES, beside_a_ferry, sized
+from pixmill.sizing import MIN_MEMORY_BYTES, beside_a_ferry, memory_for, sized
 
 CAPS = st.integers(min_value=1, max_value=10**12)
 WORKERS = st.integers(min_value=1, max_value=256)
@@ -36,6 +36,7 @@ def test_what_one_image_may_hold_depends_on_the_cap_alone(
     """The same source gives the same bytes however many workers there are."""
     one, other = (sized(memory_bytes, workers, was_asked=True) for workers in (first, second))
     assert one.lease_bytes == other.lease_bytes
+    assert one.alone_bytes == other.alone_bytes
 
 
 @given(CAPS, CAPS, WORKERS)
@@ -44,6 +45,7 @@ def test_more_memory_is_never_worse(first: int, second: int, wanted: int) -> Non
     small, large = (sized(cap, wanted, was_asked=True) for cap in sorted((first, second)))
     assert small.workers <= large.workers
     assert small.lease_bytes <= large.lease_bytes
+    assert small.alone_bytes <= large.alone_bytes
 
 
 def test_little_memory_and_fewer_workers_are_told() -> None:
@@ -55,11 +57,30 @@ def test_little_memory_and_fewer_workers_are_told() -> None:
 
 
 @given(CAPS, WORKERS)
+def test_alone_an_image_may_hold_more_and_the_cap_is_kept(memory_bytes: int, wanted: int) -> None:
+    """Never less than beside others, and what coordinator and one fresh worker hold is left."""
+    sizing = sized(memory_bytes, wanted, was_asked=True)
+    assert sizing.alone_bytes >= sizing.lease_bytes
+    if memory_bytes >= MIN_MEMORY_BYTES:
+        assert sizing.alone_bytes + 72_000_000 <= memory_bytes
+
+
+@given(st.integers(min_value=10_000_000, max_value=10**12))
+def test_the_memory_that_is_told_is_enough_and_no_third_more(cost_bytes: int) -> None:
+    """Under the cap that a refusal names, spelled with two digits, one image may hold its cost."""
+    told_bytes = memory_for(cost_bytes)
+    assert sized(told_bytes, 1, was_asked=False).alone_bytes >= cost_bytes
+    assert sized(told_bytes * 3 // 4, 1, was_asked=False).alone_bytes < cost_bytes
+    assert float(f"{told_bytes:.1e}") == told_bytes
+
+
+@given(CAPS, WORKERS)
 def test_a_ferry_costs_workers_and_no_image(memory_bytes: int, wanted: int) -> None:
     """Beside a ferry one image may hold what it could, so that a bucket gets the same bytes."""
     alone = sized(memory_bytes, wanted, was_asked=True)
     beside = beside_a_ferry(alone)
     assert beside.lease_bytes == alone.lease_bytes
+    assert beside.alone_bytes == alone.alone_bytes
     assert 1 <= beside.workers <= alone.workers
     assert beside.lease_bytes + (beside.workers - 1) * beside.base_bytes <= beside.budget_bytes
 
@@ -70,3 +91,4 @@ def test_a_ferry_is_inside_the_cap(memory_bytes: int, wanted: int) -> None:
     beside = beside_a_ferry(sized(memory_bytes, wanted, was_asked=False))
     workers_bytes = beside.workers * 32_000_000
     assert beside.budget_bytes + workers_bytes + 60_000_000 <= memory_bytes
+    assert beside.alone_bytes + 72_000_000 + 60_000_000 <= memory_bytes

@@ -19,7 +19,7 @@ from done import write_done
 from memory import CORPORA
 from pixmill.recipe import Recipe
 from pixmill.vocabulary import Effort, StrategyName
-from soak import small_images
+from soaking import small_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +171,7 @@ JOBS: Final = (
         key="a",
         title="photos to 1920 px JPEG q85",
         task=Task(".jpg", edge_px=1920, quality=85),
-        files=48,
+        files=96,
         quick_files=12,
         prepare=_photos,
         rivals=_EVERYBODY,
@@ -180,7 +180,7 @@ JOBS: Final = (
         key="b",
         title="photos to 400 px JPEG q85",
         task=Task(".jpg", edge_px=400, quality=85),
-        files=48,
+        files=96,
         quick_files=12,
         prepare=_photos,
         rivals=_BATCHES,
@@ -189,7 +189,7 @@ JOBS: Final = (
         key="c",
         title="photos to four widths, 320, 640, 1280 and 1920 px, JPEG q85",
         task=Task(".jpg", widths=_WIDTHS, quality=85),
-        files=24,
+        files=48,
         quick_files=8,
         prepare=_wide_photos,
         rivals=("sharp", "sharp-clone"),
@@ -199,7 +199,7 @@ JOBS: Final = (
         key="d",
         title="photos to 1920 px WebP q80",
         task=Task(".webp", edge_px=1920, quality=80),
-        files=12,
+        files=24,
         quick_files=6,
         prepare=_photos,
         rivals=_BATCHES,
@@ -228,7 +228,7 @@ JOBS: Final = (
         key="g",
         title="photos to 1920 px JPEG of at most 200 kB",
         task=Task(".jpg", edge_px=1920, max_bytes=200_000),
-        files=12,
+        files=48,
         quick_files=6,
         prepare=_photos,
         rivals=_LIBRARIES,

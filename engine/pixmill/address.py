@@ -9,16 +9,19 @@ import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import parse_qsl
 
 from pixmill.errors import OptionError
 
 __all__ = [
     "DEFAULT_ACCESS",
     "SCHEMES",
+    "TAGGED_SCHEMES",
     "Access",
     "Address",
     "ObjectFacts",
     "is_address",
+    "parse_tagging",
     "tag_digest",
 ]
 
@@ -29,11 +32,19 @@ SCHEMES: Final = {
     "file": "folders of this machine, as a store, for tests",
     "memory": "this process alone, for tests",
 }
+TAGGED_SCHEMES: Final = frozenset({"s3", "az"})
+"""Whose objects have tags."""
+
 _FOLDERS: Final = "file"
 """The only scheme that has no buckets."""
 _SHOWN: Final = ("s3", "gs", "az")
 _SECOND_NS: Final = 1_000_000_000
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<rest>.*)", re.DOTALL)
+_MOST_TAGS: Final = 10
+_TAG: Final = re.compile(r"[\w +\-=.:/@]{1,128}")
+_TAG_VALUE: Final = re.compile(r"[\w +\-=.:/@]{0,256}")
+"""What Amazon takes; Azure takes no @, and ASCII alone."""
+
 _SECRETIVE: Final = re.compile(r"[?#]|^[^/]*@")
 
 
@@ -127,6 +138,26 @@ class ObjectFacts:
         """
         second = self.mtime_ns // _SECOND_NS * _SECOND_NS
         return second + int(tag_digest(self.tag) or "0", 16) % _SECOND_NS
+
+
+def parse_tagging(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the tags that a text names as URLs spell queries: `team=web&kind=thumb%20nail`.
+
+    Raises:
+        OptionError: It names none, one of them twice, or more or longer ones than stores take.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        message = f"expected tags such as team=web&kind=thumbnail, got {text!r}"
+        raise OptionError(message) from None
+    if not pairs or len(dict(pairs)) < len(pairs) or len(pairs) > _MOST_TAGS:
+        raise OptionError(f"expected 1 to {_MOST_TAGS} tags, each once, got {text!r}")
+    for name, value in pairs:
+        if not (_TAG.fullmatch(name) and _TAG_VALUE.fullmatch(value)):
+            message = f"{name}={value}: expected up to 128 and 256 letters, digits, + - = . _ : / @"
+            raise OptionError(message)
+    return tuple(pairs)
 
 
 def tag_digest(tag: str) -> str:

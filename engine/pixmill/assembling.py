@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from pixmill.dispatch import Rules
     from pixmill.freight import Pause
     from pixmill.journal.place import Place
     from pixmill.journal.store import Journal
     from pixmill.model import Outcome
     from pixmill.recipe import Recipe
+    from pixmill.rules import Rules
     from pixmill.shelving import Shelved
 
 __all__ = ["assembled"]
@@ -316,6 +316,8 @@ def _setup(
         destination_root=roots.destination,
         recipe=recipe,
         lease_bytes=sizing.lease_bytes,
+        alone_bytes=sizing.alone_bytes,
+        room_bytes=sizing.room_bytes,
         base_bytes=sizing.base_bytes,
         can_replace=settings.if_exists is IfExists.OVERWRITE,
         is_dry_run=settings.dry_run,

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
-from pixmill.dispatch import Dispatcher, Rules
+from pixmill.dispatch import Dispatcher
 from pixmill.errors import RunError
 from pixmill.freight import PAUSE
 from pixmill.model import Job
 from pixmill.protocol import (
     Advanced,
+    Defer,
     Finish,
     GiveUp,
     Grant,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from pixmill.places import Places
     from pixmill.protocol import Command, Event
     from pixmill.reporting import Summary
+    from pixmill.rules import Rules
     from pixmill.shipping import Shipping
 
 __all__ = ["Coordinator"]
@@ -181,7 +183,10 @@ class Coordinator:
 
     def _land(self, shipping: Shipping) -> None:
         """Record what is in its place by now."""
-        for outcome in shipping.landed():
+        landed = shipping.landed()
+        for text in shipping.remarks():
+            self.collector.reporter.noticed(text)
+        for outcome in landed:
             self._recorded.append(self.collector.record(outcome))
             if outcome.failure is not None and outcome.failure.is_fatal:
                 raise RunError(f"{outcome.path}: {outcome.failure.message}")
@@ -264,7 +269,7 @@ class Coordinator:
                 self._wanted += count
             case Record(outcome):
                 self._record(outcome)
-            case StartWorker() | Send() | Grant() | RetireWorker() | KillWorker():
+            case StartWorker() | Send() | Grant() | Defer() | RetireWorker() | KillWorker():
                 self.executor.deliver(command)
             case GiveUp(reason):
                 self._give_up(reason)

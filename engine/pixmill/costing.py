@@ -137,6 +137,7 @@ def _gain_map_bytes(context: Context, plan: Plan, raster_bytes: int) -> int:
         bands=found.bands,
         is_progressive=found.is_progressive,
         is_subsampled=False,
+        samples_per_px=0.0,
     )
     pixels = found.width_px * found.height_px // plan.load.shrink**2
     decode_bytes = spec.decode_cost(own, plan.load.shrink) if spec.decode_cost else 0

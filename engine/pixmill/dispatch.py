@@ -5,6 +5,7 @@ Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it 
 
 - the leases in force never exceed the budget, and no job is ever in two hands;
 - grants go before new work, in order of arrival, so that a large job cannot starve;
+- a job that needs more than it may have beside others is made later, alone in a fresh worker;
 - of what waits, `lookahead` says what goes next: bytes never depend on it;
 - a lost worker costs at most the file in its hands: that one is tried once more, alone, in a
   fresh worker, and every other job it held goes back unblamed; one whose worker broke a rule of
@@ -16,7 +17,6 @@ Pure: `now` and `rng` are passed in; it knows no pipe, process or file. What it 
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
@@ -25,6 +25,7 @@ from pixmill.lookahead import Lookahead
 from pixmill.model import FailureKind, Job, Outcome
 from pixmill.protocol import (
     CostKnown,
+    Defer,
     Finish,
     GiveUp,
     Grant,
@@ -44,53 +45,22 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
-from pixmill.settings import Order
-from pixmill.slots import Deadlines, Retry, Slot, Slots, State
+from pixmill.retries import Retries
+from pixmill.slots import Deadlines, Slot, Slots, State
+from pixmill.solitude import Solitude
 from pixmill.verdicts import BREACH, Patience, failed
 
 if TYPE_CHECKING:
     import random
 
     from pixmill.protocol import Command, Event
+    from pixmill.rules import Rules
     from pixmill.verdicts import Unread
 
-__all__ = ["Dispatcher", "Rules"]
+__all__ = ["Dispatcher"]
 
 _START_TIMEOUT_S = 60.0
 _LEAVE_TIMEOUT_S = 10.0
-_BACKOFF_S = 0.25
-_MAX_BACKOFF_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What is fixed for a run.
-
-    Attributes:
-        slots: Most workers at a time.
-        budget_bytes: Sum that all leases may reach.
-        base_bytes: Lease that any job starts with, enough for a small image.
-        timeout_s: Seconds a file may take.
-        retries: Further attempts after a failure that may pass.
-        pending_jobs: Most jobs waiting in the coordinator.
-        resident_bytes: Resident memory above which a worker is replaced between files.
-        order: Whether large files may go before their turn.
-        chunk_s: Seconds of work that a worker is sent at a time, as far as they can be guessed; 0
-            for one file, or some small ones.
-        is_timed_afar: Whether files that take too long are ended where they are made, and the
-            time until a worker is heard again says nothing.
-    """
-
-    slots: int
-    budget_bytes: int
-    base_bytes: int
-    timeout_s: float
-    retries: int
-    pending_jobs: int = 256
-    resident_bytes: int = 1 << 62
-    order: Order = Order.AUTO
-    chunk_s: float = 0.0
-    is_timed_afar: bool = False
 
 
 @dataclass(slots=True)
@@ -108,8 +78,9 @@ class Dispatcher:
     _deadlines: Deadlines = field(default_factory=Deadlines)
     _pending: Lookahead = field(init=False)
     _suspects: deque[Job] = field(default_factory=deque)
+    _solitude: Solitude = field(default_factory=Solitude)
     _waiting: deque[CostKnown] = field(default_factory=deque)
-    _retries: list[Retry] = field(default_factory=list)
+    _retries: Retries = field(init=False)
     _awaited: int = 0
     _has_walk_ended: bool = False
     _is_finished: bool = False
@@ -119,8 +90,9 @@ class Dispatcher:
     _out: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Make the slots, empty."""
+        """Make the slots and the lines, empty."""
         self._slots = Slots(self.rules.slots)
+        self._retries = Retries(self.rng)
         self._pending = Lookahead(self.rules.slots, self.rules.order, self.rules.chunk_s)
 
     @property
@@ -145,7 +117,7 @@ class Dispatcher:
     @property
     def next_due_s(self) -> float | None:
         """When the next deadline or retry falls due, on the clock of `now_s`."""
-        times = [self._deadlines.next_s, self._retries[0].due_s if self._retries else None]
+        times = (self._deadlines.next_s, self._retries.next_s)
         return min((each for each in times if each is not None), default=None)
 
     def handle(self, event: Event, now_s: float) -> list[Command]:
@@ -190,20 +162,31 @@ class Dispatcher:
     def _cost_known(self, event: CostKnown) -> None:
         slot = self._slots[event.slot]
         is_of_hand = bool(slot.jobs) and slot.jobs[0].number == event.number
-        if is_of_hand and slot.overdue is None and not slot.has_asked:
+        if is_of_hand and slot.overdue is None and not (slot.has_asked or self._is_finished):
             slot.has_asked = True
             self._deadlines.drop(slot.number)
-            self._waiting.append(event)
+            if event.cost_bytes > self.rules.common_bytes and slot.number != self._solitude.slot:
+                slot.is_deferring = True
+                self._time(slot)
+                self._out.append(Defer(slot.number, event.number))
+            else:
+                self._waiting.append(event)
 
     def _job_ended(self, event: JobEnded) -> None:
         slot = self._slots[event.slot]
         if not slot.jobs or slot.jobs[0].number != event.number:
             return
-        self._patience.losses = 0
-        job = self._slots.take(slot)
-        slot.is_fresh = slot.has_asked = False
+        job, is_deferred = self._slots.take(slot), slot.is_deferring
+        slot.is_fresh = slot.has_asked = slot.is_deferring = False
         self._slots.lease(slot, self.rules.base_bytes if slot.jobs else 0)
-        self._settle(job, event.outcome)
+        self._solitude.leave(slot.number)
+        if is_deferred:
+            self._solitude.add(job)
+            if self._stop is not None:
+                self._drop_unstarted()
+        else:
+            self._patience.losses = 0
+            self._settle(job, event.outcome)
         if slot.overdue is not None:
             return
         if slot.jobs:
@@ -222,10 +205,7 @@ class Dispatcher:
             self._pending.learn(job, min(max(0.0, outcome.wall_s), self.rules.timeout_s))
         may_pass = failure is not None and failure.is_retryable and self._stop is None
         if may_pass and job.attempt <= self.rules.retries:
-            delay_s = min(_MAX_BACKOFF_S, _BACKOFF_S * 2 ** (job.attempt - 1))
-            due_s = self._now_s + delay_s * self.rng.uniform(0.5, 1.5)
-            again = replace(job, attempt=job.attempt + 1)
-            heapq.heappush(self._retries, Retry(due_s, job.number, again, outcome))
+            self._retries.add(job, outcome, self._now_s)
         else:
             self._record(outcome, self._patience.work)
 
@@ -236,7 +216,7 @@ class Dispatcher:
 
     def _worker_lost(self, event: WorkerLost) -> None:
         slot = self._slots[event.slot]
-        was_wanted = slot.state is not State.LEAVING
+        was_wanted, was_alone = slot.state is not State.LEAVING, self._solitude.leave(slot.number)
         self._slots.vacate(slot)
         self._deadlines.drop(slot.number)
         self._waiting = deque(each for each in self._waiting if each.slot != slot.number)
@@ -248,7 +228,7 @@ class Dispatcher:
         for job in reversed(slot.jobs):
             is_blamed = job.number == event.in_hand and slot.overdue in {None, job.number}
             if not is_blamed:
-                self._return(job)
+                self._return(job, is_alone=was_alone)
             elif slot.overdue is not None or event.is_overdue:
                 self._fail(job, FailureKind.TIMEOUT, f"took longer than {self.rules.timeout_s:g} s")
             elif event.is_spent:
@@ -257,24 +237,26 @@ class Dispatcher:
             elif event.is_breach:
                 self._fail(job, FailureKind.SANDBOX, BREACH)
             else:
-                self._crashed(job, event.reason)
+                self._crashed(job, event.reason, is_alone=was_alone)
         if self._stop is not None:
             self._drop_unstarted()
 
-    def _return(self, job: Job) -> None:
-        """Put a job that no worker had begun back to the front; a suspect stays one."""
-        if job.crashes:
+    def _return(self, job: Job, *, is_alone: bool) -> None:
+        """Put a job back to the front of its line: of those made alone, of suspects, of all."""
+        if is_alone:
+            self._solitude.add(job, is_next=True)
+        elif job.crashes:
             self._suspects.appendleft(job)
         else:
             self._pending.add(job, is_next=True)
 
-    def _crashed(self, job: Job, reason: str) -> None:
+    def _crashed(self, job: Job, reason: str, *, is_alone: bool) -> None:
         self._patience.losses = 0
         if job.crashes or self._stop is not None:
             times = "twice" if job.crashes else "once"
             self._fail(job, FailureKind.CRASHED, f"its worker died {times}, by {reason}")
         else:
-            self._suspects.append(replace(job, attempt=job.attempt + 1, crashes=1))
+            self._return(replace(job, attempt=job.attempt + 1, crashes=1), is_alone=is_alone)
 
     def _fail(self, job: Job, kind: FailureKind, message: str) -> None:
         self._patience.losses = 0
@@ -307,10 +289,9 @@ class Dispatcher:
     def _drop_unstarted(self) -> None:
         """Forget what was not begun; what has failed and waits to be tried again has failed."""
         self._pending.clear()
-        for retry in self._retries:
-            self._out.append(Record(retry.last))
-        self._retries.clear()
-        for job in self._suspects:
+        self._out += map(Record, self._retries.clear())
+        deferred = self._solitude.clear()
+        for job in (*self._suspects, *(each for each in deferred if each.crashes)):
             once = replace(job, attempt=job.attempt - 1)
             self._fail(once, FailureKind.CRASHED, "its worker died, and the run was stopped")
         self._suspects.clear()
@@ -321,13 +302,13 @@ class Dispatcher:
         if self._waiting:
             self._grant()
         if self._stop is None:
-            if self._retries:
-                self._promote_retries()
+            for job in self._retries.due(self._now_s):
+                self._pending.add(job, is_next=True)
             if not (self._waiting or self._slots.are_all_taken):
                 self._assign()
             self._pull()
-        has_work = self.in_hand or self._pending or self._suspects or self._retries
-        if not has_work and (self._has_walk_ended or self._stop is not None):
+        waits = self._pending or self._suspects or self._retries or self._solitude
+        if not (waits or self.in_hand) and (self._has_walk_ended or self._stop is not None):
             for slot in self._slots.manned():
                 self._retire(slot)
             self._finish()
@@ -342,25 +323,42 @@ class Dispatcher:
             head = self._waiting[0]
             slot = self._slots[head.slot]
             others_bytes = self.leased_bytes - slot.lease_bytes
-            if others_bytes + head.cost_bytes > self.rules.budget_bytes:
+            is_alone = head.slot == self._solitude.slot  # which is beyond the budget by design
+            if not is_alone and others_bytes + head.cost_bytes > self.rules.budget_bytes:
                 return
             self._waiting.popleft()
             self._slots.lease(slot, max(head.cost_bytes, self.rules.base_bytes))
             self._time(slot)
             self._out.append(Grant(head.slot, head.number))
 
-    def _promote_retries(self) -> None:
-        while self._retries and self._retries[0].due_s <= self._now_s:
-            self._pending.add(heapq.heappop(self._retries).job, is_next=True)
-
     def _assign(self) -> None:
+        if self._solitude.has_turn(is_rest=not (self._pending or self._suspects)):
+            if not self.in_hand:
+                self._isolate()
+            return
         while (slot := self._chosen()) is not None:
             self._send(slot)
         work = len(self._pending) + len(self._suspects)
         while work > self._slots.starting and (empty := self._slots.first(State.EMPTY)) is not None:
-            self._slots.enter(empty, State.STARTING)
-            self._set_deadline(empty, _START_TIMEOUT_S)
-            self._out.append(StartWorker(empty.number))
+            self._start(empty)
+
+    def _isolate(self) -> None:
+        """Send a deferred job to a fresh worker, once there is no other."""
+        manned = self._slots.manned()
+        fresh = (slot for slot in manned if slot.is_fresh and slot.state is not State.LEAVING)
+        chosen = next(fresh, None)
+        for slot in manned:
+            if slot is not chosen:
+                self._retire(slot)
+        if not manned:
+            self._start(self._slots[0])
+        elif chosen is not None and len(manned) == 1 and chosen.state is State.IDLE:
+            self._hand(chosen, (self._solitude.take(chosen.number),))
+
+    def _start(self, slot: Slot) -> None:
+        self._slots.enter(slot, State.STARTING)
+        self._set_deadline(slot, _START_TIMEOUT_S)
+        self._out.append(StartWorker(slot.number))
 
     def _chosen(self) -> Slot | None:
         """Return the slot that is sent work next: a fresh one for a suspect, or the first idle."""
@@ -373,7 +371,9 @@ class Dispatcher:
 
     def _send(self, slot: Slot) -> None:
         is_for_suspect = self._suspects and slot.is_fresh
-        jobs = (self._suspects.popleft(),) if is_for_suspect else self._pending.taken()
+        self._hand(slot, (self._suspects.popleft(),) if is_for_suspect else self._pending.taken())
+
+    def _hand(self, slot: Slot, jobs: tuple[Job, ...]) -> None:
         self._slots.give(slot, jobs)
         self._slots.enter(slot, State.BUSY)
         self._slots.lease(slot, self.rules.base_bytes)

@@ -9,9 +9,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pixmill.address import Address, is_address
+from pixmill.address import TAGGED_SCHEMES, Address, is_address
 from pixmill.errors import OptionError
 from pixmill.extras import OBSTORE, how_to_install, is_installed
+from pixmill.settings import MetadataDirective
 
 if TYPE_CHECKING:
     from pixmill.settings import Settings
@@ -49,6 +50,7 @@ class Ends:
             _address(source, option="input"),
             None if destination is None else _address(destination, option="output"),
         )
+        ends._check_labels(settings)
         if ends.are_local:
             return ends
         if not is_installed(OBSTORE):
@@ -88,6 +90,20 @@ class Ends:
         if self.source is None or self.destination is None:
             return ()
         return ("tags, access lists and storage classes of objects are not carried over",)
+
+    def _check_labels(self, settings: Settings) -> None:
+        """Refuse what only objects can be given where files, or stores without it, get it."""
+        is_replaced = settings.metadata_directive is MetadataDirective.REPLACE
+        for name, is_asked in (
+            ("cache_control", settings.cache_control is not None),
+            ("metadata_directive", is_replaced),
+            ("tagging", bool(settings.tagging)),
+        ):
+            if is_asked and self.destination is None:
+                raise OptionError("only objects have it: name a bucket as output", option=name)
+        if settings.tagging and self.destination and self.destination.scheme not in TAGGED_SCHEMES:
+            message = "objects of this store have no tags: leave them out"
+            raise OptionError(message, option="tagging")
 
     def _check(self, settings: Settings) -> None:
         for name, is_asked, why in (

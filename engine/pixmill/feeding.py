@@ -204,7 +204,7 @@ class Feeder:
         except UnreachedError as error:
             return Outcome.failed(error.source, error.failure)
         name = recognised(head.content)
-        source = SourceRef(met.path, head.size_bytes, head.mtime_ns, name, head.inode)
+        source = SourceRef(met.path, head.size_bytes, head.mtime_ns, name, head.inode, head.tag)
         if not head.is_regular:
             return _skipped(source, SkipReason.SPECIAL)
         return self._wanted(source)

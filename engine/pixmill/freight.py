@@ -30,12 +30,17 @@ __all__ = [
     "Looked",
     "More",
     "Parcel",
+    "Passed",
     "Pause",
     "Publish",
     "Reply",
     "Request",
     "Voyage",
+    "passed",
 ]
+
+Passed = tuple[tuple[str, ...], str]
+"""How far the walk has got: folder and key of a group, as names are compared."""
 
 
 class Pause(Enum):
@@ -85,7 +90,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Ask for the next objects of the walk; `Catalogued` comes before the first."""
+    """Ask for the next objects of the walk; `Catalogued` comes before the first.
+
+    Attributes:
+        after: How far another ferry had got; heeded at the first.
+    """
+
+    after: Passed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +183,18 @@ class Batch:
     Attributes:
         groups: Each with the folder it is in, as names are compared, and objects that share a key.
         has_ended: Whether these are the last.
+        source: Where they lie: where the voyage says, or above, if that names one object.
     """
 
     groups: tuple[tuple[tuple[str, ...], tuple[Listed, ...]], ...]
     has_ended: bool
+    source: Address | None = None
+
+
+def passed(group: tuple[tuple[str, ...], tuple[Listed, ...]]) -> Passed:
+    """Return how far the walk has got with a group; what comes later compares greater."""
+    folder, listed = group
+    return folder, listed[0].met.key
 
 
 @dataclass(frozen=True, slots=True)

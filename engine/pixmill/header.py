@@ -107,6 +107,7 @@ class Header:
         is_lossless: Whether its coding lost nothing (PNG, GIF, BMP, lossless WebP ...).
         is_progressive: Progressive JPEG or interlaced PNG: decoded whole.
         is_subsampled: Whether chroma is stored at less than full resolution.
+        samples_per_px: Samples that are stored of all bands together; 0 where that is not told.
         palette_bits: Bits an index of a palette image, or 0.
         has_gain_map: Whether an Ultra HDR gain map is attached, or said to be.
         gain_map: That map; `None` where none is found that can be read.
@@ -142,6 +143,7 @@ class Header:
     is_lossless: bool = False
     is_progressive: bool = False
     is_subsampled: bool = False
+    samples_per_px: float = 0.0
     palette_bits: int = 0
     has_gain_map: bool = False
     lines_at_once: int = 1

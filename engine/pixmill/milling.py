@@ -128,6 +128,25 @@ def _made(  # noqa: PLR0913 - as `mill`
 def _found_plan(
     header: Header, recipe: Recipe, limits: Limits
 ) -> Plan | Choices | SeriesPlan | Failed:
+    """Return a plan to be carried out beside others, or else alone, or why there is none."""
+    found, alone = _planned(header, recipe, limits), limits.of_one_alone
+    is_refused = isinstance(found, Failed) and found.kind is FailureKind.TOO_LARGE
+    if not (is_refused and alone):
+        return found
+    found = _planned(header, recipe, alone)
+    if isinstance(found, Failed) or found.cost_bytes <= limits.room_bytes:
+        return found
+    return Failed(
+        FailureKind.TOO_LARGE,
+        Stage.PLAN,
+        f"needs about {format_size(found.cost_bytes)} of memory, and no machine here can set aside "
+        f"more than {format_size(limits.room_bytes)} for one image",
+    )
+
+
+def _planned(
+    header: Header, recipe: Recipe, limits: Limits
+) -> Plan | Choices | SeriesPlan | Failed:
     if recipe.is_series:
         return series_planned(header, recipe, limits)
     return choices(header, recipe, limits) or planned(header, recipe, limits)

@@ -140,6 +140,7 @@ class SourceRef:
         mtime_ns: Modification time when it was met, nanoseconds since the epoch.
         codec: Name of the codec its content was recognised as; empty for a file that is no image.
         inode: Number of the file itself, whatever its name, when it was met; 0 if unknown.
+        tag: ETag of the object that it is; empty for a file.
     """
 
     path: str
@@ -147,6 +148,7 @@ class SourceRef:
     mtime_ns: int
     codec: str
     inode: int = 0
+    tag: str = ""
 
     def __reduce__(self) -> tuple[type[SourceRef], tuple[object, ...]]:
         """Pickle by position; see `Job`."""
@@ -248,7 +250,7 @@ class Job:
         if series is None:
             return ()
         return tuple(
-            replace(each, path=series.name(each.width_px, each.suffix), tag="")
+            replace(each, path=series.name(each.width_px, each.suffix))
             for each in outputs
             if each.suffix in series.suffixes
         )
@@ -268,7 +270,6 @@ class Job:
             and outcome.destination == name
             and outcome.backup == backup
             and outcome.outputs == outputs
-            and not outcome.tag
         )
         if is_so:  # as every honest worker says of a first attempt: a copy takes 5 us
             return outcome
@@ -282,7 +283,6 @@ class Job:
             destination=name,
             backup=backup,
             outputs=outputs,
-            tag="",
         )
 
     def __reduce__(self) -> tuple[type[Job], tuple[object, ...]]:

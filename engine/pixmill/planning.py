@@ -18,12 +18,14 @@ from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
 from pixmill.plan import Crop, Load, Orient, Pad, Plan, Scale
 from pixmill.registry import codec, writable_names
-from pixmill.sizing import memory_for
+from pixmill.sizing import ENDLESS_BYTES, memory_for
 from pixmill.targeting import target_of
 from pixmill.units import format_size
 from pixmill.vocabulary import Colour, Kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
     from pixmill.plan import Step
@@ -41,6 +43,10 @@ class Limits:
 
     Attributes:
         lease_bytes: Most that any plan may hold; fixed by the memory cap of the run alone.
+        alone_bytes: Likewise where an image is made alone, which it is only if it cannot be made
+            otherwise. Default: no more.
+        room_bytes: As much of that as can be had where it is made. Plans do not depend on it, so
+            that bytes are the same wherever there is enough. Default: enough.
         caps: How many pixels and frames it may have, whatever they would cost.
         is_enforced: Whether the process itself is held to a plan's cost, which is for a worker
             alone: a caller's own process has other work. Default: true.
@@ -49,6 +55,18 @@ class Limits:
     lease_bytes: int
     caps: Caps = DEFAULT_CAPS
     is_enforced: bool = True
+    alone_bytes: int = 0
+    room_bytes: int = ENDLESS_BYTES
+
+    @property
+    def of_one_alone(self) -> Limits | None:
+        """The limits of an image that is made alone, where it may hold more then."""
+        return replace(self, lease_bytes=self.alone_bytes) if self.has_more else None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether an image may hold more where it is made alone."""
+        return self.alone_bytes > self.lease_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +79,7 @@ class _Manner:
     has_lossless: bool = False
     has_palettes: bool = True
     is_thrifty: bool = False
+    is_coarse: bool = False
 
 
 _UNJUDGED_MANNERS: Final = (
@@ -70,6 +89,13 @@ _UNJUDGED_MANNERS: Final = (
     _Manner(),
     _Manner(is_lean=True),
 )
+_LAST_MANNERS: Final = (
+    _Manner(is_pinned=True, has_palettes=False, is_coarse=True),
+    _Manner(is_lean=True, is_coarse=True),
+)
+"""Where nothing else would do: a decoder that shrinks as far as it can halves the lines in flight,
+and costs sharpness (`geometry.shrink_on_load`). By a progressive JPEG of 17 MP, to 1920 px as WebP,
+a worker grew by 121 MB so, of which 101 are its coefficients, and by 127 otherwise."""
 
 
 def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
@@ -84,21 +110,20 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
         or _refused_by_depth(context)
     ):
         return refusal
-    for manner in _manners(context):
-        plan = _planned(context, manner)
-        if plan.cost_bytes > limits.lease_bytes and _can_be_narrow(context):
-            # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
-            plan = _costed(context, replace(plan, is_narrow=True))
+    costs_bytes = []
+    for plan in _plans(context, limits):
         if plan.cost_bytes <= limits.lease_bytes:
             return _transforming(plan, recipe, limits)
+        costs_bytes.append(plan.cost_bytes)
+    least_bytes = min(costs_bytes)
     what = f"to be scored as {target.title}" if _is_judged(context) else f"as {target.title}"
     hint = ", or give --quality in place of --target-quality" if _is_judged(context) else ""
     return Failed(
         FailureKind.TOO_LARGE,
         Stage.PLAN,
-        f"needs about {format_size(plan.cost_bytes)} of memory {what}, and one image "
+        f"needs about {format_size(least_bytes)} of memory {what}, and one image "
         f"may hold {format_size(limits.lease_bytes)}: raise --memory to "
-        f"{format_size(memory_for(plan.cost_bytes))} or more{hint}",
+        f"{format_size(memory_for(least_bytes))} or more{hint}",
     )
 
 
@@ -128,6 +153,16 @@ def _transforming(plan: Plan, recipe: Recipe, limits: Limits) -> Plan:
     cost_bytes = plan.cost_bytes + source.transform_cost(plan.header) + 3 * plan.header.file_bytes
     can = cost_bytes <= limits.lease_bytes
     return replace(plan, is_transformed=True, cost_bytes=cost_bytes) if can else plan
+
+
+def _plans(context: Context, limits: Limits) -> Iterator[Plan]:
+    """Yield plans, the best first."""
+    for manner in _manners(context, limits):
+        plan = _planned(context, manner)
+        yield plan
+        if _can_be_narrow(context):
+            # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
+            yield _costed(context, replace(plan, is_narrow=True))
 
 
 def _refused_by_pages(context: Context) -> Failed | None:
@@ -196,11 +231,11 @@ def _refused_by_depth(context: Context) -> Failed | None:
     )
 
 
-def _manners(context: Context) -> tuple[_Manner, ...]:
+def _manners(context: Context, limits: Limits) -> tuple[_Manner, ...]:
     """Return the manners that will do; scores need the pixels, again and again."""
     target = context.target
     if not _is_judged(context):
-        return _UNJUDGED_MANNERS
+        return _UNJUDGED_MANNERS + (() if limits.has_more else _LAST_MANNERS)
     may_be_lossless = target.supports_lossy and target.supports_lossless
     return tuple(
         _Manner(
@@ -233,7 +268,7 @@ def _can_pack(context: Context) -> bool:
 def _planned(context: Context, manner: _Manner) -> Plan:
     header, target = context.header, context.target
     result = context.placement.result
-    load = _load(context)
+    load = _load(context, left=1 if manner.is_coarse else 2)
     steps = ordered_steps(context)
     loss = _loss_of_gain_map(context, steps)
     plan = Plan(
@@ -270,7 +305,7 @@ def _can_be_narrow(context: Context) -> bool:
     return context.recipe.kernel is not Kernel.NEAREST  # which picks pixels, and holds no lines
 
 
-def _load(context: Context) -> Load:
+def _load(context: Context, left: int = 2) -> Load:
     source = codec(context.header.codec)
     load = Load(pages=_pages(context), page=context.page)
     scaled = context.placement.scaled
@@ -281,7 +316,7 @@ def _load(context: Context) -> Load:
         # dE2000 0.5 off (3.0 at the 99th percentile) for 20% less CPU, by eight 2.0 (11.5) for 32%.
         return load
     if source.has_shrink_on_load:
-        return replace(load, shrink=shrink_on_load(context.displayed, scaled))
+        return replace(load, shrink=shrink_on_load(context.displayed, scaled, left))
     if source.has_scale_on_load:
         return replace(load, scale=_scale_on_load(context, source))
     return load

@@ -21,6 +21,7 @@ __all__ = [
     "Advanced",
     "Command",
     "CostKnown",
+    "Defer",
     "Event",
     "Finish",
     "GiveUp",
@@ -57,7 +58,7 @@ class Setup:
         source_root: Absolute path that sources are relative to.
         destination_root: Absolute path that destinations are relative to.
         recipe: What is wanted.
-        lease_bytes: Most that one image may cost.
+        lease_bytes: Most that one image may cost that is made beside others.
         base_bytes: What may be held without asking.
         can_replace: Whether files that stand at a destination may be replaced.
         is_dry_run: Whether nothing is published.
@@ -71,6 +72,8 @@ class Setup:
         is_verified: Whether results are decoded again before they have their names.
         is_hashed: Whether the SHA-256 of sources and results is wanted.
         timeout_s: Seconds an image may take, which bounds its CPU time behind the coordinator.
+        alone_bytes: Most that one may cost that is made alone; no less than others in effect.
+        room_bytes: As much of that as can be had here.
     """
 
     slot: int
@@ -91,6 +94,8 @@ class Setup:
     is_verified: bool = False
     is_hashed: bool = False
     timeout_s: float = 300.0
+    alone_bytes: int = 0
+    room_bytes: int = 1 << 62
 
 
 class StopMode(StrEnum):
@@ -247,6 +252,14 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Defer:
+    """Let a waiting worker leave a job: it will be made alone, and how it ends now is no matter."""
+
+    slot: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class StartWorker:
     """Start a process for a slot."""
 
@@ -288,5 +301,14 @@ class Finish:
 
 
 Command = (
-    PullMore | Send | Grant | StartWorker | RetireWorker | KillWorker | Record | GiveUp | Finish
+    PullMore
+    | Send
+    | Grant
+    | Defer
+    | StartWorker
+    | RetireWorker
+    | KillWorker
+    | Record
+    | GiveUp
+    | Finish
 )

@@ -60,7 +60,7 @@ class RemoteSources:
     def ref(self, met: Met, codec: str) -> SourceRef:
         """Return an object as a source, by what the listing told."""
         facts = self._facts[met.path]
-        return SourceRef(met.path, facts.size_bytes, facts.identity_ns, codec)
+        return SourceRef(met.path, facts.size_bytes, facts.identity_ns, codec, tag=facts.tag)
 
     def head(self, met: Met) -> Head:
         """Return the beginning of an object.
@@ -72,7 +72,7 @@ class RemoteSources:
         opening = self._openings[met.path]
         if not isinstance(opening, bytes):
             raise UnreachedError(source, opening)
-        return Head(opening, source.size_bytes, source.mtime_ns, is_regular=True)
+        return Head(opening, source.size_bytes, source.mtime_ns, is_regular=True, tag=source.tag)
 
     def digest(self, _met: Met) -> str:
         """Return nothing: objects are known again by their tags."""

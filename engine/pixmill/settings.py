@@ -153,6 +153,7 @@ class Settings:
         cache_control: `Cache-Control` of objects that are put. Default: the source's.
         metadata_directive: Whether objects keep what their sources say beside the type of their
             content, which is always their own. Default: copy.
+        tagging: Tags that objects get which are put, S3's and Azure's alone. Default: none.
 
     Raises:
         OptionError: A value outside its range, or values that contradict each other.
@@ -192,6 +193,7 @@ class Settings:
     access: Access = DEFAULT_ACCESS
     cache_control: str | None = None
     metadata_directive: MetadataDirective = MetadataDirective.COPY
+    tagging: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, or against each other."""

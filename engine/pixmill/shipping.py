@@ -68,7 +68,7 @@ class Shipping:
         """Hear the ferry, and return the outcomes whose results are in their places.
 
         Raises:
-            RunError: The ferry has ended, or a store cannot be listed.
+            RunError: The ferry has ended for good, or a store cannot be listed.
         """
         try:
             for reply in self.ferry.heard():
@@ -82,6 +82,12 @@ class Shipping:
             if self.outgoing.is_empty:
                 raise
         return self.outgoing.landed()
+
+    def remarks(self) -> list[str]:
+        """Return, once, what the user should know of."""
+        told = list(self.ferry.remarks)
+        self.ferry.remarks.clear()
+        return told
 
     def processes_beside(self, others: Callable[[], list[int]]) -> Callable[[], list[int]]:
         """Return what tells the process ids of others, and the ferry's."""

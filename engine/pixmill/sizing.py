@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pixmill.units import format_size
 
 __all__ = [
     "AFIELD_BYTES",
+    "ENDLESS_BYTES",
     "MIN_MEMORY_BYTES",
     "Sizing",
     "beside_a_ferry",
@@ -29,6 +31,8 @@ _COORDINATOR_BYTES = 38 * _MB
 _NURSERY_BYTES = 16 * _MB
 _WORKER_BYTES = 32 * _MB
 _BASE_BYTES = 8 * _MB
+# A nursery and its only worker before the first file: 29 to 34 MB.
+_FRESH_BYTES = 34 * _MB
 # What speaks to object stores: 30 to 34 MB over 56 photographs of 1 MB each way (52 without a bound
 # on malloc's arenas), 60 over bodies of 7.5 and 20 MB.
 _FERRY_BYTES = 60 * _MB
@@ -41,8 +45,13 @@ _LEAST_SHARE = 0.37
 MIN_MEMORY_BYTES = 150 * _MB
 # The task's own process, proportional, on Ray 2.60.
 _TASK_BYTES = 56 * _MB
+# From here on what one image may hold alone leaves room for a ferry, too.
+_FERRIED_BYTES = 240 * _MB
 AFIELD_BYTES = _TASK_BYTES + _NURSERY_BYTES + _WORKER_BYTES
 """What a worker on a node of a cluster holds beside its image."""
+
+
+ENDLESS_BYTES: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,9 @@ class Sizing:
     Attributes:
         workers: Worker processes.
         budget_bytes: What all leases together may reach.
-        lease_bytes: What one image may hold.
+        lease_bytes: What one image may hold beside others.
+        alone_bytes: What it may hold while there is no other worker than its own, a fresh one.
+        room_bytes: As much of it as can be had where it is made, on which no plan depends.
         base_bytes: What a worker may hold without asking.
         resident_bytes: Resident memory above which a worker is replaced.
         warnings: What the user should know.
@@ -61,9 +72,11 @@ class Sizing:
     workers: int
     budget_bytes: int
     lease_bytes: int
+    alone_bytes: int
     base_bytes: int
     resident_bytes: int
     warnings: tuple[str, ...]
+    room_bytes: int = ENDLESS_BYTES
 
 
 def sized(memory_bytes: int, wanted_workers: int, *, was_asked: bool) -> Sizing:
@@ -92,7 +105,15 @@ def sized(memory_bytes: int, wanted_workers: int, *, was_asked: bool) -> Sizing:
             f"{wanted_workers} workers"
         )
     resident_bytes = max(_RESIDENT_BYTES, memory_bytes // (4 * workers))
-    return Sizing(workers, budget_bytes, lease_bytes, _BASE_BYTES, resident_bytes, tuple(warnings))
+    return Sizing(
+        workers=workers,
+        budget_bytes=budget_bytes,
+        lease_bytes=lease_bytes,
+        alone_bytes=_alone_for(memory_bytes),
+        base_bytes=_BASE_BYTES,
+        resident_bytes=resident_bytes,
+        warnings=tuple(warnings),
+    )
 
 
 def sized_afield(memory_bytes: int, workers: int) -> Sizing:
@@ -104,7 +125,15 @@ def sized_afield(memory_bytes: int, workers: int) -> Sizing:
     """
     lease_bytes = _lease_for(memory_bytes)
     resident_bytes = max(_RESIDENT_BYTES, lease_bytes // 4)
-    return Sizing(workers, workers * lease_bytes, lease_bytes, _BASE_BYTES, resident_bytes, ())
+    return Sizing(
+        workers=workers,
+        budget_bytes=workers * lease_bytes,
+        lease_bytes=lease_bytes,
+        alone_bytes=_alone_for(memory_bytes),
+        base_bytes=_BASE_BYTES,
+        resident_bytes=resident_bytes,
+        warnings=(),
+    )
 
 
 def beside_a_ferry(sizing: Sizing) -> Sizing:
@@ -116,14 +145,12 @@ def beside_a_ferry(sizing: Sizing) -> Sizing:
     return replace(sizing, workers=workers, budget_bytes=max(budget_bytes, least_bytes))
 
 
-def memory_for(lease_bytes: int) -> int:
+def memory_for(cost_bytes: int) -> int:
     """Return a cap under which one image may hold this much: the least of two digits, to be told.
 
-    The inverse of a lease, rounded up: as it is spelled it must do.
+    The inverse of what it may hold alone, rounded up: as it is spelled it must do.
     """
-    least_bytes = min(
-        math.ceil(lease_bytes / _LEAST_SHARE), max(2 * lease_bytes, lease_bytes + _HELD_BYTES)
-    )
+    least_bytes = _cap_for(cost_bytes)
     step_bytes: int = 10 ** max(0, len(str(least_bytes)) - 2)
     return -(-least_bytes // step_bytes) * step_bytes
 
@@ -131,3 +158,17 @@ def memory_for(lease_bytes: int) -> int:
 def _lease_for(memory_bytes: int) -> int:
     most_bytes = min(memory_bytes // 2, memory_bytes - _HELD_BYTES)
     return max(most_bytes, int(memory_bytes * _LEAST_SHARE), _BASE_BYTES)
+
+
+def _alone_for(memory_bytes: int) -> int:
+    ferry_bytes = min(_FERRY_BYTES, max(0, memory_bytes - _FERRIED_BYTES))
+    held_bytes = _COORDINATOR_BYTES + _FRESH_BYTES + ferry_bytes
+    return max(memory_bytes - held_bytes, _lease_for(memory_bytes))
+
+
+def _cap_for(cost_bytes: int) -> int:
+    """Return the least cap under which one image may hold this much."""
+    alone_bytes = cost_bytes + _COORDINATOR_BYTES + _FRESH_BYTES
+    if alone_bytes > _FERRIED_BYTES:
+        alone_bytes += _FERRY_BYTES
+    return min(math.ceil(cost_bytes / _LEAST_SHARE), alone_bytes)

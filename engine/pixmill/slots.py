@@ -1,4 +1,4 @@
-"""What the dispatcher keeps of the places to run, and of each job that waits to be tried again.
+"""What the dispatcher keeps of the places to run.
 
 Pure, and decides nothing: only `dispatch` changes it. What is asked of all slots at every event is
 kept up to date rather than counted anew: counted, a job cost 17 us among 2 slots and 136 among 256.
@@ -13,9 +13,9 @@ from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pixmill.model import Job, Outcome
+    from pixmill.model import Job
 
-__all__ = ["Deadlines", "Retry", "Slot", "Slots", "State"]
+__all__ = ["Deadlines", "Slot", "Slots", "State"]
 
 
 class State(StrEnum):
@@ -38,6 +38,7 @@ class Slot:
         jobs: What the worker holds, the one in hand first.
         lease_bytes: Memory it may hold.
         has_asked: Whether it has asked for the job in hand: once a job, for asking stops its clock.
+        is_deferring: Whether it was told to leave the job in hand, which is to be made alone.
         overdue: Number of the job for whose sake it was killed.
         is_fresh: Whether it has ended no job yet.
     """
@@ -47,6 +48,7 @@ class Slot:
     jobs: deque[Job] = field(default_factory=deque)
     lease_bytes: int = 0
     has_asked: bool = False
+    is_deferring: bool = False
     overdue: int | None = None
     is_fresh: bool = True
 
@@ -165,23 +167,6 @@ class Slots:
         self.held_jobs -= len(slot.jobs)
         self.enter(slot, State.EMPTY)
         self._all[slot.number] = Slot(slot.number)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Retry:
-    """A job that failed for a passing reason, and when it is tried again.
-
-    Attributes:
-        due_s: When.
-        number: The job's number, which orders what is due at one time.
-        job: The job, its attempt counted.
-        last: How the last attempt ended.
-    """
-
-    due_s: float
-    number: int
-    job: Job = field(compare=False)
-    last: Outcome = field(compare=False)
 
 
 def _take(heap: list[int], number: int) -> None:

@@ -97,7 +97,7 @@ class Staging:
         self._sent[job.number] = job
         cargo = self._cargo.get(job.source.path)
         if cargo is not None:
-            source = replace(job.source, path=str(cargo.number), mtime_ns=cargo.mtime_ns, inode=0)
+            source = replace(job.source, path=str(cargo.number), mtime_ns=cargo.mtime_ns, tag="")
             job = replace(job, source=source)
         if not self.is_result_staged:
             return job

@@ -85,7 +85,7 @@ class Mill(Protocol):
 
 
 class _RefusedLeaseError(Exception):
-    """The coordinator refuses the lease: the job is over."""
+    """The coordinator grants no lease: here the job is over."""
 
 
 @dataclass(slots=True)
@@ -116,7 +116,12 @@ class Worker:
         module, _, function = self.setup.mill.partition(":")
         self._mill = cast("Mill", getattr(importlib.import_module(module), function))
         self._publisher = Publisher(self.setup)
-        self._limits = Limits(self.setup.lease_bytes, self.setup.caps)
+        self._limits = Limits(
+            self.setup.lease_bytes,
+            self.setup.caps,
+            alone_bytes=self.setup.alone_bytes,
+            room_bytes=self.setup.room_bytes,
+        )
 
     def confine(self) -> str:
         """Give up, for good, what making images does not need; return what could not be.

@@ -1,7 +1,8 @@
 """A cluster of Ray on loopback: a head without CPUs and nodes of one each, in a process of its own.
 
-Run as a script it starts the head and obeys one word a line: a number adds the node 127.0.0.N with
-so many megabytes, and answers with the process id of its raylet. It ends all of it with its input.
+Run as a script it starts the head and obeys line by line: `N MB ROOM_MB` adds the node 127.0.0.N
+with so many megabytes, and answers with the process id of its raylet. Where ROOM_MB is not 0, Ray
+kills for want of memory once the machine has so much less of it. All of it ends with the input.
 Each node has an address of its own, since Ray takes 127.0.0.1 for the machine's real one.
 """
 
@@ -25,6 +26,10 @@ __all__ = ["Nodes", "nodes"]
 _HEAD: Final = "127.0.0.2"
 _STORE_BYTES: Final = 80_000_000
 _END_S: Final = 20.0
+_THRESHOLD: Final = "RAY_memory_usage_threshold"
+_LOOK: Final = "RAY_memory_monitor_refresh_ms"
+_LOOK_MS: Final = 100
+"""How often Ray looks how much memory there is, instead of every 250 ms."""
 _TESTS: Final = Path(__file__).parents[1]
 
 
@@ -42,9 +47,9 @@ class Nodes:
     raylets: list[int] = field(default_factory=list)
     _next: int = 3
 
-    def add(self, memory_mb: int) -> psutil.Process:
+    def add(self, memory_mb: int, *, room_mb: int = 0) -> psutil.Process:
         """Add a node; return its raylet."""
-        self._ask(f"{self._next} {memory_mb}\n")
+        self._ask(f"{self._next} {memory_mb} {room_mb}\n")
         self._next += 1
         self.raylets.append(int(self._answer()))
         return psutil.Process(self.raylets[-1])
@@ -87,18 +92,27 @@ def nodes(**environment: str) -> Iterator[Nodes]:
         script.stdout.close()
 
 
+def _share_used(room_mb: int) -> float:
+    """Return the share of the machine's memory that is used with so much more than now."""
+    memory = psutil.virtual_memory()
+    return (memory.total - memory.available + room_mb * 1_000_000) / memory.total
+
+
 def main() -> None:
     """Start the head, add nodes as asked, end them all."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Ray prints
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ[_LOOK] = str(_LOOK_MS)
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - after the environment
 
     head = {"num_cpus": 0, "node_ip_address": _HEAD, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     print(cluster.address, file=answers, flush=True)
     for line in sys.stdin:
-        number, megabytes = map(int, line.split())
+        number, megabytes, room_mb = map(int, line.split())
+        if room_mb:
+            os.environ[_THRESHOLD] = str(_share_used(room_mb))
         node = cluster.add_node(
             num_cpus=1,
             node_ip_address=f"127.0.0.{number}",

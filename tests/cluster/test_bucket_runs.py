@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -147,6 +148,21 @@ def test_what_objects_say_of_themselves(
     carried = {"Content-Disposition": "inline", "artist": "me"}
     is_copied = directive is MetadataDirective.COPY
     assert _store(out).attributes("a.webp") == own | (carried if is_copied else {})
+
+
+def test_objects_get_tags(s3: Server, tmp_path: Path) -> None:
+    """Every object has the tags that were asked for, also one that is put in parts."""
+    source, out = archive(tmp_path / "in", "a.png", "b.png"), _prefix(s3)
+    settings = _kept_in(tmp_path, tagging=(("team", "web"), ("kind", "a b")))
+    ran(source, out, settings=settings)
+    large = tmp_path / "large"
+    large.write_bytes(bytes(9_000_000))
+    _store(out).put("large", str(large), tagging=dict(settings.tagging))
+    for key in ("a.png", "b.png", "large"):
+        path = f"/{out.removeprefix('s3://')}/{key}?tagging"
+        told = s3.asked("GET", path, {"Authorization": "AWS x:y"}).decode()  # moto takes any
+        found = dict(re.findall("<Key>(.*?)</Key><Value>(.*?)</Value>", told))
+        assert found == {"team": "web", "kind": "a b"}, key
 
 
 def test_an_object_that_changes_under_way(s3: Server, tmp_path: Path) -> None:

@@ -198,6 +198,17 @@ def test_a_put_done_twice_is_one(store: ObjectStore, tmp_path: Path) -> None:
     assert _fetched(store, _facts(store, "a"), tmp_path / "x") == b"same"
 
 
+def test_a_second_copy_changes_nothing(store: ObjectStore, tmp_path: Path) -> None:
+    """The tag stays, which Azure and Google give anew to the same bytes; others are replaced."""
+    path, headers = tmp_path / "a", {"Content-Type": "image/png"}
+    path.write_bytes(b"made")
+    first = store.settle("a", str(path), headers)
+    assert store.settle("a", str(path), headers).tag == first.tag
+    path.write_bytes(b"MADE")
+    assert store.settle("a", str(path), headers).size_bytes == 4
+    assert _fetched(store, _facts(store, "a"), tmp_path / "fetched") == b"MADE"
+
+
 @pytest.mark.differs("headers")
 def test_headers_are_kept(store: ObjectStore) -> None:
     """What a CDN serves an object with comes back, by either way to make one."""

@@ -25,6 +25,8 @@ from faults.plugin import MARKERS
 from pixmill.errors import OptionError, RunError
 from pixmill.executors import ray_fleet
 from pixmill.executors.orders import Watch
+from pixmill.executors.ray import Gateway
+from pixmill.executors.vigil import Alive
 from pixmill.model import FailureKind, Outcome, Status
 from pixmill.settings import ExecutorName, Sandbox, Settings
 from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, temporary_files, until
@@ -68,6 +70,13 @@ def _is_ours(process: psutil.Process) -> bool:
         return "pixmill.executors" in " ".join(process.cmdline())
     except psutil.Error:  # it has just ended
         return False
+
+
+def outposts(cluster: Nodes) -> list[psutil.Process]:
+    """Return the processes of the nodes that keep a worker: Ray's own above pixmill's."""
+    found = [each for pid in cluster.raylets for each in left_running(pid) if _is_ours(each)]
+    parents = {parent for each in found if (parent := each.parent()) is not None}
+    return [parent for parent in parents if not _is_ours(parent)]
 
 
 def told(outcomes: list[Outcome]) -> dict[str, Outcome]:
@@ -194,6 +203,28 @@ def test_a_frozen_node_keeps_nobody_waiting_and_wakes_up_in_vain(
     assert digests(tmp_path / "far") == digests(tmp_path / "local")
 
 
+def test_frozen_processes_on_nodes_that_live_are_ended(
+    cluster: Nodes, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold every CPU there is for what stands still, and Ray would never take it from them."""
+    monkeypatch.setattr(ray_fleet, "WATCH", Watch(silence_s=3.0, unbegun_s=4.0))
+    source = archive(tmp_path / "in", *NAMES)
+    ran(source, tmp_path / "local", settings=LOCAL)
+    frozen: list[psutil.Process] = []
+
+    def freeze() -> None:
+        frozen.extend(outposts(cluster))
+        for process in frozen:
+            process.suspend()
+
+    far = struck(source, tmp_path / "far", settings, freeze)
+    assert len(frozen) == 2
+    assert far.summary.optimized == len(NAMES)
+    assert all(outcome.attempts == 1 for outcome in far.outcomes)
+    assert digests(tmp_path / "far") == digests(tmp_path / "local")
+    until(lambda: not any(each.is_running() for each in frozen))
+
+
 def test_the_first_ctrl_c_finishes_what_is_in_hand(settings: Settings, tmp_path: Path) -> None:
     """It exits with 130, leaves nothing half-written, and the next run does the rest."""
     source = archive(tmp_path / "in", *NAMES)
@@ -222,35 +253,62 @@ def test_the_first_ctrl_c_finishes_what_is_in_hand(settings: Settings, tmp_path:
 def test_a_run_that_is_aborted_leaves_nothing_at_work(settings: Settings, tmp_path: Path) -> None:
     """Workers on the cluster end with it, and nothing is half-written behind its back."""
     source = archive(tmp_path / "in", *NAMES)
-    began_s = time.monotonic()
-    with pixmill.optimize(
-        source, tmp_path / "far", HALVED, settings=settings, mill="faults.slow:mill"
-    ) as run:
-        next(run)
-        run.abort()
-        list(run)
-    assert run.summary.is_interrupted
-    assert time.monotonic() - began_s < 30.0
-    assert not temporary_files(tmp_path / "far")
+    for number in range(2):  # a run that did not wait left something behind in one of six
+        place = tmp_path / f"far-{number}"
+        began_s = time.monotonic()
+        with pixmill.optimize(
+            source, place, HALVED, settings=settings, mill="faults.slow:mill"
+        ) as run:
+            next(run)
+            run.abort()
+            list(run)
+        assert run.summary.is_interrupted
+        assert time.monotonic() - began_s < 30.0
+        until(lambda: not any(map(_is_ours, left_running())))
+        assert not temporary_files(place)
 
 
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(signal.SIGKILL, "the connection to Ray ended"), (signal.SIGSTOP, "stood still")],
+    ids=["killed", "frozen"],
+)
 def test_a_run_that_loses_the_cluster_says_so_and_is_resumed(
-    settings: Settings, tmp_path: Path
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    end: signal.Signals,
+    reason: str,
 ) -> None:
     """What had ended is kept, the reason is told, and the next run, here a local one, goes on."""
+    monkeypatch.setattr("pixmill.executors.ray.PATIENCE_S", 3.0)
     source = archive(tmp_path / "in", *NAMES)
+    ran(source, tmp_path / "local", settings=LOCAL)
 
     def part() -> None:
         (gateway,) = [each for each in left_running() if "gateway" in " ".join(each.cmdline())]
-        gateway.kill()
+        gateway.send_signal(end)
 
     far = struck(source, tmp_path / "far", settings, part)
-    assert "the connection to Ray ended" in far.summary.fatal
+    assert reason in far.summary.fatal
     assert far.summary.failed == 0
     assert STRUCK_AFTER <= far.summary.optimized < len(NAMES)
     rest = ran(source, tmp_path / "far", settings=LOCAL)
     assert rest.summary.optimized == len(NAMES) - far.summary.optimized
-    assert not temporary_files(tmp_path / "far")
+    assert digests(tmp_path / "far") == digests(tmp_path / "local")
+
+
+def test_the_gateway_says_that_it_lives_while_nothing_happens(cluster: Nodes) -> None:
+    """So that nobody takes a cluster for frozen that has no CPU to spare for a while."""
+    gateway = Gateway(cluster.address)
+    try:
+        gateway.join()
+        for _ in range(2):
+            assert gateway.words.poll(30.0)
+            assert gateway.words.recv() == Alive()
+    finally:
+        gateway.close()
 
 
 def test_a_killed_node_costs_its_files_a_retry(

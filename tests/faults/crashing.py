@@ -1,4 +1,7 @@
-"""Die at names with `segv` or `abort`; with `once`, only the first time; with `last`, speaking."""
+"""Die at names with `segv`, `abort` or `killed`, as the kernel kills where memory has run out.
+
+With `once` only the first time; with `last` speaking.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ def _crash(source: str) -> None:
         os.write(2, b"free(): invalid pointer\x1b[31m\n")
     if is_named(source, "segv"):
         os.kill(os.getpid(), signal.SIGSEGV)
+    if is_named(source, "killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
     if is_named(source, "abort"):
         os.abort()
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pixmill.codecs import isobmff
-from pixmill.codecs.avif_plays import plays_of, replayed
+from pixmill.codecs.avif_plays import plays_of, settled
 from pixmill.codecs.costs import FIXED_BYTES, whole
 from pixmill.codecs.spec import CodecSpec, Encoding, Library, SaveValue, Scan, Tunable
 from pixmill.header import Header, Metadata
@@ -191,7 +191,7 @@ SPEC: Final = CodecSpec(
     encode_cost=_encode_cost,
     save_options=_save_options,
     between=_between,
-    replayed=replayed,
+    settled=settled,
     tunables=(
         Tunable(
             name="effort",

@@ -34,6 +34,7 @@ class Head:
         tables: Family of these tables; `None` for one that is not known.
         is_progressive: Whether it is.
         is_subsampled: Whether its components differ in resolution.
+        samples_per_px: Of all components together.
         metadata: Kinds of metadata.
         index: The segment that lists further pictures of the file, if there is one.
         described: Segments that speak of a gain map.
@@ -47,6 +48,7 @@ class Head:
     tables: int | None
     is_progressive: bool
     is_subsampled: bool
+    samples_per_px: float
     metadata: frozenset[Metadata]
     index: parts.Segment | None
     described: tuple[parts.Segment, ...]
@@ -91,6 +93,7 @@ def head_of(file: BinaryIO) -> Head:
         tables=made.family if made else None,
         is_progressive=frame.marker in _PROGRESSIVE,
         is_subsampled=len({sampling for sampling, _ in fields}) > 1,
+        samples_per_px=_samples_per_px([sampling for sampling, _ in fields]),
         metadata=frozenset(metadata),
         index=index,
         described=tuple(described),
@@ -105,6 +108,13 @@ def _frame(body: bytes) -> tuple[int, int, list[tuple[int, int]]]:
         raise ValueError(f"expected a width and components, got {width_px} and {components}")
     fields = [(big(body, 7 + 3 * n, 1), big(body, 8 + 3 * n, 1)) for n in range(components)]
     return width_px, height_px, fields
+
+
+def _samples_per_px(samplings: list[int]) -> float:
+    """Return the samples of all components, each beside the pixels of the whole: A.1.1."""
+    factors = [(sampling >> 4, sampling & 15) for sampling in samplings]
+    most = max(across for across, _ in factors) * max(down for _, down in factors)
+    return sum(across * down for across, down in factors) / max(1, most)
 
 
 def _tables(body: bytes) -> dict[int, tuple[int, ...]]:

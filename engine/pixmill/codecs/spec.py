@@ -265,6 +265,7 @@ class Scan:
         is_lossless: Whether the coding lost nothing.
         is_progressive: Progressive JPEG or interlaced PNG.
         is_subsampled: Whether chroma is subsampled.
+        samples_per_px: Samples of all bands together, 0 where the parser does not tell.
         is_animated: Whether frames are an animation.
         plays: How often an animation is played, 0 for ever.
         has_alpha: Whether there is an alpha channel.
@@ -288,6 +289,7 @@ class Scan:
     is_lossless: bool | None = None
     is_progressive: bool | None = None
     is_subsampled: bool | None = None
+    samples_per_px: float = 0.0
     is_animated: bool | None = None
     plays: int | None = None
     has_alpha: bool | None = None
@@ -396,8 +398,8 @@ class CodecSpec:
             where the saver takes frames stacked, or the format has none.
         amended: Returns the first `OPENING_BYTES` of an animation whose image has alpha as they
             should be, as many; `None` where its saver gets them right.
-        replayed: Returns an animation that says how often it is played, 0 for ever; `None` where
-            its saver is told.
+        settled: Returns an animation that says how often it is played, 0 for ever, and not when it
+            was made; `None` where its saver is told, and writes no time.
         mended: Returns a file that is cut off in a shape that its decoder takes, without what is
             missing; `None` where that cannot be done.
         transform_cost: Bytes that turning, cutting or packing coded pixels without decoding them
@@ -470,7 +472,7 @@ class CodecSpec:
     rewrapped: Callable[[bytes, frozenset[Metadata]], bytes | None] | None = None
     joined: Callable[[Iterator[Frame], int, int], Iterator[bytes]] | None = None
     amended: Callable[[bytes], bytes] | None = None
-    replayed: Callable[[bytes, int], bytes] | None = None
+    settled: Callable[[bytes, int], bytes] | None = None
     mended: Callable[[bytes], bytes | None] | None = None
     transform_cost: Callable[[Header], int] | None = None
     with_gain_map: Callable[[bytes, bytes, bytes], bytes] | None = None

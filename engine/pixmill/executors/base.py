@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pixmill.protocol import (
         Advanced,
         CostKnown,
+        Defer,
         Grant,
         JobEnded,
         KillWorker,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         WorkerReady,
     )
 
-    Delivery = StartWorker | Send | Grant | RetireWorker | KillWorker
+    Delivery = StartWorker | Send | Grant | Defer | RetireWorker | KillWorker
     Report = WorkerReady | CostKnown | Advanced | JobEnded | WorkerLost | Remark
 
 __all__ = ["Executor"]

@@ -6,8 +6,10 @@ reported. What it promises, and `tests/test_chunks.py` checks:
 - each job is reported once, in the order in which the dispatcher gave them;
 - a copy that breaks costs its jobs a retry: all at once where its node was lost, else by halves
   until one is alone and to blame, so that even what takes its whole node down comes to an end;
+- one that was killed for want of memory is made elsewhere, or once there may be some again;
 - a copy that falls silent, or is the last and takes too long, is given a spare; the first result
-  counts, and no failure of a copy does while another is at work;
+  counts, and no failure of a copy does while another is at work; what is silent is to be ended,
+  since it may hold the only CPU that the spare could have;
 - what was ordered before may have been published, so it may be replaced by what is made again.
 """
 
@@ -17,7 +19,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pixmill.executors.orders import Breakage, Order, Recall, Watch
+from pixmill.executors.orders import Breakage, Fell, Order, Recall, Watch
+from pixmill.executors.roster import Roster
 from pixmill.model import FailureKind
 from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
 
@@ -43,12 +46,14 @@ class _Copy:
         word_s: When it was ordered, or last said something.
         has_begun: Whether it has said anything.
         is_first: Whether none of its jobs was ordered before.
+        is_felled: Whether it was to be ended, so that its end blames nobody.
         node: The node that makes it; empty while that is unknown.
     """
 
     word_s: float
     is_first: bool
     has_begun: bool = False
+    is_felled: bool = False
     node: str = ""
 
 
@@ -78,14 +83,16 @@ class _Chunk:
     Attributes:
         slot: Which.
         parts: What is left of it; the first is under way.
-        copies: The tasks that make it.
+        copies: The tasks that make it; none while it waits.
         ended: Reports that wait for those of earlier jobs.
+        due_s: How long it waits.
     """
 
     slot: int
     parts: deque[_Part]
     copies: dict[int, _Copy] = field(default_factory=dict)
     ended: dict[int, JobEnded] = field(default_factory=dict)
+    due_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -111,14 +118,13 @@ class Chunks:
     _has_begun: bool = False
     _has_been_silent: bool = False
     _first_s: float | None = None
-    _heard_s: dict[str, float] = field(init=False)
-    _avoided_s: dict[str, float] = field(default_factory=dict)
+    _roster: Roster = field(init=False)
     _now_s: float = 0.0
     _out: list[Answer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Have heard of no node yet."""
-        self._heard_s = dict.fromkeys(self.nodes, 0.0)
+        """Know the nodes."""
+        self._roster = Roster(self.nodes, self.watch)
 
     def begin(self, slot: int, jobs: tuple[Job, ...], now_s: float) -> list[Answer]:
         """Take in what a slot was sent."""
@@ -160,8 +166,7 @@ class Chunks:
             known.word_s, known.has_begun, known.node = self._now_s, True, node or known.node
             self._has_begun = True
             if known.node:
-                self._heard_s[known.node] = self._now_s
-                self._avoided_s.pop(known.node, None)
+                self._roster.heard(known.node, self._now_s)
 
     def over(self, copy: int, now_s: float) -> list[Answer]:
         """Take in that a copy is done, and order again what it leaves."""
@@ -173,6 +178,12 @@ class Chunks:
     def broken(self, copy: int, by: Breakage, reason: str, now_s: float) -> list[Answer]:
         """Take in that a copy was lost with whoever made it."""
         self._turn(now_s)
+        if copy not in self._slot_of:
+            return self._out
+        known = self._chunks[self._slot_of[copy]].copies[copy]
+        by = Breakage.NODE if known.is_felled else by
+        if by is Breakage.MEMORY:
+            self._roster.starved(known.node, now_s)
         if (chunk := self._left_by(copy)) is None:
             return self._out
         part = chunk.parts[0]
@@ -195,20 +206,30 @@ class Chunks:
         self._turn(now_s)
         self._remark_standstill()
         for chunk in self._chunks.values():
-            if self._is_silent(chunk):
+            if not chunk.copies:
+                if now_s >= chunk.due_s:
+                    self._send(chunk)
+            elif self._is_silent(chunk):
                 self._has_been_silent = True
                 self._remark(chunk, "are made elsewhere too: their node is silent")
-                self._avoid(copy.node for copy in chunk.copies.values())
-                self._order(chunk)
+                self._roster.avoid([copy.node for copy in chunk.copies.values()], now_s)
+                self._fell(chunk)
+                self._send(chunk)
             elif self._is_forgotten(chunk):
-                since_s = self._now_s - self._quiet_s(chunk)
-                self._avoid(node for node, at_s in self._heard_s.items() if at_s <= since_s)
+                since_s = now_s - self._quiet_s(chunk)
+                self._roster.avoid(self._roster.unheard_since(since_s), now_s)
                 self._remark(chunk, "are made elsewhere too: no node takes them up")
-                self._order(chunk)
+                self._send(chunk)
             elif self._is_old(chunk):
                 self._remark(chunk, "are made elsewhere too: they are the last, and take long")
-                self._order(chunk)
+                self._send(chunk)
         return self._out
+
+    def _fell(self, chunk: _Chunk) -> None:
+        for copy, known in chunk.copies.items():
+            if known.has_begun:
+                known.is_felled = True
+                self._out.append(Fell(copy))
 
     def _remark(self, chunk: _Chunk, text: str) -> None:
         count = len(chunk.parts[0].jobs)
@@ -247,6 +268,7 @@ class Chunks:
                 self._out.append(replace(report, slot=chunk.slot))
 
     def _ended(self, chunk: _Chunk, copy: int, report: JobEnded) -> None:
+        self._roster.fed()
         part, failure = chunk.parts[0], report.outcome.failure
         is_of_twin = failure is not None and failure.kind is FailureKind.EXISTS
         if is_of_twin and chunk.copies[copy].is_first and part.orders > 1:
@@ -278,20 +300,13 @@ class Chunks:
         del chunk.copies[copy]
         return None if chunk.copies else chunk
 
-    def _avoid(self, nodes: Iterable[str]) -> None:
-        """Send no work to nodes for a while, or until they are heard again."""
-        until_s = self._now_s + self.watch.probation_s
-        self._avoided_s.update(dict.fromkeys(filter(None, nodes), until_s))
-
-    def _shunned(self, chunk: _Chunk) -> tuple[str, ...]:
-        """Return the nodes that are to have no copy of a chunk, where others are left."""
-        avoided = {node for node, until_s in self._avoided_s.items() if until_s > self._now_s}
-        for shunned in (avoided | {copy.node for copy in chunk.copies.values()}, avoided):
-            if self._heard_s.keys() - shunned:
-                return tuple(sorted(filter(None, shunned)))
-        return ()
-
     def _order(self, chunk: _Chunk) -> None:
+        """Order what a chunk has left, now or once a node may have memory for it."""
+        chunk.due_s = self._roster.due_s(self._now_s)
+        if chunk.due_s <= self._now_s:
+            self._send(chunk)
+
+    def _send(self, chunk: _Chunk) -> None:
         part = chunk.parts[0]
         jobs = [job for number, job in part.jobs.items() if number not in chunk.ended]
         is_first = self._ordered.isdisjoint(part.jobs)
@@ -300,7 +315,9 @@ class Chunks:
         self._first_s = self._now_s if self._first_s is None else self._first_s
         self._copies += 1
         again = tuple(map(self._again, jobs))
-        self._out.append(Order(self._copies, again, part.grant_bytes, self._shunned(chunk)))
+        makers = {copy.node for copy in chunk.copies.values()}
+        shunned = self._roster.shunned(makers, self._now_s)
+        self._out.append(Order(self._copies, again, part.grant_bytes, shunned))
         chunk.copies[self._copies] = _Copy(self._now_s, is_first)
         self._slot_of[self._copies] = chunk.slot
         self._ordered.update(part.jobs)

@@ -14,7 +14,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pixmill.address import Address, tag_digest
 from pixmill.cataloguing import Catalogue
 from pixmill.errors import OptionError
+from pixmill.executors.vigil import BEAT_S, Alive
 from pixmill.failures import os_failure
 from pixmill.freight import (
     Batch,
@@ -34,6 +37,7 @@ from pixmill.freight import (
     Looked,
     More,
     Publish,
+    passed,
 )
 from pixmill.model import Failed, FailureKind, Stage
 from pixmill.storage.answers import StoreError
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pixmill.address import ObjectFacts
-    from pixmill.freight import Parcel, Reply, Request, Voyage
+    from pixmill.freight import Parcel, Passed, Reply, Request, Voyage
     from pixmill.model import Published
 
 __all__ = ["main"]
@@ -59,21 +63,43 @@ Asked = TypeVar("Asked")
 
 
 @dataclass(slots=True)
+class _Mouth:
+    """Says one thing at a time, whichever thread has something to say.
+
+    Args:
+        connection: To the run.
+    """
+
+    connection: Connection[Any, Any]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def say(self, words: Reply | Broken | Alive) -> None:
+        """Say something, unless nobody listens any more."""
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(words)
+
+    def beat(self) -> None:
+        """Say for ever that this process lives, however long stores let all others wait."""
+        while True:
+            self.say(Alive())
+            time.sleep(BEAT_S)
+
+
+@dataclass(slots=True)
 class _Ferryman:
     """Answers requests.
 
     Args:
         voyage: What it must know once.
-        connection: To the run.
+        mouth: Speaks to the run.
         source: Where objects are fetched from.
         destination: Where they are put.
     """
 
     voyage: Voyage
-    connection: Connection[Any, Any]
+    mouth: _Mouth
     source: ObjectStore | None
     destination: ObjectStore | None
-    _mouth: threading.Lock = field(default_factory=threading.Lock)
     _heavy: threading.Semaphore = field(init=False)
     _mores: SimpleQueue[More] = field(default_factory=SimpleQueue)
 
@@ -87,9 +113,9 @@ class _Ferryman:
         self._man(self._fetched, fetches)
         self._man(self._looked, looks)
         self._man(self._delivered, puts)
-        threading.Thread(target=_to_the_end, args=(self._lists,), daemon=True).start()
+        _begin(self._lists)
         while True:
-            request: Request = self.connection.recv()
+            request: Request = self.mouth.connection.recv()
             match request:
                 case More():
                     self._mores.put(request)
@@ -103,14 +129,10 @@ class _Ferryman:
     def _man(self, answer: Callable[[Asked], Reply], queue: SimpleQueue[Asked]) -> None:
         def work() -> None:
             while True:
-                self._say(answer(queue.get()))
+                self.mouth.say(answer(queue.get()))
 
         for _ in range(self.voyage.crew):
-            threading.Thread(target=_to_the_end, args=(work,), daemon=True).start()
-
-    def _say(self, reply: Reply | Broken) -> None:
-        with self._mouth, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send(reply)
+            _begin(work)
 
     def _fetched(self, request: Fetch) -> Fetched:
         source, facts = self.source, request.facts
@@ -161,23 +183,28 @@ class _Ferryman:
         is_heavy = os.stat(path).st_size > _HEAVY_BYTES
         with self._heavy if is_heavy else contextlib.nullcontext():
             condition = None if parcel.can_replace else IfAbsent()
-            attributes = dict(parcel.attributes)
-            return destination.put(parcel.key, path, attributes=attributes, condition=condition).tag
+            return destination.put(
+                parcel.key,
+                path,
+                attributes=dict(parcel.attributes),
+                tagging=dict(self.voyage.settings.tagging),
+                condition=condition,
+            ).tag
 
     def _lists(self) -> None:
         """Answer every `More`, having taken in the whole listing at the first."""
-        self._mores.get()
+        after = self._mores.get().after
         source = self.source
         if source is None:
             raise AssertionError("sources are files of this machine")
         try:
             catalogue = self._catalogued(source)
         except StoreError as error:
-            self._say(Broken(f"{source.address} cannot be listed: {error.failure.message}"))
+            self.mouth.say(Broken(f"{source.address} cannot be listed: {error.failure.message}"))
             return
-        self._say(Catalogued(catalogue.ahead))
-        for batch in _batches(catalogue):
-            self._say(batch)
+        self.mouth.say(Catalogued(catalogue.ahead))
+        for batch in _batches(catalogue, after, self.source):
+            self.mouth.say(batch)
             self._mores.get()
 
     def _catalogued(self, source: ObjectStore) -> Catalogue:
@@ -190,6 +217,11 @@ class _Ferryman:
             self.source, facts = _alone(source)
             catalogue.take([facts])
         return catalogue
+
+
+def _begin(work: Callable[[], None]) -> None:
+    """Have a thread work beside this one."""
+    threading.Thread(target=_to_the_end, args=(work,), daemon=True).start()
 
 
 def _to_the_end(work: Callable[[], None]) -> None:
@@ -217,9 +249,17 @@ def _alone(source: ObjectStore) -> tuple[ObjectStore, ObjectFacts]:
     return store, facts
 
 
-def _batches(catalogue: Catalogue) -> Iterator[Batch]:
-    """Yield what is met in portions, the last one marked, which may be empty."""
-    groups = catalogue.groups()
+def _batches(
+    catalogue: Catalogue, after: Passed | None, source: ObjectStore | None
+) -> Iterator[Batch]:
+    """Yield what is met in portions, the last one marked, which may be empty.
+
+    What another ferry has told of before, which comes no later than `after`, is left out.
+    """
+    groups = dropwhile(
+        lambda group: after is not None and passed(group) <= after, catalogue.groups()
+    )
+    address = None if source is None else source.address
     while True:
         taken = []
         objects = 0
@@ -229,7 +269,7 @@ def _batches(catalogue: Catalogue) -> Iterator[Batch]:
             if objects >= _BATCH_OBJECTS:
                 break
         has_ended = objects < _BATCH_OBJECTS
-        yield Batch(tuple(taken), has_ended)
+        yield Batch(tuple(taken), has_ended, address)
         if has_ended:
             return
 
@@ -244,7 +284,9 @@ def _withdraw(destination: ObjectStore, former: Published) -> None:
 
 @contextlib.contextmanager
 def _made(path: str) -> Iterator[int]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with contextlib.suppress(FileNotFoundError):  # a ferry before this one may still hold it open
+        os.unlink(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         yield descriptor
     finally:
@@ -267,15 +309,17 @@ def _opened(voyage: Voyage, address: Address | None) -> ObjectStore | None:
 
 def _served(connection: Connection[Any, Any]) -> None:
     """Take a voyage and serve it until the run has gone."""
+    mouth = _Mouth(connection)
     with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
         voyage: Voyage = connection.recv()
+        _begin(mouth.beat)
         try:
             source = _opened(voyage, voyage.source)
             destination = _opened(voyage, voyage.destination)
         except OptionError as error:
-            connection.send(Broken(str(error), error.option))
+            mouth.say(Broken(str(error), error.option))
             return
-        _Ferryman(voyage, connection, source, destination).run()
+        _Ferryman(voyage, mouth, source, destination).run()
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 
-from pixmill.dispatch import Rules
 from pixmill.errors import OptionError
 from pixmill.executors.local import LocalExecutor
 from pixmill.machine import available_memory_bytes, usable_cpus
+from pixmill.rules import Rules
 from pixmill.settings import ExecutorName
 from pixmill.sizing import sized
 
@@ -106,6 +106,7 @@ class LocalFleet:
             slots=sizing.workers,
             budget_bytes=sizing.budget_bytes,
             base_bytes=sizing.base_bytes,
+            common_bytes=sizing.lease_bytes,
             timeout_s=self.settings.timeout_s,
             retries=self.settings.retries,
             resident_bytes=sizing.resident_bytes,

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
-from pixmill.executors.orders import Breakage, Order, Recall
+from pixmill.executors.orders import Breakage, Fell, Order, Recall
 from pixmill.executors.outpost import Brief, UnfitError, chunk_made
-from pixmill.executors.tidings import Broken, Joined, Node, Over, Refused, Said, Unfit
+from pixmill.executors.tidings import Berth, Broken, Joined, Node, Over, Refused, Said, Unfit
+from pixmill.executors.vigil import BEAT_S, Alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +40,15 @@ _NODE_LABEL: Final = "ray.io/node-id"
 """Which Ray gives every node."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Recalled:
+    """A task that was told to end."""
+
+    copy: int
+    stream: Any
+    at_s: float
+
+
 @dataclass(slots=True)
 class _Gateway:
     """Tasks by the copies that they are.
@@ -52,11 +64,16 @@ class _Gateway:
     overhead_bytes: int
     brief: Brief | None = None
     _task: Any = field(init=False)
+    _feller: Any = field(init=False)
     _streams: dict[int, Any] = field(default_factory=dict)
+    _berths: dict[int, Berth] = field(default_factory=dict)
+    _recalled: deque[_Recalled] = field(default_factory=deque)
+    _beat_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Declare the task: Ray tries none again, since it would not say so, nor ever end."""
+        """Declare the tasks: Ray tries none again, since it would not say so, nor ever end."""
         self._task = self.ray.remote(num_cpus=1, max_retries=0, name="pixmill")(_task)
+        self._feller = self.ray.remote(num_cpus=0, max_retries=0, name="pixmill-feller")(_felled)
 
     def run(self) -> None:
         """Serve until the coordinator hangs up, then let every task end."""
@@ -68,10 +85,18 @@ class _Gateway:
                     patience_s = 0.0
                 for message in self._heard():
                     self.words.send(message)
+                self._beat()
         self._end()
+
+    def _beat(self) -> None:
+        """Say that it lives: from here and no thread, since Ray may be what stands still."""
+        if time.monotonic() >= self._beat_s:
+            self.words.send(Alive())
+            self._beat_s = time.monotonic() + BEAT_S
 
     def _end(self) -> None:
         """Have every task end its worker, so that nothing is half-written behind the run's back."""
+        self._streams |= {each.copy: each.stream for each in self._lately_recalled()}
         for stream in self._streams.values():
             self._cancel(stream)
         deadline_s = time.monotonic() + _END_S
@@ -87,14 +112,30 @@ class _Gateway:
                 others = {_NODE_LABEL: f"!in({','.join(shunned)})"} if shunned else {}
                 selected = {"label_selector": others} if others else {}
                 task = self._task.options(memory=self.overhead_bytes + grant_bytes, **selected)
-                self._streams[copy] = task.remote(self.brief, jobs, grant_bytes)
+                self._streams[copy] = task.remote(self.brief, jobs, grant_bytes, _comm(copy))
+            case Fell(copy):
+                if (berth := self._berths.get(copy)) is not None:
+                    there = self._feller.options(label_selector={_NODE_LABEL: berth.node})
+                    there.remote(berth.pid, _comm(copy))
             case Recall(copy):
-                self._cancel(self._streams.pop(copy, None))
+                self._berths.pop(copy, None)
+                self._recall(copy)
+
+    def _recall(self, copy: int) -> None:
+        """Have a task end, and keep it for as long as its end is worth to be waited for."""
+        if (stream := self._streams.pop(copy, None)) is not None:
+            self._recalled = self._lately_recalled()
+            self._recalled.append(_Recalled(copy, stream, time.monotonic()))
+            self._cancel(stream)
+
+    def _lately_recalled(self) -> deque[_Recalled]:
+        """Leave out what has ended since, or stands still."""
+        since_s = time.monotonic() - _END_S
+        return deque(each for each in self._recalled if each.at_s > since_s)
 
     def _cancel(self, stream: Any) -> None:
-        if stream is not None:
-            with contextlib.suppress(self.ray.exceptions.RayError):
-                self.ray.cancel(stream)
+        with contextlib.suppress(self.ray.exceptions.RayError):
+            self.ray.cancel(stream)
 
     def _heard(self) -> Iterator[Said | Over | Broken | Unfit]:
         if not self._streams:
@@ -107,6 +148,7 @@ class _Gateway:
             message = self._word(copy)
             if not isinstance(message, Said):
                 del self._streams[copy]
+                self._berths.pop(copy, None)
             yield message
 
     def _word(self, copy: int) -> Said | Over | Broken | Unfit:
@@ -117,7 +159,10 @@ class _Gateway:
             return Over(copy)
         except self.ray.exceptions.RayError as error:
             return self._end_of(copy, error)
-        return Said(copy, (), word) if isinstance(word, str) else Said(copy, word)
+        if isinstance(word, Berth):
+            self._berths[copy] = word
+            return Said(copy, (), word.node)
+        return Said(copy, word)
 
     def _end_of(self, copy: int, error: Exception) -> Broken | Unfit:
         """Tell what took a task; what the task raised itself, it would raise on any such node."""
@@ -125,7 +170,7 @@ class _Gateway:
         if isinstance(error, errors.RayTaskError):
             return Unfit(_said(error.cause if isinstance(error.cause, UnfitError) else error))
         for kind, by, reason in (
-            (errors.OutOfMemoryError, Breakage.WORKER, "Ray, for want of memory on its node"),
+            (errors.OutOfMemoryError, Breakage.MEMORY, "Ray, for want of memory on its node"),
             (errors.WorkerCrashedError, Breakage.WORKER, "the end of its Ray worker"),
             (errors.NodeDiedError, Breakage.NODE, "the loss of its node"),
         ):
@@ -134,12 +179,33 @@ class _Gateway:
         return Broken(copy, Breakage.NODE, f"trouble of the cluster: {_said(error)}")
 
 
-def _task(brief: Brief, jobs: tuple[Job, ...], grant_bytes: int) -> Iterator[object]:
-    """Say on which node this is, then make a chunk there."""
+def _task(brief: Brief, jobs: tuple[Job, ...], grant_bytes: int, comm: str) -> Iterator[object]:
+    """Say where this is, then make a chunk there.
+
+    Args:
+        brief: What every node is told.
+        jobs: The chunk.
+        grant_bytes: What each may hold.
+        comm: What the process is called meanwhile, by which `_felled` knows it.
+    """
     import ray  # noqa: PLC0415 - on the node, which has it loaded
 
-    yield ray.get_runtime_context().get_node_id()
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as own:  # noqa: PTH123 - Linux
+        own.write(comm)
+    yield Berth(ray.get_runtime_context().get_node_id(), os.getpid())
     yield from chunk_made(brief, jobs, grant_bytes)
+
+
+def _felled(pid: int, comm: str) -> None:
+    """End the process of a task that stands still, unless it is at another by now."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as its:  # noqa: PTH123 - Linux
+        if its.read().strip() == comm:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _comm(copy: int) -> str:
+    """Return a name for a process, of which Linux keeps 15 characters."""
+    return f"pixmill-{copy % 1_000_000}"
 
 
 def main() -> None:

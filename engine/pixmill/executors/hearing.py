@@ -85,7 +85,13 @@ def heard(connection: Connection[Any, Any], slot: int) -> Report:
         raise UntrustedError(f"it cannot be read: {type(error).__name__}") from error
     if report.slot != slot:
         raise UntrustedError("it is no report of this slot")
+    if isinstance(report, JobEnded) and _has_tag(report.outcome):
+        raise UntrustedError("it tells of an object, and who makes images reaches none")
     return report
+
+
+def _has_tag(outcome: Outcome) -> bool:
+    return bool(outcome.tag) or any(output.tag for output in outcome.outputs)
 
 
 def _flat(value: object) -> list[object]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pixmill.protocol import (
+    Defer,
     Grant,
     JobEnded,
     KillWorker,
@@ -54,7 +55,7 @@ class InlineExecutor:
             case RetireWorker(slot) | KillWorker(slot):
                 if self._workers.pop(slot, None) is not None:
                     self._reports.append(WorkerLost(slot, None, "the end of its work"))
-            case Grant():
+            case Grant() | Defer():
                 pass  # no worker of this executor ever asks
 
     def wait(self, timeout_s: float) -> list[Report]:

@@ -18,6 +18,7 @@ from pixmill.executors.listening import Listener, default_listener
 from pixmill.protocol import (
     Advanced,
     CostKnown,
+    Defer,
     Grant,
     KillWorker,
     RetireWorker,
@@ -76,7 +77,7 @@ class LocalExecutor:
         match command:
             case KillWorker():
                 worker_or_none.kill()
-            case Send() | Grant() | RetireWorker():
+            case Send() | Grant() | Defer() | RetireWorker():
                 try:
                     worker_or_none.connection.send(command)
                 except BlockingIOError:  # it does not listen, and has said that it would
@@ -123,7 +124,8 @@ class LocalExecutor:
 
         And a share of a job that is none.
         """
-        if isinstance(report, CostKnown) and report.cost_bytes > self.setup.lease_bytes:
+        most_bytes = max(self.setup.lease_bytes, self.setup.alone_bytes)
+        if isinstance(report, CostKnown) and report.cost_bytes > most_bytes:
             raise UntrustedError("it asks for more than one image may cost")
         if isinstance(report, Advanced) and not 0 <= report.percent <= _WHOLE_PERCENT:
             raise UntrustedError("it tells of more than all of a job")

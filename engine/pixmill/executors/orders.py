@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from pixmill.executors.base import Report
     from pixmill.model import Job
 
-__all__ = ["Answer", "Breakage", "Order", "Recall", "Watch"]
+__all__ = ["Answer", "Breakage", "Fell", "Order", "Recall", "Watch"]
 
 
 class Breakage(StrEnum):
-    """What took a copy: its process on the cluster, or the whole node."""
+    """What took a copy: the end of its process on the cluster, by Ray for memory, or its node's."""
 
     WORKER = auto()
+    MEMORY = auto()
     NODE = auto()
 
 
@@ -47,8 +48,18 @@ class Recall:
     copy: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fell:
+    """End the process of a copy that has begun, and is silent: what it holds nobody else can have.
+
+    If its whole node is silent this comes to nothing.
+    """
+
+    copy: int
+
+
 if TYPE_CHECKING:
-    Answer = Order | Recall | Report
+    Answer = Order | Recall | Fell | Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +73,8 @@ class Watch:
         age_s: Seconds that the last chunks of a run may take, and
         age_factor: how many times as long as 99 of 100 chunks have taken.
         copies: Most copies at a time.
-        probation_s: Seconds for which a node gets no work that was silent.
+        probation_s: Seconds for which a node gets no work that was silent, and
+        famine_s: one on which Ray killed for want of memory.
     """
 
     silence_s: float = 30.0
@@ -71,3 +83,4 @@ class Watch:
     age_factor: float = 5.0
     copies: int = 4
     probation_s: float = 300.0
+    famine_s: float = 60.0

@@ -40,6 +40,9 @@ __all__ = ["Brief", "UnfitError", "chunk_made", "makers"]
 
 _TELL_S: Final = 1.0
 """Longest silence of an outpost that lives; a report costs the coordinator's side 1 ms."""
+_MOST_REPORTS: Final = 64
+"""Told at a time, at some 250 bytes each: what has 100 kB or more Ray leaves on the node, to be
+fetched from there; and where that node stands still by then, whoever fetches does too."""
 _WAIT_S: Final = 0.2
 _START_TIMEOUT_S: Final = 60.0
 _END_TIMEOUT_S: Final = 5.0
@@ -232,13 +235,13 @@ _kept: Final[list[_Outpost]] = []
 
 
 def _gathered(reports: Iterable[Report | None]) -> Iterator[tuple[Report, ...]]:
-    """Yield reports together, once a second and at their end."""
+    """Yield reports together, once a second at least and at their end."""
     said: list[Report] = []
     due_s = time.monotonic() + _TELL_S
     for report in reports:
         if report is not None:
             said.append(report)
-        if time.monotonic() >= due_s:
+        if time.monotonic() >= due_s or len(said) >= _MOST_REPORTS:
             yield tuple(said)
             said, due_s = [], time.monotonic() + _TELL_S
     yield tuple(said)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,11 @@ from multiprocessing.connection import Connection
 from typing import IO, TYPE_CHECKING, Any, Final, assert_never
 
 from pixmill.errors import RunError
-from pixmill.executors.orders import Order, Recall
+from pixmill.executors.orders import Fell, Order, Recall
 from pixmill.executors.tidings import Broken, Joined, Over, Refused, Said, Unfit
+from pixmill.executors.vigil import PATIENCE_S, Vigil
 from pixmill.protocol import (
+    Defer,
     Grant,
     KillWorker,
     RetireWorker,
@@ -46,6 +49,7 @@ _JOIN_S: Final = 30.0
 _LAUNCH_S: Final = 90.0
 """A cluster of its own takes Ray 6 to 12 s, and longer on a busy machine."""
 _LEAVE_S: Final = 10.0
+_STALL_S: Final = 30  # a message takes microseconds; one that stands still for this long never ends
 _MOST_MESSAGES: Final = 256
 _LAST_WORDS_BYTES: Final = 4096
 _STAMP: Final = re.compile(r"^\[[^\]]*\] \S+: ")
@@ -71,6 +75,8 @@ class Gateway:
     def __post_init__(self) -> None:
         """Start it."""
         ours, theirs = socket.socketpair()
+        for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, side, struct.pack("ll", _STALL_S, 0))
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         with theirs:
@@ -128,9 +134,14 @@ class Gateway:
         try:
             self._process.wait(_LEAVE_S if self.has_joined else 0.0)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
         self._complaints.close()
+
+    def kill(self) -> None:
+        """End it, whatever it is about; its tasks end with it."""
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):  # it hangs in the kernel, and dies after that
+            self._process.wait(_LEAVE_S)
 
     @property
     def _title(self) -> str:
@@ -161,6 +172,7 @@ class RayExecutor:
     _manned: set[int] = field(default_factory=set)
     _reports: deque[Report] = field(default_factory=deque)
     _trouble: str = ""
+    _vigil: Vigil = field(default_factory=lambda: Vigil(PATIENCE_S))
 
     def __post_init__(self) -> None:
         """Tell every node what it must know."""
@@ -179,8 +191,8 @@ class RayExecutor:
             case RetireWorker(slot) | KillWorker(slot):
                 self._take(self.chunks.drop(slot))
                 self._lose(slot, "the end of its work")
-            case Grant():
-                pass  # given where the worker asks, for what was set aside with its task
+            case Grant() | Defer():
+                pass  # settled where the worker asks: `chunks` has more set aside for it alone
             case _:
                 assert_never(command)
 
@@ -192,9 +204,14 @@ class RayExecutor:
                 if not self.gateway.words.poll(patience_s):
                     break
                 self._hear(self.gateway.words.recv())
+                self._vigil.heard()
                 patience_s = 0.0
         except (EOFError, OSError):
+            self.gateway.kill()
             self._give_up(f"the connection to Ray ended: {self.gateway.last_words()}")
+        if self._vigil.is_over(time.monotonic()):
+            self.gateway.kill()
+            self._give_up("the process that speaks with Ray stood still")
         self._take(self.chunks.look(time.monotonic()))
         reports, self._reports = list(self._reports), deque()
         return reports
@@ -223,7 +240,7 @@ class RayExecutor:
     def _take(self, answers: list[Answer]) -> None:
         for answer in answers:
             match answer:
-                case Order() | Recall():
+                case Order() | Recall() | Fell():
                     self._tell(answer)
                 case WorkerLost():
                     self._lose_as(answer)
@@ -231,8 +248,10 @@ class RayExecutor:
                     self._reports.append(answer)
 
     def _tell(self, message: object) -> None:
-        with suppress(OSError):  # it has gone, and the next wait hears of it
+        try:
             self.gateway.words.send(message)
+        except OSError:  # it has gone, or takes nothing more in: the next wait hears of its end
+            self.gateway.kill()
 
     def _give_up(self, reason: str) -> None:
         """Lose every slot; the next that is to be manned ends the run."""

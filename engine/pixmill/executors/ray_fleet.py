@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pixmill.dispatch import Rules
 from pixmill.errors import OptionError, RunError
 from pixmill.executors.chunks import Chunks
 from pixmill.executors.orders import Watch
@@ -15,6 +14,7 @@ from pixmill.executors.outpost import Brief, makers
 from pixmill.executors.ray import Gateway, RayExecutor
 from pixmill.extras import RAY, how_to_install, is_installed
 from pixmill.machine import available_memory_bytes
+from pixmill.rules import Rules
 from pixmill.settings import Durability
 from pixmill.sizing import AFIELD_BYTES, sized_afield
 from pixmill.storage.drafts import beacon
@@ -89,7 +89,7 @@ class RayFleet:
                 "the Ray cluster has no CPU now: name with --parallel how many workers it shall "
                 "have, so that it can grow"
             )
-        sizing = sized_afield(memory_bytes, slots)
+        sizing = replace(sized_afield(memory_bytes, slots), room_bytes=self._most_bytes)
         if sizing.lease_bytes > self._most_bytes:
             most = format_size(max(0, 2 * self._most_bytes))
             raise RunError(

@@ -1,4 +1,4 @@
-"""What the gateway to a cluster tells the coordinator: values alone.
+"""What the gateway to a cluster tells the coordinator, and is told by tasks: values alone.
 
 Apart from `gateway`, which runs as a main module and so could not be named by what it sends.
 """
@@ -12,7 +12,20 @@ if TYPE_CHECKING:
     from pixmill.executors.base import Report
     from pixmill.executors.orders import Breakage
 
-__all__ = ["Broken", "Joined", "Node", "Over", "Refused", "Said", "Unfit"]
+__all__ = ["Berth", "Broken", "Joined", "Node", "Over", "Refused", "Said", "Unfit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Berth:
+    """Where a task runs, which is its first word.
+
+    Attributes:
+        node: What Ray calls the machine.
+        pid: Its process there.
+    """
+
+    node: str
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)

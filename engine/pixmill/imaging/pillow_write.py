@@ -93,7 +93,7 @@ def rolled_by_pillow(
     how = {"save_all": True, "duration": delays_ms, **kept, **options}
     _Roll(image).save(held, spec.pillow_format, **how)
     data = held.getvalue()
-    return spec.replayed(data, plays(image)) if spec.replayed else data
+    return spec.settled(data, plays(image)) if spec.settled else data
 
 
 def encoded_by_handing(image: pyvips.Image, spec: CodecSpec, handing: Handing) -> bytes:

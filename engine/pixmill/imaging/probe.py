@@ -179,6 +179,7 @@ def _from_vips(
         is_lossless=_is_lossless(scan, spec),
         is_progressive=_told(scan.is_progressive, bool(_field(image, "interlaced", 0))),
         is_subsampled=_told(scan.is_subsampled, _is_subsampled(image)),
+        samples_per_px=scan.samples_per_px,
         palette_bits=_palette_bits(image),
         has_gain_map=scan.has_gain_map,
         lines_at_once=scan.lines_at_once,
@@ -237,6 +238,7 @@ def _plain(form: Form, spec: CodecSpec, scan: Scan, file_bytes: int) -> Header:
         is_lossless=_is_lossless(scan, spec),
         is_progressive=bool(scan.is_progressive),
         is_subsampled=bool(scan.is_subsampled),
+        samples_per_px=scan.samples_per_px,
         is_plain=True,
     )
 

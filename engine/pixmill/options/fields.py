@@ -764,6 +764,15 @@ class Options:
             default=str(_SETTINGS.metadata_directive),
         ),
     ] = None
+    tagging: Annotated[
+        str | None,
+        About(
+            Group.STORES,
+            "Tags of objects that are written to S3 or Azure, such as 'team=web&kind=thumbnail'",
+            default_text="none: sources' tags are not carried",
+            metavar="TAGS",
+        ),
+    ] = None
     json: Annotated[
         bool | None,
         About(Group.SCREEN, "Print the report as JSON on stdout at the end", default=False),

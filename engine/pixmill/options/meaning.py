@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pixmill.address import Access
+from pixmill.address import Access, parse_tagging
 from pixmill.errors import OptionError
 from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
@@ -155,6 +155,7 @@ def _settings(options: Options) -> Settings:
         ),
         cache_control=options.cache_control,
         metadata_directive=_or(options.metadata_directive, _SETTINGS.metadata_directive),
+        tagging=_or(_parsed(parse_tagging, options.tagging, option="tagging"), _SETTINGS.tagging),
         caps=_caps(options),
         max_file_bytes=_or(
             _parsed(parse_size, options.max_file_size, option="max_file_size"),

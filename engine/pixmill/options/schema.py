@@ -54,6 +54,7 @@ _EXAMPLES: Final[dict[str, Json]] = {
     "region": "eu-central-1",
     "profile": "images",
     "cache_control": "public, max-age=31536000, immutable",
+    "tagging": "team=web&kind=thumbnail",
 }
 _COMMENT_WIDTH: Final = 88
 

@@ -57,6 +57,7 @@ class Head:
         mtime_ns: Modification time, nanoseconds since the epoch.
         is_regular: Whether it is a regular file; nothing else is ever read.
         inode: Its inode, 0 if unknown.
+        tag: ETag of the object that it is; empty for a file.
     """
 
     content: bytes
@@ -64,6 +65,7 @@ class Head:
     mtime_ns: int
     is_regular: bool
     inode: int = 0
+    tag: str = ""
 
 
 def read_head(path: str, *, can_follow: bool) -> Head:

@@ -1,7 +1,7 @@
 """One prefix of an object store: listed, fetched from and put to. The only door to obstore.
 
-Every call blocks, is repeated by obstore where it may pass (10 times, with backoff, for three
-minutes), and may be made from several threads. Keys are relative to the prefix. Nothing that this
+Every call blocks, is repeated by obstore where it may pass (5 times, with backoff, for some
+seconds), and may be made from several threads. Keys are relative to the prefix. Nothing that this
 module says holds a secret, and a store is never pickled: each process opens its own.
 
 obstore must never be used in a process that will be forked: a fork's calls hang for ever.
@@ -9,12 +9,13 @@ obstore must never be used in a process that will be forked: a fork's calls hang
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import IO, TYPE_CHECKING, Final, NoReturn, cast
 
 import obstore
 from obstore import exceptions
@@ -29,7 +30,7 @@ from pixmill.storage.drafts import write_all
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from obstore import ObjectMeta, PutMode, PutResult, UpdateVersion
+    from obstore import GetOptions, ObjectMeta, PutMode, PutResult, UpdateVersion
 
     from pixmill.address import Access, Address
     from pixmill.storage.clients import Client
@@ -40,6 +41,10 @@ _PAGE_KEYS: Final = 1000  # what one request to any store lists
 _SINGLE_BYTES: Final = 8_000_000
 _PART_BYTES: Final = 5 * 1024 * 1024  # the least that S3 takes
 _PARTS_AT_ONCE: Final = 2  # each is held in memory
+# A request's time is that of its body, and obstore resumes none that has taken three minutes: of
+# 2 GB at 10 MB/s nothing would be left. In 5 minutes this comes at 220 kB/s.
+_SPAN_BYTES: Final = 64 * 1024 * 1024
+_NO_SPANS: Final = "non-partial response"  # rclone's answer to a range, as obstore tells of it
 _CHUNK_BYTES: Final = 1024 * 1024
 # obstore repeats neither a removal nor a put on a condition where the connection broke.
 _PAUSES_S: Final = tuple(0.1 * 2**attempt for attempt in range(4))
@@ -87,19 +92,26 @@ class ObjectStore:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a store holds credentials: open another where it is needed")
 
-    def listed(self) -> Iterator[list[ObjectFacts]]:
+    def listed(self, *, after: str = "") -> Iterator[list[ObjectFacts]]:
         """Yield all objects below the prefix, page by page, in the store's own order.
 
         S3, Google and Azure list by key; others may not. Markers of folders, empty objects whose
         keys end in a slash, are told as empty objects without it.
+
+        Args:
+            after: Key after which it begins, where the store lists by key. Default: all.
 
         Raises:
             StoreError: The listing broke off, or a key is one that obstore cannot name: one with
                 empty parts, `.` or `..` among them, or control characters.
         """
         with telling(Stage.WALK):
-            for page in obstore.list(self.client, self.address.prefix, chunk_size=_PAGE_KEYS):
-                yield [self._facts(each) for each in page]
+            offset = self._key(after) if after else None
+            for page in obstore.list(
+                self.client, self.address.prefix, offset=offset, chunk_size=_PAGE_KEYS
+            ):
+                found = (self._facts(each) for each in page)
+                yield [facts for facts in found if facts.key > after]  # azurite begins anew
 
     def within(self, folder: str) -> list[ObjectFacts]:
         """Return the objects right below a folder of keys, which is relative; empty for the top.
@@ -137,35 +149,59 @@ class ObjectStore:
     def fetch(self, key: str, descriptor: int, *, expected: ObjectFacts) -> dict[str, str]:
         """Write an object to a file, piece by piece, whatever its size; return its attributes.
 
-        A body that ends early is asked for again from where it ended, and what arrived is counted:
-        part of an object is never taken for the whole.
+        A body that ends early is asked for again from where it ended, on condition that it is the
+        same object, and what arrived is counted: part of an object is never taken for the whole.
 
         Args:
             key: The object.
-            descriptor: A file, open for writing, at its beginning.
+            descriptor: A file, open for writing; what lies before its position has arrived.
             expected: The object as it was met.
 
         Raises:
             StoreError: It is gone, is another object by now, or did not arrive whole.
             OSError: The file cannot be written.
         """
+        span_bytes = _SPAN_BYTES
+        while True:
+            before_bytes = _position(descriptor)
+            try:
+                attributes = self._span(key, descriptor, expected, span_bytes)
+            except StoreError as error:
+                has_grown = _position(descriptor) > before_bytes
+                if span_bytes and _NO_SPANS in error.failure.message:
+                    span_bytes = 0
+                elif not (has_grown and error.failure.is_retryable):
+                    raise
+            else:
+                if _position(descriptor) == expected.size_bytes:
+                    return attributes
+
+    def _span(
+        self, key: str, descriptor: int, expected: ObjectFacts, span_bytes: int
+    ) -> dict[str, str]:
+        """Write the next so many bytes, or all from the beginning if 0; return the attributes."""
+        start, size_bytes = _position(descriptor), expected.size_bytes
+        if start >= size_bytes or not span_bytes:
+            start = os.lseek(descriptor, 0, os.SEEK_SET)
+            os.ftruncate(descriptor, 0)
+        end = min(start + (span_bytes or size_bytes), size_bytes)
+        options: GetOptions = {"if_match": expected.tag} if expected.tag else {}
+        if (start, end) != (0, size_bytes):
+            options["range"] = (start, end)
         with telling(Stage.READ):
-            answer = obstore.get(
-                self.client, self._key(key), options={"if_match": expected.tag or None}
-            )
+            answer = obstore.get(self.client, self._key(key), options=options)
             chunks = iter(answer.stream(min_chunk_size=_CHUNK_BYTES))
         if expected.tag and _quoted(answer.meta["e_tag"]) not in {expected.tag, ""}:
             # there are servers that know no condition, rclone's for one
             raise StoreError(Failed(FailureKind.CHANGED, Stage.READ, CHANGED))
-        arrived_bytes = 0
         while True:
             with telling(Stage.READ):
                 chunk = next(chunks, None)
             if chunk is None:
                 break
-            arrived_bytes += write_all(descriptor, memoryview(chunk))
-        if arrived_bytes != expected.size_bytes:
-            message = f"{arrived_bytes} of {expected.size_bytes} bytes arrived: run again"
+            write_all(descriptor, memoryview(chunk))
+        if _position(descriptor) != end:
+            message = f"{_position(descriptor)} of {size_bytes} bytes arrived: run again"
             raise StoreError(Failed(FailureKind.IO, Stage.READ, message, is_retryable=True))
         return dict(answer.attributes)
 
@@ -179,7 +215,9 @@ class ObjectStore:
         """
         with telling(Stage.READ):
             answer = obstore.get(
-                self.client, self._key(key), options={"if_match": expected.tag or None}
+                self.client,
+                self._key(key),
+                options={"if_match": expected.tag} if expected.tag else None,
             )
             chunk = next(iter(answer.stream(min_chunk_size=size_bytes)), b"")
             return bytes(chunk)[:size_bytes]
@@ -190,6 +228,7 @@ class ObjectStore:
         content: bytes | str,
         *,
         attributes: Mapping[str, str] | None = None,
+        tagging: Mapping[str, str] | None = None,
         condition: IfAbsent | IfMatch | None = None,
     ) -> ObjectFacts:
         """Make an object in one step: nobody ever sees part of it.
@@ -203,6 +242,7 @@ class ObjectStore:
             content: Its bytes, or the path of a file that holds them.
             attributes: `Content-Type`, `Cache-Control` and their like; any other name is user
                 metadata. Default: none.
+            tagging: Its tags, where the store has any. Default: none.
             condition: What must stand there. Stores that do not know conditions put
                 regardless, so it must not be the only guard. Default: whatever.
 
@@ -215,7 +255,8 @@ class ObjectStore:
         """
         size_bytes = len(content) if isinstance(content, bytes) else os.stat(content).st_size
         if isinstance(condition, IfAbsent) and size_bytes > _SINGLE_BYTES:
-            self._refuse_standing(key)
+            if (mine := self._standing(key, content, size_bytes)) is not None:
+                return mine
             condition = None  # parts cannot be put on a condition
         if isinstance(condition, IfMatch) and not self._can_match(condition.seen):
             self._refuse_changed(key, condition.seen)
@@ -223,7 +264,12 @@ class ObjectStore:
         for pause_s in (*_PAUSES_S, 0.0):
             try:
                 done = self._put(
-                    key, content, size_bytes, attributes=attributes, condition=condition
+                    key,
+                    content,
+                    size_bytes,
+                    attributes=attributes,
+                    tagging=tagging,
+                    condition=condition,
                 )
                 break
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
@@ -238,6 +284,33 @@ class ObjectStore:
                 _pause(pause_s)
         return ObjectFacts(key, size_bytes, 0, _quoted(done["e_tag"]), done["version"] or "")
 
+    def settle(self, key: str, path: str, attributes: Mapping[str, str]) -> ObjectFacts:
+        """Make an object of a file over whatever stands there, unless that is this very object.
+
+        For who may not be the only one to put it: a second copy changes nothing, not even the tag,
+        which Google and Azure give anew to the same bytes.
+
+        Raises:
+            StoreError: It could not be put.
+            OSError: The file cannot be read.
+        """
+        size_bytes = os.stat(path).st_size
+        for pause_s in (*_PAUSES_S, 0.0):
+            seen = self.facts(key, stage=Stage.PUBLISH)
+            if seen is not None and self._holds(seen, path, size_bytes, attributes):
+                return seen
+            condition = IfAbsent() if seen is None else IfMatch(seen)
+            is_single = size_bytes <= _SINGLE_BYTES  # parts cannot be put on a condition
+            try:
+                return self.put(
+                    key, path, attributes=attributes, condition=condition if is_single else None
+                )
+            except StoreError as error:
+                if error.failure.kind not in _OVERTAKEN or not pause_s:
+                    raise
+                _pause(pause_s)
+        raise AssertionError("the last try has returned or raised")
+
     def _put(
         self,
         key: str,
@@ -245,6 +318,7 @@ class ObjectStore:
         size_bytes: int,
         *,
         attributes: Mapping[str, str] | None,
+        tagging: Mapping[str, str] | None,
         condition: IfAbsent | IfMatch | None,
     ) -> PutResult:
         is_whole = size_bytes <= _SINGLE_BYTES or condition is not None
@@ -255,6 +329,7 @@ class ObjectStore:
                 self._key(key),
                 body,
                 attributes=self._carried(attributes),
+                tags=dict(tagging) if tagging else None,
                 mode=_mode(condition),
                 use_multipart=not is_whole,
                 chunk_size=_PART_BYTES,
@@ -280,9 +355,13 @@ class ObjectStore:
             else:
                 return
 
-    def _refuse_standing(self, key: str) -> None:
-        if self.facts(key, stage=Stage.PUBLISH) is not None:
+    def _standing(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
+        """Return what stands at a key if its bytes are these; refuse to put over any other."""
+        if self.facts(key, stage=Stage.PUBLISH) is None:
+            return None
+        if (mine := self._equal(key, content, size_bytes)) is None:
             raise StoreError(Failed(FailureKind.EXISTS, Stage.PUBLISH, EXISTS))
+        return mine
 
     def _can_match(self, seen: ObjectFacts) -> bool:
         """Whether the store puts on condition that an object stands still: folders never do."""
@@ -297,12 +376,25 @@ class ObjectStore:
     def _equal(self, key: str, content: bytes | str, size_bytes: int) -> ObjectFacts | None:
         """Return what stands at a key if its bytes are these."""
         found = self.facts(key, stage=Stage.PUBLISH)
-        if found is None or found.size_bytes != size_bytes:
-            return None
-        with telling(Stage.PUBLISH):
-            standing = bytes(obstore.get(self.client, self._key(key)).bytes())
-        ours = content if isinstance(content, bytes) else _read(content)
-        return found if standing == ours else None
+        return found if found and self._holds(found, content, size_bytes) else None
+
+    def _holds(
+        self,
+        found: ObjectFacts,
+        content: bytes | str,
+        size_bytes: int,
+        attributes: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Whether an object has these bytes, and these attributes if any are given."""
+        if found.size_bytes != size_bytes:
+            return False
+        with telling(Stage.PUBLISH), _opened(content) as ours:
+            answer = obstore.get(self.client, self._key(found.key))
+            said = dict(answer.attributes)
+            chunks = answer.stream(min_chunk_size=_CHUNK_BYTES)
+            is_equal = all(ours.read(len(chunk)) == bytes(chunk) for chunk in chunks)
+            is_equal = is_equal and not ours.read(1)
+        return is_equal and self._carried(attributes) in (None, said)
 
     def _carried(self, attributes: Mapping[str, str] | None) -> dict[str, str] | None:
         """Return attributes as the client takes them; folders of this machine have none."""
@@ -323,6 +415,7 @@ class ObjectStore:
         )
 
 
+_OVERTAKEN: Final = frozenset({FailureKind.EXISTS, FailureKind.CHANGED})
 _CONDITIONS: Final = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
 
 
@@ -336,6 +429,10 @@ def _mode(condition: IfAbsent | IfMatch | None) -> PutMode:
     return cast("UpdateVersion", {"e_tag": seen.tag} | version)
 
 
+def _position(descriptor: int) -> int:
+    return os.lseek(descriptor, 0, os.SEEK_CUR)
+
+
 def _pause(longest_s: float) -> None:
     time.sleep(longest_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
@@ -345,6 +442,5 @@ def _quoted(tag: str | None) -> str:
     return f'"{tag}"' if tag and not tag.endswith('"') else tag or ""
 
 
-def _read(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
+def _opened(content: bytes | str) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb")
