@@ -238,6 +238,7 @@ def _plain(form: Form, spec: CodecSpec, scan: Scan, file_bytes: int) -> Header:
         is_lossless=_is_lossless(scan, spec),
         is_progressive=bool(scan.is_progressive),
         is_subsampled=bool(scan.is_subsampled),
+        samples_per_px=scan.samples_per_px,
         is_plain=True,
     )
 
