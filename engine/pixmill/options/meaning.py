@@ -13,8 +13,15 @@ from pixmill.address import Access, parse_tagging
 from pixmill.errors import OptionError
 from pixmill.model import Caps
 from pixmill.options.fields import DEFAULT_MAX_DIMENSION_PX
-from pixmill.options.reading import chosen
-from pixmill.recipe import AUTO_FORMAT, KEEP_SOURCE_FORMAT, CodecOption, Recipe
+from pixmill.options.formats import (
+    candidates_of,
+    codec_options_of,
+    formats_of,
+    supported_formats_of,
+    target_format_of,
+)
+from pixmill.options.reading import chosen, parsed
+from pixmill.recipe import KEEP_SOURCE_FORMAT, Recipe
 from pixmill.settings import Redo, Settings, check_in_place, check_series
 from pixmill.sharding import parse_shard
 from pixmill.units import (
@@ -28,8 +35,6 @@ from pixmill.units import (
 from pixmill.vocabulary import Keep, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pixmill.options.fields import Options
 
 __all__ = ["Request", "meant", "uses_max_dimension"]
@@ -40,7 +45,6 @@ _FIRST_PAGE: Final = "first"
 _RECIPE: Final = Recipe()
 _SETTINGS: Final = Settings()
 _HEX: Final = re.compile(r"#?([0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
-_CODEC_OPTION: Final = re.compile(r"(?P<codec>\w+)\.(?P<name>[\w-]+)=(?P<value>-?[0-9]{1,9})")
 _COLOURS: Final = {"white": "#ffffff", "black": "#000000"}
 _SHORT_HEX_LENGTH: Final = 3
 
@@ -76,7 +80,7 @@ def uses_max_dimension(options: Options) -> bool:
 
 def _recipe(options: Options) -> Recipe:
     resize = _geometry(options)
-    target = _target_format(options.target_format)
+    target = target_format_of(options.target_format)
     recipe = Recipe(
         operations=_operations(options, is_sized=bool(resize or options.widths), target=target),
         resize=resize,
@@ -87,13 +91,13 @@ def _recipe(options: Options) -> Recipe:
         enlarge=_or(options.enlarge, _RECIPE.enlarge),
         background=_background(options.background),
         target_format=target,
-        candidates=_candidates(options.candidates),
+        candidates=candidates_of(options.candidates),
         quality=options.quality,
         lossless=_or(options.lossless, _RECIPE.lossless),
         effort=_or(options.effort, _RECIPE.effort),
-        codec_options=_codec_options(options.codec_option or ()),
-        max_size_bytes=_parsed(parse_size, options.max_size, option="max_size"),
-        target_quality=_parsed(parse_score, options.target_quality, option="target_quality"),
+        codec_options=codec_options_of(options.codec_option or ()),
+        max_size_bytes=parsed(parse_size, options.max_size, option="max_size"),
+        target_quality=parsed(parse_score, options.target_quality, option="target_quality"),
         min_quality=options.min_quality,
         allow_downscale=_or(options.allow_downscale, _RECIPE.allow_downscale),
         strategy=_or(options.strategy, _RECIPE.strategy),
@@ -101,12 +105,12 @@ def _recipe(options: Options) -> Recipe:
         colour=_or(options.colour, _RECIPE.colour),
         auto_orient=_or(options.auto_orient, _RECIPE.auto_orient),
         if_larger=_or(options.if_larger, _RECIPE.if_larger),
-        min_savings=_parsed(parse_savings, options.min_savings, option="min_savings"),
+        min_savings=parsed(parse_savings, options.min_savings, option="min_savings"),
         oversize=_or(options.oversize, _RECIPE.oversize),
         corrupt=_or(options.corrupt, _RECIPE.corrupt),
-        pages=_parsed(_page, options.pages, option="pages"),
+        pages=parsed(_page, options.pages, option="pages"),
         widths=_widths(options.widths),
-        formats=_formats(options.formats),
+        formats=formats_of(options.formats),
     )
     _check_named_operations(options, recipe)
     _check_convert(recipe)
@@ -121,14 +125,14 @@ def _settings(options: Options) -> Settings:
         exclude=_or(options.exclude, _SETTINGS.exclude),
         hidden=_or(options.hidden, _SETTINGS.hidden),
         symlinks=_or(options.symlinks, _SETTINGS.symlinks),
-        supported_formats=_supported_formats(options.supported_formats),
+        supported_formats=supported_formats_of(options.supported_formats),
         copy_others=_or(options.copy_others, _SETTINGS.copy_others),
         if_exists=_or(options.if_exists, _SETTINGS.if_exists),
         on_collision=_or(options.on_collision, _SETTINGS.on_collision),
-        parallel=_parsed(_workers, options.parallel, option="parallel"),
-        memory_bytes=_parsed(_size_or_auto, options.memory, option="memory"),
+        parallel=parsed(_workers, options.parallel, option="parallel"),
+        memory_bytes=parsed(_size_or_auto, options.memory, option="memory"),
         timeout_s=_or(
-            _parsed(parse_duration, options.timeout, option="timeout"), _SETTINGS.timeout_s
+            parsed(parse_duration, options.timeout, option="timeout"), _SETTINGS.timeout_s
         ),
         retries=_or(options.retries, _SETTINGS.retries),
         dry_run=_or(options.dry_run, _SETTINGS.dry_run),
@@ -146,23 +150,23 @@ def _settings(options: Options) -> Settings:
         manifest=options.manifest,
         executor=_or(options.executor, _SETTINGS.executor),
         ray_address=options.ray_address,
-        shard=_or(_parsed(parse_shard, options.shard, option="shard"), _SETTINGS.shard),
+        shard=_or(parsed(parse_shard, options.shard, option="shard"), _SETTINGS.shard),
         access=Access(
             endpoint_url=options.endpoint_url,
             region=options.region,
             is_anonymous=_or(options.anonymous, _SETTINGS.access.is_anonymous),
             profile=options.profile,
             patience_s=_or(
-                _parsed(parse_duration, options.store_patience, option="store_patience"),
+                parsed(parse_duration, options.store_patience, option="store_patience"),
                 _SETTINGS.access.patience_s,
             ),
         ),
         cache_control=options.cache_control,
         metadata_directive=_or(options.metadata_directive, _SETTINGS.metadata_directive),
-        tagging=_or(_parsed(parse_tagging, options.tagging, option="tagging"), _SETTINGS.tagging),
+        tagging=_or(parsed(parse_tagging, options.tagging, option="tagging"), _SETTINGS.tagging),
         caps=_caps(options),
         max_file_bytes=_or(
-            _parsed(parse_size, options.max_file_size, option="max_file_size"),
+            parsed(parse_size, options.max_file_size, option="max_file_size"),
             _SETTINGS.max_file_bytes,
         ),
     )
@@ -208,32 +212,7 @@ def _geometry(options: Options) -> Geometry | None:
         raise OptionError(f"expected at least 1 px, got {edge_px}", option="max_dimension")
     if uses_max_dimension(options):
         return Geometry(width_px=edge_px, height_px=edge_px)
-    return _parsed(parse_geometry, options.resize, option="resize")
-
-
-def _target_format(text: str | None) -> str:
-    from pixmill.registry import canonical_name, codec, writable_names  # noqa: PLC0415 - see below
-
-    # The registry imports every codec record, which `pixmill --help` must not wait for.
-    if text is None or text in {KEEP_SOURCE_FORMAT, AUTO_FORMAT}:
-        return text or KEEP_SOURCE_FORMAT
-    name = _parsed(canonical_name, text, option="target_format")
-    if name is None or not codec(name).can_write:
-        names = ", ".join((*writable_names(), KEEP_SOURCE_FORMAT, AUTO_FORMAT))
-        raise OptionError(f"expected one of {names}; got {text!r}", option="target_format")
-    return name
-
-
-def _candidates(words: tuple[str, ...] | None) -> tuple[str, ...]:
-    from pixmill.registry import canonical_name, codec, writable_names  # noqa: PLC0415 - as above
-
-    if words is None:
-        return _RECIPE.candidates
-    names = [_parsed(canonical_name, word, option="candidates") or "" for word in words]
-    if not names or not all(name and codec(name).can_write for name in names):
-        able = ", ".join(writable_names())
-        raise OptionError(f"expected some of {able}; got {','.join(words)!r}", option="candidates")
-    return tuple(names)
+    return parsed(parse_geometry, options.resize, option="resize")
 
 
 def _widths(words: tuple[str, ...] | None) -> tuple[int, ...]:
@@ -245,57 +224,6 @@ def _widths(words: tuple[str, ...] | None) -> tuple[int, ...]:
             option="widths",
         )
     return tuple(int(word) for word in words)
-
-
-def _formats(words: tuple[str, ...] | None) -> tuple[str, ...]:
-    from pixmill.registry import canonical_name, codec, writable_names  # noqa: PLC0415 - as above
-
-    if words is None:
-        return _RECIPE.formats
-    names = [
-        word if word == KEEP_SOURCE_FORMAT else _parsed(canonical_name, word, option="formats")
-        for word in words
-    ]
-    found = [name for name in names if name == KEEP_SOURCE_FORMAT or codec(name or "").can_write]
-    if not found or len(found) < len(names):
-        able = ", ".join((*writable_names(), KEEP_SOURCE_FORMAT))
-        raise OptionError(f"expected some of {able}; got {','.join(words)!r}", option="formats")
-    return tuple(name for name in found if name)
-
-
-def _supported_formats(words: tuple[str, ...] | None) -> frozenset[str]:
-    from pixmill.registry import canonical_name  # noqa: PLC0415 - as in _target_format
-
-    if words is None:
-        return _SETTINGS.supported_formats
-    if not words:
-        raise OptionError(
-            "expected at least one format, got none: leave it out to take every format",
-            option="supported_formats",
-        )
-    names = (_parsed(canonical_name, word, option="supported_formats") for word in words)
-    return frozenset(name for name in names if name is not None)
-
-
-def _codec_options(words: tuple[str, ...]) -> frozenset[CodecOption]:
-    from pixmill.registry import check_codec_options  # noqa: PLC0415 - as in _target_format
-
-    options = frozenset(_codec_option(word) for word in words)
-    check_codec_options(options)
-    return options
-
-
-def _codec_option(text: str) -> CodecOption:
-    from pixmill.registry import canonical_name  # noqa: PLC0415 - as in _target_format
-
-    match = _CODEC_OPTION.fullmatch(text.strip())
-    if match is None:
-        raise OptionError(
-            f"expected CODEC.OPTION=NUMBER such as avif.effort=2, got {text!r}",
-            option="codec_option",
-        )
-    name = _parsed(canonical_name, match["codec"], option="codec_option") or ""
-    return CodecOption(name, match["name"].lower(), int(match["value"]))
 
 
 def _keep(words: tuple[str, ...] | None) -> frozenset[Keep]:
@@ -392,16 +320,6 @@ def _check_lossless_target(target: str, *, asked: str) -> None:
         f"{target} has no lossless mode: convert to one of {able}, or leave {asked} out",
         option="lossless",
     )
-
-
-def _parsed(parse: Callable[[str], Value], text: str | None, *, option: str) -> Value | None:
-    """Parse what was given; an error gains the option's name."""
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except OptionError as error:
-        raise OptionError(str(error), option=option) from None
 
 
 def _or(value: Value | None, default: Value) -> Value:

@@ -16,11 +16,12 @@ from pixmill.recipe import AUTO_FORMAT
 from pixmill.vocabulary import Operation, StrategyName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import UnionType
 
-__all__ = ["chosen", "from_mapping", "merged", "nearest", "split_list"]
+__all__ = ["chosen", "from_mapping", "merged", "nearest", "parsed", "split_list"]
 
+Value = TypeVar("Value")
 Word = TypeVar("Word", bound=StrEnum)
 
 SCHEMA_KEY: Final = "$schema"
@@ -86,6 +87,16 @@ def chosen(words: type[Word], text: str, *, option: str) -> Word:
         raise OptionError(
             f"expected one of {', '.join(words)}; got {text!r}{hint}", option=option
         ) from None
+
+
+def parsed(parse: Callable[[str], Value], text: str | None, *, option: str) -> Value | None:
+    """Return what `parse` makes of a text, `None` of none; its error gains the option's name."""
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except OptionError as error:
+        raise OptionError(str(error), option=option) from None
 
 
 def nearest(text: str, names: Iterable[str]) -> str:
