@@ -77,7 +77,9 @@ def test_a_header_that_takes_all_memory_is_too_large(
         raise ImagingError(failure)
 
     monkeypatch.setattr(probe, "probe", greedy)
-    failure = mill(str(tmp_path), "png", _TO_PNG, Limits(10**8), lease=lambda _cost: None)
+    path = tmp_path / "greedy.png"
+    path.touch()
+    failure = mill(str(path), "png", _TO_PNG, Limits(10**8), lease=lambda _cost: None)
     assert isinstance(failure, Failed)
     assert failure.kind is FailureKind.TOO_LARGE
     assert "header" in failure.message

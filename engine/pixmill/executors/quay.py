@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pixmill.address import ObjectFacts
-from pixmill.errors import OptionError, RunError
+from pixmill.errors import RunError
 from pixmill.executors.ferry import Ferry
 from pixmill.executors.scratch import Scratch
 from pixmill.freight import Contact, Delivered, Fetch, Fetched
@@ -278,7 +278,7 @@ class Quay:
     def _hear(self) -> None:
         try:
             replies = self._ferry.heard()
-        except (RunError, OptionError) as error:
+        except RunError as error:
             raise FerryLostError("the end of the process that speaks to object stores") from error
         for reply in replies:
             if isinstance(reply, Contact) and reply.is_over:
