@@ -110,7 +110,7 @@ def temporary_files(folder: Path) -> list[Path]:
 def left_running(pid: int | None = None) -> list[psutil.Process]:
     """Return every process below one, but for multiprocessing's resource tracker."""
     found = psutil.Process(pid).children(recursive=True)
-    return [each for each in found if not _is_tracker(each)]
+    return [each for each in found if not runs_as(each, "resource_tracker")]
 
 
 def workers() -> list[psutil.Process]:
@@ -118,9 +118,10 @@ def workers() -> list[psutil.Process]:
     return [each for each in left_running() if _parent(each) not in {None, os.getpid()}]
 
 
-def _is_tracker(process: psutil.Process) -> bool:
+def runs_as(process: psutil.Process, words: str) -> bool:
+    """Whether a process is still there, and these words are in its command line."""
     try:
-        return "resource_tracker" in " ".join(process.cmdline())
+        return words in " ".join(process.cmdline())
     except psutil.Error:  # it has just ended
         return False
 

@@ -20,7 +20,7 @@ from pixmill.model import FailureKind, Job, SourceRef, Status
 from pixmill.protocol import CostKnown, JobEnded, Remark, Setup, WorkerLost
 from pixmill.settings import Settings
 from pixmill.storage.objects import ObjectStore
-from runs import HALVED, archive, digests, left_running, ran, until
+from runs import HALVED, archive, digests, left_running, ran, runs_as, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def ended(reports: list[Report]) -> list[JobEnded]:
 
 def ferries() -> list[psutil.Process]:
     """Return the ferries below this process."""
-    return [each for each in left_running() if "ferryman" in " ".join(each.cmdline())]
+    return [each for each in left_running() if runs_as(each, "ferryman")]
 
 
 def test_objects_become_what_files_become(brief: Brief, tmp_path: Path) -> None:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 import pixmill
@@ -33,14 +31,16 @@ from runs import (
     digests,
     left_running,
     ran,
+    runs_as,
     scripted,
     until,
     workers,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    import psutil
 
 
 _TO_WEBP = Recipe(
@@ -79,17 +79,10 @@ def others() -> list[psutil.Process]:
 
 def _ferry() -> psutil.Process:
     """Wait for the ferry, and return it."""
-
-    def found() -> Iterator[psutil.Process]:
-        for each in left_running():
-            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                if "ferryman" in " ".join(each.cmdline()):
-                    yield each
-
     ferries: list[psutil.Process] = []
 
     def is_found() -> bool:
-        ferries.extend(found())
+        ferries.extend(each for each in left_running() if runs_as(each, "ferryman"))
         return bool(ferries)
 
     until(is_found)

@@ -30,7 +30,18 @@ from pixmill.executors.ray import Gateway
 from pixmill.executors.vigil import Alive
 from pixmill.model import FailureKind, Outcome, Status
 from pixmill.settings import ExecutorName, Sandbox, Settings
-from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, temporary_files, until
+from runs import (
+    HALVED,
+    Ended,
+    archive,
+    by_path,
+    digests,
+    left_running,
+    ran,
+    runs_as,
+    temporary_files,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,10 +78,7 @@ def nothing_is_left() -> Iterator[None]:
 
 
 def _is_ours(process: psutil.Process) -> bool:
-    try:
-        return "pixmill.executors" in " ".join(process.cmdline())
-    except psutil.Error:  # it has just ended
-        return False
+    return runs_as(process, "pixmill.executors")
 
 
 def outposts(cluster: Nodes) -> list[psutil.Process]:
@@ -302,7 +310,7 @@ def test_a_run_that_loses_the_cluster_says_so_and_is_resumed(
     ran(source, tmp_path / "local", settings=LOCAL)
 
     def part() -> None:
-        (gateway,) = [each for each in left_running() if "gateway" in " ".join(each.cmdline())]
+        (gateway,) = [each for each in left_running() if runs_as(each, "gateway")]
         gateway.send_signal(end)
 
     far = struck(source, tmp_path / "far", settings, part)

@@ -29,7 +29,7 @@ from pixmill.model import FailureKind, Outcome, Status
 from pixmill.recipe import Recipe
 from pixmill.settings import ExecutorName, Settings
 from pixmill.storage.objects import ObjectStore
-from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, until
+from runs import HALVED, Ended, archive, by_path, digests, left_running, ran, runs_as, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +90,7 @@ def nothing_is_left(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     Ray ends the processes of tasks without a word, so that they cannot do it themselves.
     """
     yield
-    until(lambda: not any(map(_is_ours, left_running())))
+    until(lambda: not any(runs_as(each, "pixmill.executors") for each in left_running()))
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     Scratch.made().close()
     assert not list(temporary.glob("pixmill-*"))
@@ -101,21 +101,10 @@ def files_under_way(temporary: Path) -> list[Path]:
     return [each for each in temporary.glob("pixmill-*/**/*") if each.is_file()]
 
 
-def _is_ours(process: psutil.Process) -> bool:
-    try:
-        return "pixmill.executors" in " ".join(process.cmdline())
-    except psutil.Error:  # it has just ended
-        return False
-
-
 def ferries() -> list[psutil.Process]:
     """Return the ferries of nodes: those of Ray's processes."""
-    found = [each for each in left_running() if _is_ours(each)]
-    return [
-        each
-        for each in found
-        if "ferryman" in " ".join(each.cmdline()) and each.ppid() != psutil.Process().pid
-    ]
+    found = [each for each in left_running() if runs_as(each, "pixmill.executors.ferryman")]
+    return [each for each in found if each.ppid() != psutil.Process().pid]
 
 
 def near(tmp_path: Path) -> Settings:
