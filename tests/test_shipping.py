@@ -16,7 +16,7 @@ import pixmill
 from pixmill import berth
 from pixmill.address import Access
 from pixmill.errors import OptionError
-from pixmill.model import FailureKind, SkipReason, Status
+from pixmill.model import FailureKind, Outcome, SkipReason, Status
 from pixmill.options import Options, meant
 from pixmill.recipe import Recipe
 from pixmill.reporting import FanOut
@@ -33,7 +33,6 @@ from runs import (
     ran,
     runs_as,
     scripted,
-    until,
     workers,
 )
 
@@ -77,16 +76,13 @@ def others() -> list[psutil.Process]:
     return left_running()
 
 
-def _ferry() -> psutil.Process:
-    """Wait for the ferry, and return it."""
-    ferries: list[psutil.Process] = []
-
-    def is_found() -> bool:
-        ferries.extend(each for each in left_running() if runs_as(each, "ferryman"))
-        return bool(ferries)
-
-    until(is_found)
-    return ferries[0]
+def _strike_ferry(run: pixmill.Run, blow: signal.Signals) -> list[Outcome]:
+    """Strike the ferry of a run that has one, or will once it goes on; return what it made."""
+    outcomes = [next(run)]
+    while not (ferries := [each for each in left_running() if runs_as(each, "ferryman")]):
+        outcomes.append(next(run))
+    ferries[0].send_signal(blow)
+    return outcomes
 
 
 def _objects(folder: Path) -> dict[str, str]:
@@ -321,9 +317,8 @@ def test_a_ferry_that_dies_or_stands_still_is_replaced(
     with pixmill.optimize(
         _url(source), _url(tmp_path / "out"), HALVED, settings=_kept_in(tmp_path), reporter=told
     ) as run:
-        outcomes = [next(run) for _ in range(share + 1)]
-        _ferry().send_signal(end)
-        outcomes += list(run)
+        outcomes = [next(run) for _ in range(share)]
+        outcomes += [*_strike_ferry(run, end), *run]
     assert not run.summary.fatal
     assert {each.status for each in outcomes} <= {Status.OPTIMIZED, Status.KEPT}
     assert sorted(by_path(outcomes)) == sorted(names)
@@ -342,8 +337,7 @@ def test_ferries_that_go_on_dying_end_the_run(
     settings = _kept_in(tmp_path)
     with pixmill.optimize(_url(source), _url(tmp_path / "out"), HALVED, settings=settings) as run:
         for _ in range(2):
-            next(run)
-            _ferry().send_signal(signal.SIGKILL)
+            _strike_ferry(run, signal.SIGKILL)
         list(run)
     assert "has ended" in run.summary.fatal
     assert left_running() == others
