@@ -1,4 +1,4 @@
-"""pixmill and its peers on the same files: `make bench` runs it, up to a quarter of an hour.
+"""pixmill and its peers on the same files: `make bench` runs it, some 35 minutes.
 
 Prints a table a job; a whole contest is kept in `bench/results/peers.{md,json,svg}` with the facts
 of the machine. `--jobs a,b` holds those alone, `--quick` one round on few files; both are printed
