@@ -240,8 +240,9 @@ def test_an_object_that_vanishes_fails_alone(
     moto: Server, settings: Settings, tmp_path: Path
 ) -> None:
     """What is gone when a node fetches it, or another by then, is told as in a local run."""
-    source, out = filled(prefix(moto), archive(tmp_path / "in", *NAMES)), prefix(moto)
-    *_, other, gone = sorted(NAMES)
+    names = [*NAMES, *(f"late/{number:03}.jpg" for number in range(160))]  # far from being fetched
+    source, out = filled(prefix(moto), archive(tmp_path / "in", *names)), prefix(moto)
+    *_, other, gone = sorted(names)
 
     def strike() -> None:
         store(source).remove(gone)
@@ -250,7 +251,7 @@ def test_an_object_that_vanishes_fails_alone(
     far = by_path(struck(source, out, settings, strike).outcomes)
     failures = {path: each.failure.kind for path, each in far.items() if each.failure is not None}
     assert failures == {gone: FailureKind.VANISHED, other: FailureKind.CHANGED}
-    assert len(objects(out)) == len(NAMES) - 2
+    assert len(objects(out)) == len(names) - 2
 
 
 def test_dead_ferries_cost_their_objects_a_retry(
