@@ -68,7 +68,8 @@ def failing_nodes(log: Log, args: argparse.Namespace, folder: Path) -> None:
             memory_bytes=MEMORY_BYTES,
         )
         began_s = time.monotonic()
-        with Striker(cluster, random.Random(args.seed)) as striker:
+        striker = Striker(cluster, random.Random(args.seed))
+        with striker.at_work():
             outcomes = _optimized(source, folder / "far", far)
         seconds = time.monotonic() - began_s
     counts = dict(Counter(str(outcome.status) for outcome in outcomes))

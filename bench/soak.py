@@ -14,13 +14,12 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final
 
 import psutil
 
@@ -31,7 +30,7 @@ from pixmill.api import optimize
 from pixmill.model import Outcome, Status
 from pixmill.recipe import Recipe
 from pixmill.settings import Settings
-from soaking import HALVED, MEMORY_BYTES, Log, small_images, write_archive
+from soaking import HALVED, MEMORY_BYTES, Log, haunted, small_images, write_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,41 +60,27 @@ def workers_of(pid: int) -> list[psutil.Process]:
 
 @dataclass(slots=True)
 class Killer:
-    """Sends SIGKILL to random workers of this process from a thread.
+    """Sends SIGKILL to random workers of this process.
 
     Args:
         rng: Chooses moments and victims.
-        pauses_s: Least and most seconds between two kills.
         ended: Files that have ended, told by whom runs; a few must between two kills, so that a
             machine busy with other things gets no further behind the more it is killed.
     """
 
     rng: random.Random
-    pauses_s: tuple[float, float] = _PAUSES_S
     ended: int = 0
     kills: int = 0
-    _end: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _due: int = 0
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._haunt, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _haunt(self) -> None:
-        due = 0
-        while not self._end.wait(self.rng.uniform(*self.pauses_s)):
-            workers = workers_of(os.getpid())
-            if workers and self.ended >= due:
-                due = self.ended + _FILES_BETWEEN_KILLS
-                self.kills += 1  # counted first: it may have ended by itself, never the reverse
-                with _ended_already():
-                    self.rng.choice(workers).kill()
+    def strike(self) -> None:
+        """Kill a worker, if enough files have ended since the last was killed."""
+        workers = workers_of(os.getpid())
+        if workers and self.ended >= self._due:
+            self._due = self.ended + _FILES_BETWEEN_KILLS
+            self.kills += 1  # counted first: it may have ended by itself, never the reverse
+            with _ended_already():
+                self.rng.choice(workers).kill()
 
 
 class _ended_already:  # noqa: N801 - reads as a clause
@@ -115,7 +100,8 @@ def kills(log: Log, args: argparse.Namespace, folder: Path) -> None:
     for number in range(args.runs):
         destination = folder / f"run-{number}"
         began_s = time.monotonic()
-        with Killer(random.Random(args.seed * 1000 + number)) as killer:
+        killer = Killer(random.Random(args.seed * 1000 + number))
+        with haunted(killer.strike, killer.rng, _PAUSES_S):
             outcomes = optimized(source, destination, killer)
         _judge_kills(log, outcomes, expected, killer.kills, destination)
         seconds = time.monotonic() - began_s

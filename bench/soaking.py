@@ -1,9 +1,11 @@
-"""What the parts of `soak.py` share: their log, and archives of small images."""
+"""What the parts of `soak.py` share: their log, archives of small images, and what haunts them."""
 
 from __future__ import annotations
 
 import io
 import itertools
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 
@@ -15,9 +17,10 @@ from pixmill.vocabulary import Effort, Operation
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["HALVED", "MEMORY_BYTES", "Log", "small_images", "write_archive"]
+__all__ = ["HALVED", "MEMORY_BYTES", "Log", "haunted", "small_images", "write_archive"]
 
 MEMORY_BYTES: Final = 200_000_000
 HALVED: Final = Recipe(
@@ -46,6 +49,26 @@ class Log:
         if not is_kept:
             self.violations.append(promise)
             self.say(f"VIOLATION: {promise}")
+
+
+@contextmanager
+def haunted(
+    strike: Callable[[], None], rng: random.Random, pauses_s: tuple[float, float]
+) -> Iterator[None]:
+    """Strike from a thread at random moments, pauses of least and most seconds apart."""
+    end = threading.Event()
+
+    def haunt() -> None:
+        while not end.wait(rng.uniform(*pauses_s)):
+            strike()
+
+    thread = threading.Thread(target=haunt, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 def small_images(count: int, rng: random.Random, *, edge_px: int) -> list[tuple[str, bytes]]:

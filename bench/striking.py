@@ -5,18 +5,20 @@ Needs the tests' cluster: run what imports it with `PYTHONPATH=tests`, as `make 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from soaking import haunted
+
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterator
 
     from cluster.ray_nodes import Nodes
 
@@ -40,7 +42,7 @@ class Blow(StrEnum):
 
 @dataclass(slots=True)
 class Striker:
-    """Strikes one node after the other from a thread, as a context.
+    """Strikes one node after the other.
 
     Args:
         cluster: Whose nodes.
@@ -52,25 +54,20 @@ class Striker:
     rng: random.Random
     counts: Counter[Blow] = field(default_factory=Counter)
     _frozen: list[tuple[float, list[psutil.Process]]] = field(default_factory=list)
-    _end: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._haunt, daemon=True)
-        self._thread.start()
-        return self
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Strike from a thread, and leave nobody frozen."""
+        try:
+            with haunted(self._turn, self.rng, _PAUSES_S):
+                yield
+        finally:
+            self._thaw(float("inf"))
 
-    def __exit__(self, *_error: object) -> None:
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join()
-        self._thaw(float("inf"))
-
-    def _haunt(self) -> None:
-        while not self._end.wait(self.rng.uniform(*_PAUSES_S)):
-            self._thaw(time.monotonic())
-            with suppress(psutil.Error):  # it was ended for its silence meanwhile
-                self._strike(self.rng.choice(list(Blow)))
+    def _turn(self) -> None:
+        self._thaw(time.monotonic())
+        with suppress(psutil.Error):  # it was ended for its silence meanwhile
+            self._strike(self.rng.choice(list(Blow)))
 
     def _strike(self, blow: Blow) -> None:
         victim = psutil.Process(self.rng.choice(self.cluster.raylets))
