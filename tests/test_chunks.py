@@ -11,7 +11,7 @@ import pytest
 
 from dispatch_world import done, failed, job
 from pixmill.executors.chunks import Chunks
-from pixmill.executors.orders import Breakage, Fell, Order, Recall, Watch
+from pixmill.executors.orders import Breakage, Fell, Order, Quit, Recall, Watch
 from pixmill.model import FailureKind
 from pixmill.protocol import Advanced, CostKnown, JobEnded, Remark, WorkerLost
 
@@ -103,6 +103,49 @@ def test_a_crash_that_names_nobody_is_halved_until_one_is_alone() -> None:
     assert numbers(alone.jobs) == [2]
     (loss,) = begun.chunks.broken(alone.copy, Breakage.WORKER, "a kill", 4.0)
     assert loss == WorkerLost(3, 2, "a kill")
+
+
+def between(nodes: tuple[str, ...]) -> Begun:
+    """Return a chunk that the first of some nodes has begun to make."""
+    begun = Begun(2, Chunks(4, SHARE_BYTES, WATCH, nodes))
+    begun.chunks.hear(begun.order.copy, (), 1.0, "a")
+    return begun
+
+
+def test_a_store_that_does_not_answer_one_node_blames_nobody() -> None:
+    """Its jobs are made elsewhere as often as that takes, as long as others are made."""
+    begun = between(("a", "b"))
+    order = begun.order
+    for now_s in range(2, 8):
+        order = ordered(begun.chunks.broken(order.copy, Breakage.STORE, "silence", now_s))
+        assert (numbers(order.jobs), order.shunned) == ([0, 1], ("a",))
+        begun.chunks.hear(order.copy, (), now_s, "a")  # no other has a CPU
+        other = ordered(begun.chunks.begin(1, (job(9 + now_s),), now_s))
+        begun.chunks.hear(other.copy, (ended(9 + now_s),), now_s, "b")
+
+
+def test_a_store_that_answers_no_node_ends_the_run() -> None:
+    """Once all have waited for as long as they may, and nothing was made in between."""
+    begun = between(("a", "b"))
+    second = ordered(begun.chunks.broken(begun.order.copy, Breakage.STORE, "silence", 2.0))
+    begun.chunks.hear(second.copy, (), 3.0, "b")
+    assert begun.chunks.broken(second.copy, Breakage.STORE, "silence", 4.0) == [Quit("silence")]
+
+
+def test_an_outage_is_told_by_the_first_and_the_last() -> None:
+    """However many tasks wait for a store; one that has ended waits no more."""
+    begun = between(("a", "b"))
+    other, third = (
+        ordered(begun.chunks.begin(slot, (job(7 + slot),), 1.0)).copy for slot in (1, 2)
+    )
+    away, back = Remark("away", is_outage=True), Remark("back", is_outage=False)
+    assert begun.chunks.hear(begun.order.copy, (away,), 2.0) == [away]
+    assert begun.chunks.hear(other, (away,), 2.0) == []
+    assert begun.chunks.hear(third, (away,), 2.0) == []
+    assert begun.chunks.hear(begun.order.copy, (back,), 3.0) == []
+    begun.chunks.drop(1)
+    assert begun.chunks.hear(third, (back,), 4.0) == [back]
+    assert begun.chunks.hear(third, (back,), 4.0) == []
 
 
 def test_what_takes_node_after_node_down_is_found() -> None:

@@ -67,6 +67,7 @@ class Voyage:
         crew: Requests of a kind that are under way at a time.
         is_shared: Whether nodes of a cluster have ferries of their own, which alone move bodies;
             what one has put no other replaces by the same.
+        is_known: Whether the stores have answered this run before, so that they are waited for.
     """
 
     source: Address | None
@@ -77,6 +78,7 @@ class Voyage:
     excluded: tuple[str, ...] = ()
     crew: int = 8
     is_shared: bool = False
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +224,13 @@ class Contact:
         words: What a person is told.
         is_lost: Whether it does not.
         is_over: Whether it was waited for as long as it may be: nothing is answered any more.
+        is_slow: Whether it has not failed either, and requests are no longer answered in time.
     """
 
     words: str
     is_lost: bool = False
     is_over: bool = False
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,10 +198,13 @@ class Remark:
     Attributes:
         text: What.
         slot: Where jobs are made again, so that something half-written may be left of them.
+        is_outage: Whether it tells that a store does not answer, or does so again: many may tell
+            the same. Default: neither.
     """
 
     text: str
     slot: int | None = None
+    is_outage: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ reported. What it promises, and `tests/test_chunks.py` checks:
 - a copy that breaks costs its jobs a retry: all at once where its node was lost, else by halves
   until one is alone and to blame, so that even what takes its whole node down comes to an end;
 - one that was killed for want of memory is made elsewhere, or once there may be some again;
+- one whose node a store does not answer is made elsewhere; where it answers no node, the run ends;
 - a copy that falls silent, or is the last and takes too long, is given a spare; the first result
   counts, and no failure of a copy does while another is at work; what is silent is to be ended,
   since it may hold the only CPU that the spare could have;
@@ -19,7 +20,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pixmill.executors.orders import Breakage, Fell, Order, Recall, Watch
+from pixmill.executors.orders import Breakage, Fell, Order, Quit, Recall, Watch
+from pixmill.executors.outages import Outages
 from pixmill.executors.roster import Roster
 from pixmill.model import FailureKind
 from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
@@ -119,6 +121,7 @@ class Chunks:
     _has_been_silent: bool = False
     _first_s: float | None = None
     _roster: Roster = field(init=False)
+    _outages: Outages = field(default_factory=Outages)
     _now_s: float = 0.0
     _out: list[Answer] = field(default_factory=list)
 
@@ -184,10 +187,16 @@ class Chunks:
         by = Breakage.NODE if known.is_felled else by
         if by is Breakage.MEMORY:
             self._roster.starved(known.node, now_s)
+        if by is Breakage.STORE and self._roster.cut_off(known.node, now_s):
+            self._out.append(Quit(reason))
+            return self._out
         if (chunk := self._left_by(copy)) is None:
             return self._out
         part = chunk.parts[0]
-        if by is Breakage.NODE and part.node_losses < _NODE_LOSSES:
+        if by is Breakage.STORE:
+            self._remark(chunk, "are made elsewhere: a store does not answer their node")
+            self._order(chunk)
+        elif by is Breakage.NODE and part.node_losses < _NODE_LOSSES:
             part.node_losses += 1
             self._remark(chunk, f"are made again after {reason}")
             self._order(chunk)
@@ -263,7 +272,8 @@ class Chunks:
                     self._dissolve(chunk)
                     self._out.append(replace(report, slot=chunk.slot))
             case Remark():
-                self._out.append(report)
+                if self._outages.is_news(copy, report):
+                    self._out.append(report)
             case _:
                 self._out.append(replace(report, slot=chunk.slot))
 
@@ -293,6 +303,7 @@ class Chunks:
 
     def _left_by(self, copy: int) -> _Chunk | None:
         """Strike out a copy that has ended; return its chunk where nobody else makes it."""
+        self._outages.ended(copy)
         slot = self._slot_of.pop(copy, None)
         if slot is None:
             return None
@@ -332,6 +343,7 @@ class Chunks:
     def _recall(self, chunk: _Chunk) -> None:
         for copy in chunk.copies:
             del self._slot_of[copy]
+            self._outages.ended(copy)
             self._out.append(Recall(copy))
         chunk.copies.clear()
 

@@ -139,6 +139,7 @@ class Ferry:
         self._put_down()
         self._replaced += 1
         self._has_spoken, self._end = False, ""
+        self.voyage = replace(self.voyage, is_known=True)
         self._vigil.heard()
         connection = self._started()
         self.is_lost = False

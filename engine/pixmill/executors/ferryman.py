@@ -119,10 +119,11 @@ class _Ferryman:
         """Bound what is held in memory, and put a gate before each kind of request."""
         self._heavy = threading.Semaphore(max(1, self.voyage.crew // _CREW_A_HEAVY))
         self._watch = Watch(self.mouth.say, self.voyage.access.patience_s)
+        is_known, dry_run = self.voyage.is_known, self.voyage.settings.dry_run
         self._gates = {
-            Stage.WALK: self._gate(self.source, has_answered=False),
+            Stage.WALK: self._gate(self.source, has_answered=is_known),
             Stage.READ: self._gate(self.source),
-            Stage.PLAN: self._gate(self.destination),
+            Stage.PLAN: self._gate(self.destination, has_answered=is_known or dry_run),
             Stage.PUBLISH: self._gate(self.destination),
         }
 
@@ -150,7 +151,7 @@ class _Ferryman:
         destination = self.destination
         if destination is not None and not self.voyage.settings.dry_run:
             try:
-                check_puts(destination)
+                self._gates[Stage.PLAN].through(lambda: check_puts(destination))
             except StoreError as error:
                 words = f"{destination.address} cannot be written: {error.failure.message}"
                 self.mouth.say(Broken(words, None if error.failure.is_retryable else "output"))
@@ -168,9 +169,8 @@ class _Ferryman:
 
     def _man(self, answer: Callable[[Asked], Reply], queue: SimpleQueue[Asked]) -> None:
         def work() -> None:
-            with contextlib.suppress(ForsakenError):
-                while True:
-                    self.mouth.say(answer(queue.get()))
+            while True:
+                self.mouth.say(answer(queue.get()))
 
         for _ in range(self.voyage.crew):
             _begin(work)
@@ -281,8 +281,6 @@ class _Ferryman:
             words = f"{source.address} cannot be listed: {error.failure.message}"
             self.mouth.say(Broken(words, "input" if error.is_configured else None))
             return
-        except ForsakenError:
-            return
         self.mouth.say(Catalogued(replace(catalogue.ahead, has_ended=True)))
         for batch in batches(catalogue, after, self.source):
             self.mouth.say(batch)
@@ -313,6 +311,8 @@ def _to_the_end(work: Callable[[], None]) -> None:
     """Work, and end the process where that errs: a request without an answer stalls a run."""
     try:
         work()
+    except ForsakenError:
+        pass  # what there is to say was said when its gate was left closed
     except BaseException as error:  # noqa: BLE001 - the process's edge, and its words may hold secrets
         sys.stderr.write(f"pixmill: the ferry met an unexpected {type(error).__name__}\n")
         os._exit(_UNEXPECTED)

@@ -107,7 +107,8 @@ class Watch:
             if is_due and not (self._closed or self._is_quiet):
                 self._is_quiet = True
                 waited = format_duration(QUIET_S)
-                self.tell(Contact(f"no request to a store was answered for {waited}; waiting on"))
+                words = f"no request to a store was answered for {waited}; waiting on"
+                self.tell(Contact(words, is_slow=True))
 
     def forsaken(self, store: str, why: str) -> None:
         """Take in that a gate stays closed."""

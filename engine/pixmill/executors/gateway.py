@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pixmill.executors.orders import Breakage, Fell, Order, Recall
 from pixmill.executors.outpost import Brief, UnfitError, chunk_made
-from pixmill.executors.quay import FerryLostError
+from pixmill.executors.quay import FerryLostError, StoreLostError
 from pixmill.executors.tidings import Berth, Broken, Joined, Node, Over, Refused, Said, Unfit
 from pixmill.executors.vigil import BEAT_S, Alive
 
@@ -170,6 +170,8 @@ class _Gateway:
         if isinstance(error, errors.RayTaskError):
             if isinstance(error.cause, FerryLostError):
                 return Broken(copy, Breakage.WORKER, str(error.cause))
+            if isinstance(error.cause, StoreLostError):
+                return Broken(copy, Breakage.STORE, str(error.cause))
             return Unfit(_said(error.cause if isinstance(error.cause, UnfitError) else error))
         for kind, by, reason in (
             (errors.OutOfMemoryError, Breakage.MEMORY, "Ray, for want of memory on its node"),

@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from pixmill.executors.base import Report
     from pixmill.model import Job
 
-__all__ = ["Answer", "Breakage", "Fell", "Order", "Recall", "Watch"]
+__all__ = ["Answer", "Breakage", "Fell", "Order", "Quit", "Recall", "Watch"]
 
 
 class Breakage(StrEnum):
-    """What took a copy: the end of its process on the cluster, by Ray for memory, or its node's."""
+    """What took a copy.
+
+    The end of its process on the cluster, or that by Ray for memory, or that of its node; or a
+    store that did not answer its node for long.
+    """
 
     WORKER = auto()
     MEMORY = auto()
     NODE = auto()
+    STORE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,19 @@ class Fell:
     copy: int
 
 
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """End the run: no node can go on.
+
+    Attributes:
+        reason: What a person is told, whole.
+    """
+
+    reason: str
+
+
 if TYPE_CHECKING:
-    Answer = Order | Recall | Fell | Report
+    Answer = Order | Recall | Fell | Quit | Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +89,8 @@ class Watch:
         age_s: Seconds that the last chunks of a run may take, and
         age_factor: how many times as long as 99 of 100 chunks have taken.
         copies: Most copies at a time.
-        probation_s: Seconds for which a node gets no work that was silent, and
+        probation_s: Seconds for which a node gets no work that was silent, or heard nothing of a
+            store, and
         famine_s: one on which Ray killed for want of memory.
     """
 

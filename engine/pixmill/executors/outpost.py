@@ -26,7 +26,6 @@ from pixmill.protocol import (
     Grant,
     JobEnded,
     KillWorker,
-    Remark,
     Send,
     StartWorker,
     WorkerLost,
@@ -103,6 +102,7 @@ def chunk_made(
     Raises:
         UnfitError: This node cannot take part in the run.
         FerryLostError: Who speaks to object stores has ended in the midst of it.
+        StoreLostError: One of them has not answered for as long as it is waited for.
     """
     _check(brief)
     with _fit():
@@ -249,7 +249,7 @@ class _Outpost:
         pass_ = _Pass(grant_bytes)
         while True:
             told = self.traffic.told()
-            yield from map(Remark, self.traffic.remarks())
+            yield from self.traffic.remarks()
             for ended in told:
                 left -= 1
                 self.is_busy = bool(left) or self._is_bloated(ended)

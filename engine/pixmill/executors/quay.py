@@ -20,7 +20,7 @@ from pixmill.executors.scratch import Scratch
 from pixmill.freight import Contact, Delivered, Fetch, Fetched
 from pixmill.model import Outcome
 from pixmill.outgoing import Outgoing
-from pixmill.protocol import JobEnded
+from pixmill.protocol import JobEnded, Remark
 from pixmill.staging import Cargo, Staging
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pixmill.model import Job
     from pixmill.protocol import Setup
 
-__all__ = ["FerryLostError", "Overland", "Quay", "Traffic"]
+__all__ = ["FerryLostError", "Overland", "Quay", "StoreLostError", "Traffic"]
 
 _LIMIT_BYTES: Final = 32_000_000
 """What may be here of sources, and of results; one that is larger comes alone."""
@@ -42,6 +42,10 @@ _BUSY_S: Final = 0.005
 
 class FerryLostError(Exception):
     """Say that the ferry has ended, and nobody knows what it was about."""
+
+
+class StoreLostError(Exception):
+    """Say that a store has not answered this node for as long as it is waited for."""
 
 
 class Traffic(Protocol):
@@ -69,6 +73,7 @@ class Traffic(Protocol):
         Raises:
             OptionError: A store cannot be opened as the run says.
             FerryLostError: It cannot go on.
+            StoreLostError: A store has not answered for long.
         """
 
     @property
@@ -79,7 +84,7 @@ class Traffic(Protocol):
     def patience_s(self) -> float:
         """How long it can go without being asked for news."""
 
-    def remarks(self) -> list[str]:
+    def remarks(self) -> list[Remark]:
         """Return, once, what the user should know."""
 
     def drop(self) -> None:
@@ -120,7 +125,7 @@ class Overland:
         told, self._told = self._told, []
         return told
 
-    def remarks(self) -> list[str]:
+    def remarks(self) -> list[Remark]:
         """Return nothing: nobody is beside the worker."""
         return []
 
@@ -170,6 +175,7 @@ class Quay:
     _staging: Staging = field(init=False)
     _outgoing: Outgoing = field(init=False)
     _chunk: _Chunk = field(default_factory=_Chunk)
+    _contacts: list[Contact] = field(default_factory=list)
     _fetches: int = 0
 
     def __post_init__(self) -> None:
@@ -233,10 +239,15 @@ class Quay:
         is_busy = self._chunk.fetching or not self._outgoing.is_empty
         return _BUSY_S if is_busy else _PATIENCE_S
 
-    def remarks(self) -> list[str]:
-        """Return what became of ferries."""
-        remarks = [f"{text} on the node {os.uname().nodename}" for text in self._ferry.remarks]
+    def remarks(self) -> list[Remark]:
+        """Return what became of ferries, and of stores."""
+        node = os.uname().nodename
+        remarks = [Remark(f"{text} on the node {node}") for text in self._ferry.remarks]
+        remarks += (
+            Remark(each.words, is_outage=each.is_lost or each.is_slow) for each in self._contacts
+        )
         self._ferry.remarks.clear()
+        self._contacts.clear()
         return remarks
 
     def drop(self) -> None:
@@ -281,9 +292,11 @@ class Quay:
         except RunError as error:
             raise FerryLostError("the end of the process that speaks to object stores") from error
         for reply in replies:
-            if isinstance(reply, Contact) and reply.is_over:
-                raise FerryLostError(reply.words)
-            if isinstance(reply, Fetched):
+            if isinstance(reply, Contact):
+                if reply.is_over:
+                    raise StoreLostError(reply.words)
+                self._contacts.append(reply)
+            elif isinstance(reply, Fetched):
                 self._arrived(reply)
             elif isinstance(reply, Delivered):
                 self._outgoing.hear(reply)

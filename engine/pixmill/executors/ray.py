@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import IO, TYPE_CHECKING, Any, Final, assert_never
 
 from pixmill.errors import RunError
-from pixmill.executors.orders import Fell, Order, Recall
+from pixmill.executors.orders import Fell, Order, Quit, Recall
 from pixmill.executors.tidings import Broken, Joined, Over, Refused, Said, Unfit
 from pixmill.executors.vigil import PATIENCE_S, Vigil
 from pixmill.protocol import (
@@ -241,6 +241,8 @@ class RayExecutor:
             match answer:
                 case Order() | Recall() | Fell():
                     self._tell(answer)
+                case Quit(reason):
+                    self._quit(reason)
                 case WorkerLost():
                     self._lose_as(answer)
                 case _:
@@ -253,8 +255,11 @@ class RayExecutor:
             self.gateway.kill()
 
     def _give_up(self, reason: str) -> None:
+        self._quit(f"{reason}; run again, which goes on where this run ended")
+
+    def _quit(self, reason: str) -> None:
         """Lose every slot; the next that is to be manned ends the run."""
-        self._trouble = self._trouble or f"{reason}; run again, which goes on where this run ended"
+        self._trouble = self._trouble or reason
         for slot in list(self._manned):
             self._take(self.chunks.drop(slot))
             self._lose(slot, reason)

@@ -163,6 +163,7 @@ class RayFleet:
             settings=self.settings,
             staging="",
             is_shared=True,
+            is_known=True,
         )
 
     @property

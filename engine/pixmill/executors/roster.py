@@ -1,6 +1,7 @@
 """Which nodes of a cluster are to be sent work, and from when on.
 
-Pure. Two things speak against a node: that it is silent, until it is heard again; and that Ray
+Pure. Three things speak against a node: that it is silent, until it is heard again; that no store
+has answered it for long, which is a store's fault where it is so on all; and that Ray
 killed there for want of memory. Such kills name no file, and hit whoever was started last: what is
 sent there at once is killed as well. So others are preferred for a while, and where there are none
 all work waits, twice as long after each kill behind which nothing was made.
@@ -33,6 +34,8 @@ class Roster:
     _heard_s: dict[str, float] = field(init=False)
     _avoided_s: dict[str, float] = field(default_factory=dict)
     _starved_s: dict[str, float] = field(default_factory=dict)
+    _cut_off_s: dict[str, float] = field(default_factory=dict)
+    _forsaken: set[str] = field(default_factory=set)
     _kills: int = 0
     _killed_s: float = 0.0
 
@@ -60,9 +63,16 @@ class Roster:
         until_s = now_s + self.watch.famine_s
         self._starved_s.update(dict.fromkeys([node] if node else self._heard_s, until_s))
 
+    def cut_off(self, node: str, now_s: float) -> bool:
+        """Note that a store has not answered a node for long; return whether that is so on all."""
+        self._cut_off_s[node] = now_s + self.watch.probation_s
+        self._forsaken.add(node)
+        return self._forsaken >= self._heard_s.keys()
+
     def fed(self) -> None:
         """Note that something was made since."""
         self._kills = 0
+        self._forsaken.clear()
 
     def due_s(self, now_s: float) -> float:
         """Return from when on work may be sent: from now, where a node is left that has memory."""
@@ -78,7 +88,7 @@ class Roster:
             makers: Those that have one.
             now_s: When.
         """
-        starved = _still(self._starved_s, now_s)
+        starved = _still(self._starved_s, now_s) | _still(self._cut_off_s, now_s)
         avoided = _still(self._avoided_s, now_s)
         for shunned in (starved | avoided | makers, avoided | makers, avoided):
             if self._heard_s.keys() - shunned:
