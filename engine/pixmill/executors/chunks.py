@@ -6,7 +6,8 @@ reported. What it promises, and `tests/test_chunks.py` checks:
 - each job is reported once, in the order in which the dispatcher gave them;
 - a copy that breaks costs its jobs a retry: all at once where its node was lost, else by halves
   until one is alone and to blame, so that even what takes its whole node down comes to an end;
-- one that was killed for want of memory is made elsewhere, or once there may be some again;
+- one that was killed for want of memory is made elsewhere, or once there may be some again; a job
+  is to blame for that only once it was killed again and again with nothing of the run beside it;
 - one whose node a store does not answer is made elsewhere; where it answers no node, the run ends;
 - a copy that falls silent, or is the last and takes too long, is given a spare; the first result
   counts, and no failure of a copy does while another is at work; what is silent is to be ended,
@@ -26,6 +27,7 @@ from pixmill.executors.parts import Chunk, Copy, Part
 from pixmill.executors.roster import Roster
 from pixmill.model import FailureKind
 from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
+from pixmill.verdicts import failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +40,9 @@ __all__ = ["Chunks"]
 
 _NODE_LOSSES: Final = 2
 """Losses of a node that no job of its chunk is suspected for; a third may be its own doing."""
+_LONELY_KILLS: Final = 2
+"""Kills for want of memory of a job beside which nothing is at work, until it is to blame. Any may
+be owed to what is no part of the run; with those before and the waits between, two take 7 s."""
 _DURATIONS: Final = 1000
 
 
@@ -59,6 +64,7 @@ class Chunks:
     _chunks: dict[int, Chunk] = field(default_factory=dict)
     _slot_of: dict[int, int] = field(default_factory=dict)
     _ordered: set[int] = field(default_factory=set)
+    _lonely: set[int] = field(default_factory=set)
     _durations_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DURATIONS))
     _copies: int = 0
     _has_begun: bool = False
@@ -148,11 +154,30 @@ class Chunks:
             self._remark(chunk, f"are made again, by halves, after {reason}")
             chunk.halve()
             self._order(chunk)
+        elif by is Breakage.MEMORY:
+            self._starve(chunk, copy, reason)
         else:
             (number,) = part.jobs
             self._dissolve(chunk)
             self._out.append(WorkerLost(chunk.slot, number, reason))
         return self._out
+
+    def _starve(self, chunk: Chunk, copy: int, reason: str) -> None:
+        """Have a job made with nothing beside it, or blame it where it was and was killed again.
+
+        Ray kills whoever was started last: what has eaten may be any other on that node.
+        """
+        part = chunk.parts[0]
+        part.kills += 1
+        if part.kills <= _LONELY_KILLS:
+            self._lonely.update(part.jobs)
+            self._remark(chunk, f"is made again, with nothing beside it, after {reason}")
+            self._order(chunk)
+        else:
+            (job,) = part.jobs.values()
+            message = f"its worker died {part.kills} times, by {reason}"
+            outcome = failed(job, FailureKind.CRASHED, message)
+            self._ended(chunk, copy, JobEnded(chunk.slot, job.number, outcome))
 
     def look(self, now_s: float) -> list[Answer]:
         """Give spares to what is silent, and to the last that take too long."""
@@ -160,7 +185,7 @@ class Chunks:
         self._remark_standstill()
         for chunk in self._chunks.values():
             if not chunk.copies:
-                if now_s >= chunk.due_s:
+                if self._has_turn(chunk):
                     self._send(chunk)
             elif self._is_silent(chunk):
                 self._has_been_silent = True
@@ -232,6 +257,7 @@ class Chunks:
         while part.jobs and (first := next(iter(part.jobs))) in chunk.ended:
             del part.jobs[first]
             self._ordered.discard(first)
+            self._lonely.discard(first)
             self._out.append(chunk.ended.pop(first))
         if not part.jobs:
             self._left_by(copy)  # it ends by itself
@@ -258,8 +284,15 @@ class Chunks:
     def _order(self, chunk: Chunk) -> None:
         """Order what a chunk has left, now or once a node may have memory for it."""
         chunk.due_s = self._roster.due_s(self._now_s)
-        if chunk.due_s <= self._now_s:
+        if self._has_turn(chunk):
             self._send(chunk)
+
+    def _has_turn(self, chunk: Chunk) -> bool:
+        """Whether nothing is to be awaited before it: neither memory, nor who is made alone."""
+        if self._now_s < chunk.due_s:
+            return False
+        is_lonely = not self._lonely.isdisjoint(chunk.parts[0].jobs)
+        return not (self._slot_of if is_lonely else self._lonely)
 
     def _send(self, chunk: Chunk) -> None:
         part = chunk.parts[0]
@@ -282,6 +315,7 @@ class Chunks:
 
     def _dissolve(self, chunk: Chunk) -> None:
         self._recall(chunk)
+        self._lonely.difference_update(chunk.parts[0].jobs)
         del self._chunks[chunk.slot]
 
     def _recall(self, chunk: Chunk) -> None:

@@ -44,6 +44,7 @@ class Part:
         grant_bytes: What each may hold.
         orders: How often they were ordered.
         node_losses: How many nodes were lost with them.
+        kills: How often Ray killed for want of memory when one of them was alone left.
         since_s: When they were ordered first.
     """
 
@@ -51,6 +52,7 @@ class Part:
     grant_bytes: int
     orders: int = 0
     node_losses: int = 0
+    kills: int = 0
     since_s: float = 0.0
 
 
