@@ -186,16 +186,44 @@ def test_where_no_node_has_memory_all_work_waits(node: str) -> None:
     first, other = of(Order, begun.chunks.look(11.0))
     assert (numbers(first.jobs), numbers(other.jobs)) == ([0], [2])
     begun.chunks.drop(1)
-    begun.order = first
-    (loss,) = begun.chunks.broken(first.copy, Breakage.MEMORY, "a kill", 12.0)
-    assert loss == WorkerLost(3, 0, "a kill")
-    assert not of(Order, begun.chunks.begin(3, (job(0),), 12.0))
+    begun.chunks.broken(first.copy, Breakage.MEMORY, "a kill", 12.0)
+    assert not of(Order, begun.chunks.begin(1, (job(2),), 12.0))
     assert not begun.chunks.look(13.9)
     again = ordered(begun.chunks.look(14.0))
     begun.chunks.hear(again.copy, (ended(0),), 15.0)
-    last = ordered(begun.chunks.begin(3, jobs_of(2), 15.0))
+    begun.chunks.drop(1)
+    last = ordered(begun.chunks.begin(2, jobs_of(2), 15.0))
     begun.chunks.broken(last.copy, Breakage.MEMORY, "a kill", 16.0)
     assert numbers(ordered(begun.chunks.look(17.0)).jobs) == [0]
+
+
+def test_a_job_that_is_killed_for_memory_is_blamed_once_it_was_with_nothing_beside_it() -> None:
+    """Who has eaten may be another on its node: all others end first, and wait meanwhile."""
+    begun = Begun(1, Chunks(4, SHARE_BYTES, WATCH, ("near", "far")))
+    beside = ordered(begun.chunks.begin(1, (job(1),), 9.0))
+    assert not of(Order, starved(begun, "near")), "not beside the other"
+    assert not of(Order, begun.chunks.begin(2, (job(2),), 10.0))
+    assert not begun.chunks.look(11.0)
+    begun.chunks.hear(beside.copy, (ended(1),), 12.0)
+    for now_s in (12.0, 13.0):
+        lonely = ordered(begun.chunks.look(now_s))
+        assert numbers(lonely.jobs) == [0]
+        answers = begun.chunks.broken(lonely.copy, Breakage.MEMORY, "a kill", now_s)
+    (blamed,) = of(JobEnded, answers)
+    assert (blamed.slot, blamed.number) == (3, 0)
+    assert blamed.outcome.failure is not None
+    assert blamed.outcome.failure.kind is FailureKind.CRASHED
+    assert blamed.outcome.failure.message == "its worker died 3 times, by a kill"
+    assert numbers(ordered(begun.chunks.look(14.0)).jobs) == [2]
+
+
+def test_who_was_killed_for_memory_and_is_dropped_keeps_nobody_waiting() -> None:
+    """Others are ordered as ever."""
+    begun = Begun(1, Chunks(4, SHARE_BYTES, WATCH, ("near", "far")))
+    begun.chunks.begin(1, (job(1),), 9.0)
+    starved(begun, "near")
+    begun.chunks.drop(3)
+    assert numbers(ordered(begun.chunks.begin(2, (job(2),), 10.0)).jobs) == [2]
 
 
 def test_a_chunk_that_waits_can_be_dropped() -> None:
@@ -368,9 +396,12 @@ class Cluster:
                     self.tasks.append(_Task(copy, deque(jobs), grant_bytes))
                 case Fell(copy):
                     self.tasks[copy - 1].is_felled = self.rng.random() < 0.5
+                case JobEnded(_, number, outcome) if outcome.failure is not None:
+                    assert self.left.pop(0) == number == self.poison
+                    assert self.breakage is Breakage.MEMORY
+                    self.reported.append(number)
                 case JobEnded(_, number, outcome):
                     assert self.left.pop(0) == number
-                    assert outcome.failure is None
                     assert number in self.published
                     self.reported.append(number)
                 case WorkerLost(_, in_hand, _):
@@ -425,4 +456,81 @@ def test_random_clusters_lose_no_job_and_blame_nobody_but_the_poison(part: int) 
             Cluster(random.Random(seed)).run()
         except AssertionError as error:
             error.add_note(f"Cluster(random.Random({seed})).run()")
+            raise
+
+
+@dataclass(slots=True)
+class Famine:
+    """A node on which one job eats all memory: whoever was started last is killed, then who ate."""
+
+    rng: random.Random
+    slots: int = 16
+    now_s: float = 0.0
+    waiting: deque[Job] = field(init=False)
+    glutton: int = field(init=False)
+    tasks: dict[int, deque[Job]] = field(default_factory=dict)
+    ended: dict[int, bool] = field(default_factory=dict)
+    held: dict[int, set[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Choose who eats."""
+        jobs = jobs_of(self.rng.randint(1, 64))
+        self.waiting = deque(jobs)
+        self.glutton = self.rng.randrange(len(jobs))
+
+    def run(self) -> None:
+        """Make all jobs, and see that nobody fails but the glutton."""
+        chunks, count = Chunks(self.slots, SHARE_BYTES, WATCH, ("only",)), len(self.waiting)
+        for _ in range(5000):
+            if len(self.ended) == count:
+                break
+            self.now_s += 0.5
+            self._send(chunks)
+            for copy in list(self.tasks):
+                self._take(self._step(chunks, copy))
+            if any(jobs and jobs[0].number == self.glutton for jobs in self.tasks.values()):
+                last = max(self.tasks)
+                del self.tasks[last]
+                self._take(chunks.broken(last, Breakage.MEMORY, "a kill", self.now_s))
+            self._take(chunks.look(self.now_s))
+        assert {number for number, is_well in self.ended.items() if not is_well} == {self.glutton}
+        assert len(self.ended) == count
+
+    def _send(self, chunks: Chunks) -> None:
+        for slot in range(self.slots):
+            if self.waiting and not self.held.get(slot):
+                size = min(len(self.waiting), self.rng.randint(1, 3))
+                jobs = tuple(self.waiting.popleft() for _ in range(size))
+                self.held[slot] = set(numbers(jobs))
+                self._take(chunks.begin(slot, jobs, self.now_s))
+
+    def _step(self, chunks: Chunks, copy: int) -> list[Answer]:
+        jobs, said = self.tasks[copy], []
+        if jobs and jobs[0].number != self.glutton and self.rng.random() < 0.1:
+            said = [ended(jobs.popleft().number)]
+        answers = chunks.hear(copy, said, self.now_s, "only")
+        if not jobs:
+            del self.tasks[copy]
+            answers = [*answers, *chunks.over(copy, self.now_s)]
+        return answers
+
+    def _take(self, answers: list[Answer]) -> None:
+        for answer in answers:
+            match answer:
+                case Order(copy, jobs):
+                    self.tasks[copy] = deque(jobs)
+                case JobEnded(slot, number, outcome):
+                    self.held[slot].discard(number)
+                    self.ended[number] = outcome.failure is None
+                case WorkerLost():
+                    raise AssertionError(answer)
+
+
+def test_where_one_eats_all_memory_no_other_fails() -> None:
+    """Though Ray kills whoever was started last, again and again, and what is left alone first."""
+    for seed in range(SIMULATIONS // 8):
+        try:
+            Famine(random.Random(seed)).run()
+        except AssertionError as error:
+            error.add_note(f"Famine(random.Random({seed})).run()")
             raise

@@ -124,7 +124,7 @@ def test_a_beacon_is_seen_where_its_folder_and_its_locks_are(tmp_path: Path) -> 
     root = Root(str(tmp_path / "out"))
     with beacon(root) as path:
         assert is_beacon_lit(path)
-        assert sweep_below(root, "") == 0
+        assert sweep_below(root, "").removed == 0
     assert not is_beacon_lit(path)
     assert list((tmp_path / "out").iterdir()) == []
 

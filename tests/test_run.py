@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import random
@@ -216,6 +217,20 @@ def test_a_killed_coordinator_takes_everything_along(photos: Path, tmp_path: Pat
     ended = ran(photos, out)
     assert not temporary_files(out)
     assert set(by_path(ended.outcomes)) == set(digests(photos))
+
+
+def test_what_another_held_that_dies_meanwhile_is_swept(tmp_path: Path) -> None:
+    """As a worker far away may, whose run was killed before this one began: nothing is left."""
+    source, place = archive(tmp_path / "in", "a/0.jpg", "a/1.jpg"), tmp_path / "out"
+    (place / "a").mkdir(parents=True)
+    with (place / "a" / ".pixmill-0123456789abcdef.tmp").open("wb") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        with pixmill.optimize(source, place, HALVED, settings=TWO_WORKERS) as run:
+            next(run)
+            assert temporary_files(place), "swept from under its owner"
+            theirs.close()
+            list(run)
+    assert not temporary_files(place)
 
 
 def test_draining_finishes_what_is_in_hand(tmp_path: Path) -> None:

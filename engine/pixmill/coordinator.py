@@ -127,6 +127,7 @@ class Coordinator:
         if self.shipping is not None:
             self.shipping.close()
         self._sweep(_folders(held) | self._strewn)
+        self.destination.sweep_again()
         if not self._dispatcher.is_finished:
             self.is_interrupted = True
 

@@ -44,6 +44,9 @@ class Places(Results, Protocol):
     def sweep(self, relative_folder: str) -> int:
         """Remove what runs that died have left there under names of their own."""
 
+    def sweep_again(self) -> None:
+        """Do so once more wherever somebody was at work who was not of this run."""
+
 
 class Sources(KnownSources, Protocol):
     """Where sources come from: a folder, or a bucket."""

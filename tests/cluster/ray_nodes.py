@@ -1,8 +1,8 @@
 """A cluster of Ray on loopback: a head without CPUs and nodes of one each, in a process of its own.
 
-Run as a script it starts the head and obeys line by line: `N MB ROOM_MB` adds the node 127.0.0.N
-with so many megabytes, and answers with the process id of its raylet. Where ROOM_MB is not 0, Ray
-kills for want of memory once the machine has so much less of it. All of it ends with the input.
+Run as a script it starts the head and obeys line by line: `N MB LEAST_BYTES` adds the node
+127.0.0.N with so many megabytes, and answers with the process id of its raylet. Where LEAST_BYTES
+is not 0, Ray kills for want of memory once the machine has less than that. All ends with the input.
 Each node has an address of its own, since Ray takes 127.0.0.1 for the machine's real one.
 """
 
@@ -47,9 +47,9 @@ class Nodes:
     raylets: list[int] = field(default_factory=list)
     _next: int = 3
 
-    def add(self, memory_mb: int, *, room_mb: int = 0) -> psutil.Process:
+    def add(self, memory_mb: int, *, least_bytes: int = 0) -> psutil.Process:
         """Add a node; return its raylet."""
-        self._ask(f"{self._next} {memory_mb} {room_mb}\n")
+        self._ask(f"{self._next} {memory_mb} {least_bytes}\n")
         self._next += 1
         self.raylets.append(int(self._answer()))
         return psutil.Process(self.raylets[-1])
@@ -92,12 +92,6 @@ def nodes(**environment: str) -> Iterator[Nodes]:
         script.stdout.close()
 
 
-def _share_used(room_mb: int) -> float:
-    """Return the share of the machine's memory that is used with so much more than now."""
-    memory = psutil.virtual_memory()
-    return (memory.total - memory.available + room_mb * 1_000_000) / memory.total
-
-
 def main() -> None:
     """Start the head, add nodes as asked, end them all."""
     answers = os.fdopen(os.dup(1), "w")
@@ -110,9 +104,9 @@ def main() -> None:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     print(cluster.address, file=answers, flush=True)
     for line in sys.stdin:
-        number, megabytes, room_mb = map(int, line.split())
-        if room_mb:
-            os.environ[_THRESHOLD] = str(_share_used(room_mb))
+        number, megabytes, least_bytes = map(int, line.split())
+        if least_bytes:
+            os.environ[_THRESHOLD] = str(1 - least_bytes / psutil.virtual_memory().total)
         node = cluster.add_node(
             num_cpus=1,
             node_ip_address=f"127.0.0.{number}",

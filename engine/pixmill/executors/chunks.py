@@ -6,7 +6,8 @@ reported. What it promises, and `tests/test_chunks.py` checks:
 - each job is reported once, in the order in which the dispatcher gave them;
 - a copy that breaks costs its jobs a retry: all at once where its node was lost, else by halves
   until one is alone and to blame, so that even what takes its whole node down comes to an end;
-- one that was killed for want of memory is made elsewhere, or once there may be some again;
+- one that was killed for want of memory is made elsewhere, or once there may be some again; a job
+  is to blame for that only once it was killed again and again with nothing of the run beside it;
 - one whose node a store does not answer is made elsewhere; where it answers no node, the run ends;
 - a copy that falls silent, or is the last and takes too long, is given a spare; the first result
   counts, and no failure of a copy does while another is at work; what is silent is to be ended,
@@ -22,9 +23,11 @@ from typing import TYPE_CHECKING, Final
 
 from pixmill.executors.orders import Breakage, Fell, Order, Quit, Recall, Watch
 from pixmill.executors.outages import Outages
+from pixmill.executors.parts import Chunk, Copy, Part
 from pixmill.executors.roster import Roster
 from pixmill.model import FailureKind
 from pixmill.protocol import CostKnown, JobEnded, Remark, WorkerLost
+from pixmill.verdicts import failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,64 +40,10 @@ __all__ = ["Chunks"]
 
 _NODE_LOSSES: Final = 2
 """Losses of a node that no job of its chunk is suspected for; a third may be its own doing."""
+_LONELY_KILLS: Final = 2
+"""Kills for want of memory of a job beside which nothing is at work, until it is to blame. Any may
+be owed to what is no part of the run; with those before and the waits between, two take 7 s."""
 _DURATIONS: Final = 1000
-
-
-@dataclass(slots=True)
-class _Copy:
-    """One task.
-
-    Attributes:
-        word_s: When it was ordered, or last said something.
-        has_begun: Whether it has said anything.
-        is_first: Whether none of its jobs was ordered before.
-        is_felled: Whether it was to be ended, so that its end blames nobody.
-        node: The node that makes it; empty while that is unknown.
-    """
-
-    word_s: float
-    is_first: bool
-    has_begun: bool = False
-    is_felled: bool = False
-    node: str = ""
-
-
-@dataclass(slots=True)
-class _Part:
-    """Jobs that are ordered together.
-
-    Attributes:
-        jobs: Those that have not ended.
-        grant_bytes: What each may hold.
-        orders: How often they were ordered.
-        node_losses: How many nodes were lost with them.
-        since_s: When they were ordered first.
-    """
-
-    jobs: OrderedDict[int, Job]
-    grant_bytes: int
-    orders: int = 0
-    node_losses: int = 0
-    since_s: float = 0.0
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """What one slot was sent.
-
-    Attributes:
-        slot: Which.
-        parts: What is left of it; the first is under way.
-        copies: The tasks that make it; none while it waits.
-        ended: Reports that wait for those of earlier jobs.
-        due_s: How long it waits.
-    """
-
-    slot: int
-    parts: deque[_Part]
-    copies: dict[int, _Copy] = field(default_factory=dict)
-    ended: dict[int, JobEnded] = field(default_factory=dict)
-    due_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -112,9 +61,10 @@ class Chunks:
     share_bytes: int
     watch: Watch = field(default_factory=Watch)
     nodes: tuple[str, ...] = ()
-    _chunks: dict[int, _Chunk] = field(default_factory=dict)
+    _chunks: dict[int, Chunk] = field(default_factory=dict)
     _slot_of: dict[int, int] = field(default_factory=dict)
     _ordered: set[int] = field(default_factory=set)
+    _lonely: set[int] = field(default_factory=set)
     _durations_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DURATIONS))
     _copies: int = 0
     _has_begun: bool = False
@@ -132,8 +82,8 @@ class Chunks:
     def begin(self, slot: int, jobs: tuple[Job, ...], now_s: float) -> list[Answer]:
         """Take in what a slot was sent."""
         self._turn(now_s)
-        part = _Part(OrderedDict((job.number, job) for job in jobs), self.share_bytes)
-        self._chunks[slot] = _Chunk(slot, deque([part]))
+        part = Part(OrderedDict((job.number, job) for job in jobs), self.share_bytes)
+        self._chunks[slot] = Chunk(slot, deque([part]))
         self._order(self._chunks[slot])
         return self._out
 
@@ -202,13 +152,32 @@ class Chunks:
             self._order(chunk)
         elif len(part.jobs) > 1:
             self._remark(chunk, f"are made again, by halves, after {reason}")
-            _halve(chunk)
+            chunk.halve()
             self._order(chunk)
+        elif by is Breakage.MEMORY:
+            self._starve(chunk, copy, reason)
         else:
             (number,) = part.jobs
             self._dissolve(chunk)
             self._out.append(WorkerLost(chunk.slot, number, reason))
         return self._out
+
+    def _starve(self, chunk: Chunk, copy: int, reason: str) -> None:
+        """Have a job made with nothing beside it, or blame it where it was and was killed again.
+
+        Ray kills whoever was started last: what has eaten may be any other on that node.
+        """
+        part = chunk.parts[0]
+        part.kills += 1
+        if part.kills <= _LONELY_KILLS:
+            self._lonely.update(part.jobs)
+            self._remark(chunk, f"is made again, with nothing beside it, after {reason}")
+            self._order(chunk)
+        else:
+            (job,) = part.jobs.values()
+            message = f"its worker died {part.kills} times, by {reason}"
+            outcome = failed(job, FailureKind.CRASHED, message)
+            self._ended(chunk, copy, JobEnded(chunk.slot, job.number, outcome))
 
     def look(self, now_s: float) -> list[Answer]:
         """Give spares to what is silent, and to the last that take too long."""
@@ -216,7 +185,7 @@ class Chunks:
         self._remark_standstill()
         for chunk in self._chunks.values():
             if not chunk.copies:
-                if now_s >= chunk.due_s:
+                if self._has_turn(chunk):
                     self._send(chunk)
             elif self._is_silent(chunk):
                 self._has_been_silent = True
@@ -234,13 +203,13 @@ class Chunks:
                 self._send(chunk)
         return self._out
 
-    def _fell(self, chunk: _Chunk) -> None:
+    def _fell(self, chunk: Chunk) -> None:
         for copy, known in chunk.copies.items():
             if known.has_begun:
                 known.is_felled = True
                 self._out.append(Fell(copy))
 
-    def _remark(self, chunk: _Chunk, text: str) -> None:
+    def _remark(self, chunk: Chunk, text: str) -> None:
         count = len(chunk.parts[0].jobs)
         files = "1 file" if count == 1 else f"{count} files"
         self._out.append(Remark(f"{files} {text}", chunk.slot))
@@ -257,13 +226,13 @@ class Chunks:
     def _turn(self, now_s: float) -> None:
         self._now_s, self._out = now_s, []
 
-    def _hear(self, chunk: _Chunk, copy: int, report: Report) -> None:
+    def _hear(self, chunk: Chunk, copy: int, report: Report) -> None:
         match report:
             case JobEnded():
                 self._ended(chunk, copy, report)
             case CostKnown():
                 if self._left_by(copy) is chunk:
-                    _set_apart(chunk, report)
+                    chunk.set_apart(report)
                     self._order(chunk)
             case WorkerLost():
                 if self._left_by(copy) is chunk:
@@ -277,7 +246,7 @@ class Chunks:
             case _:
                 self._out.append(replace(report, slot=chunk.slot))
 
-    def _ended(self, chunk: _Chunk, copy: int, report: JobEnded) -> None:
+    def _ended(self, chunk: Chunk, copy: int, report: JobEnded) -> None:
         self._roster.fed()
         part, failure = chunk.parts[0], report.outcome.failure
         is_of_twin = failure is not None and failure.kind is FailureKind.EXISTS
@@ -288,12 +257,13 @@ class Chunks:
         while part.jobs and (first := next(iter(part.jobs))) in chunk.ended:
             del part.jobs[first]
             self._ordered.discard(first)
+            self._lonely.discard(first)
             self._out.append(chunk.ended.pop(first))
         if not part.jobs:
             self._left_by(copy)  # it ends by itself
             self._part_made(chunk)
 
-    def _part_made(self, chunk: _Chunk) -> None:
+    def _part_made(self, chunk: Chunk) -> None:
         self._durations_s.append(self._now_s - chunk.parts.popleft().since_s)
         self._recall(chunk)
         if chunk.parts:
@@ -301,7 +271,7 @@ class Chunks:
         else:
             del self._chunks[chunk.slot]
 
-    def _left_by(self, copy: int) -> _Chunk | None:
+    def _left_by(self, copy: int) -> Chunk | None:
         """Strike out a copy that has ended; return its chunk where nobody else makes it."""
         self._outages.ended(copy)
         slot = self._slot_of.pop(copy, None)
@@ -311,13 +281,20 @@ class Chunks:
         del chunk.copies[copy]
         return None if chunk.copies else chunk
 
-    def _order(self, chunk: _Chunk) -> None:
+    def _order(self, chunk: Chunk) -> None:
         """Order what a chunk has left, now or once a node may have memory for it."""
         chunk.due_s = self._roster.due_s(self._now_s)
-        if chunk.due_s <= self._now_s:
+        if self._has_turn(chunk):
             self._send(chunk)
 
-    def _send(self, chunk: _Chunk) -> None:
+    def _has_turn(self, chunk: Chunk) -> bool:
+        """Whether nothing is to be awaited before it: neither memory, nor who is made alone."""
+        if self._now_s < chunk.due_s:
+            return False
+        is_lonely = not self._lonely.isdisjoint(chunk.parts[0].jobs)
+        return not (self._slot_of if is_lonely else self._lonely)
+
+    def _send(self, chunk: Chunk) -> None:
         part = chunk.parts[0]
         jobs = [job for number, job in part.jobs.items() if number not in chunk.ended]
         is_first = self._ordered.isdisjoint(part.jobs)
@@ -329,69 +306,46 @@ class Chunks:
         makers = {copy.node for copy in chunk.copies.values()}
         shunned = self._roster.shunned(makers, self._now_s)
         self._out.append(Order(self._copies, again, part.grant_bytes, shunned))
-        chunk.copies[self._copies] = _Copy(self._now_s, is_first)
+        chunk.copies[self._copies] = Copy(self._now_s, is_first)
         self._slot_of[self._copies] = chunk.slot
         self._ordered.update(part.jobs)
 
     def _again(self, job: Job) -> Job:
         return replace(job, can_replace=True) if job.number in self._ordered else job
 
-    def _dissolve(self, chunk: _Chunk) -> None:
+    def _dissolve(self, chunk: Chunk) -> None:
         self._recall(chunk)
+        self._lonely.difference_update(chunk.parts[0].jobs)
         del self._chunks[chunk.slot]
 
-    def _recall(self, chunk: _Chunk) -> None:
+    def _recall(self, chunk: Chunk) -> None:
         for copy in chunk.copies:
             del self._slot_of[copy]
             self._outages.ended(copy)
             self._out.append(Recall(copy))
         chunk.copies.clear()
 
-    def _is_silent(self, chunk: _Chunk) -> bool:
+    def _is_silent(self, chunk: Chunk) -> bool:
         is_full = len(chunk.copies) >= self.watch.copies
-        return not is_full and _has_begun(chunk) and self._quiet_s(chunk) > self.watch.silence_s
+        return not is_full and chunk.has_begun and self._quiet_s(chunk) > self.watch.silence_s
 
-    def _is_forgotten(self, chunk: _Chunk) -> bool:
+    def _is_forgotten(self, chunk: Chunk) -> bool:
         """Whether it waits for a node that may be gone, while others get their turn."""
-        if _has_begun(chunk) or not self._durations_s or len(chunk.copies) >= self.watch.copies:
+        if chunk.has_begun or not self._durations_s or len(chunk.copies) >= self.watch.copies:
             return False
         watch = self.watch
         return self._quiet_s(chunk) > (
             watch.silence_s if self._has_been_silent else watch.unbegun_s
         )
 
-    def _is_old(self, chunk: _Chunk) -> bool:
+    def _is_old(self, chunk: Chunk) -> bool:
         """Whether it keeps a run waiting that has slots with nothing to do."""
         is_last = len(self._chunks) < self.slots and len(chunk.copies) == 1
         age_s = self._now_s - chunk.parts[0].since_s
-        if not (is_last and _has_begun(chunk)) or age_s <= self.watch.age_s:
+        if not (is_last and chunk.has_begun) or age_s <= self.watch.age_s:
             return False
         known_s = sorted(self._durations_s)
         return not known_s or age_s > self.watch.age_factor * known_s[len(known_s) * 99 // 100]
 
-    def _quiet_s(self, chunk: _Chunk) -> float:
+    def _quiet_s(self, chunk: Chunk) -> float:
         return self._now_s - max(copy.word_s for copy in chunk.copies.values())
-
-
-def _has_begun(chunk: _Chunk) -> bool:
-    return any(copy.has_begun for copy in chunk.copies.values())
-
-
-def _halve(chunk: _Chunk) -> None:
-    """Have the first half made before the second."""
-    part = chunk.parts.popleft()
-    jobs = list(part.jobs.items())
-    for half in (jobs[len(jobs) // 2 :], jobs[: len(jobs) // 2]):
-        chunk.parts.appendleft(replace(part, jobs=OrderedDict(half)))
-
-
-def _set_apart(chunk: _Chunk, report: CostKnown) -> None:
-    """Have a job made alone that needs more memory than its share, before those behind it."""
-    part = chunk.parts[0]
-    if next(iter(part.jobs)) != report.number:  # one before it must be made again: both may have it
-        part.grant_bytes = report.cost_bytes
-        return
-    alone = OrderedDict([part.jobs.popitem(last=False)])
-    if not part.jobs:
-        chunk.parts.popleft()
-    chunk.parts.appendleft(replace(part, jobs=alone, grant_bytes=report.cost_bytes))

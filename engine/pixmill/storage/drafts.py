@@ -22,7 +22,7 @@ try:
 except ImportError:  # pragma: no cover - Windows, where a temporary name is not swept while fresh
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Draft", "beacon", "draft", "is_beacon_lit", "sweep_below", "write_all"]
+__all__ = ["Draft", "Swept", "beacon", "draft", "is_beacon_lit", "sweep_below", "write_all"]
 
 _PREFIX = ".pixmill-"
 _SUFFIX = ".tmp"
@@ -57,6 +57,19 @@ class Draft:
             os.utime(self.descriptor, ns=(atime_ns, mtime_ns))
         else:
             self.folder.utime(self.name, mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of the drafts in a folder.
+
+    Attributes:
+        removed: How many were abandoned.
+        spared: How many were not, or could not be removed.
+    """
+
+    removed: int = 0
+    spared: int = 0
 
 
 @contextlib.contextmanager
@@ -122,14 +135,15 @@ def write_all(descriptor: int, content: bytes | memoryview) -> int:
     return len(content)
 
 
-def sweep_below(root: Root, relative: str) -> int:
-    """Remove the drafts in a folder that no living process holds; return how many.
+def sweep_below(root: Root, relative: str) -> Swept:
+    """Remove the drafts in a folder that no living process holds.
 
     A folder that is not there, or cannot be read, has none.
     """
     with contextlib.suppress(OSError), root.folder(relative, can_make=False) as folder:
-        return sum(_is_draft(name) and _is_swept(folder, name) for name in folder.names())
-    return 0
+        fates = [_is_swept(folder, name) for name in folder.names() if _is_draft(name)]
+        return Swept(removed=sum(fates), spared=len(fates) - sum(fates))
+    return Swept()
 
 
 def _made(folder: Folder) -> tuple[str, int]:

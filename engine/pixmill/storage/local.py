@@ -107,6 +107,7 @@ class Destination:
     is_flushed: bool = True
     _held: Root = field(init=False)
     _above: str = field(init=False)
+    _haunted: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Hold the root from when it is first published into."""
@@ -257,7 +258,15 @@ class Destination:
 
     def sweep(self, relative_folder: str) -> int:
         """Remove temporary files that no living process holds; return how many."""
-        return sweep_below(self._held, relative_folder)
+        swept = sweep_below(self._held, relative_folder)
+        if swept.spared:
+            self._haunted.add(relative_folder)
+        return swept.removed
+
+    def sweep_again(self) -> None:
+        """Sweep the folders in which somebody held a temporary file, who may have died since."""
+        for folder in self._haunted:
+            sweep_below(self._held, folder)
 
 
 def change_of(path: str, source: SourceRef) -> str:
