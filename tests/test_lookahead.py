@@ -168,6 +168,22 @@ def test_a_large_file_is_seen_among_many() -> None:
     assert day.now_s <= 1.05 * least_s(files, 2)
 
 
+@pytest.mark.parametrize("order", [Order.AUTO, Order.PATH])
+def test_what_was_taken_is_forgotten(order: Order) -> None:
+    """Small files that come and go before large ones leave nothing behind, however many."""
+    line = Lookahead(2, order)
+    for number in range(20):
+        line.add(File(1.0, 100 * MB).job(number))
+    peak = 0
+    for number in range(20, 5000):
+        line.add(File(0.1, number % 7).job(number), is_next=True)
+        assert [each.number for each in line.taken()] == [number]
+        peak = max(peak, sum(len(kind.largest) for kind in line._kinds.values()))
+    assert peak < 400
+    left = [job.number for _ in range(len(line)) for job in line.taken()]
+    assert sorted(left) == list(range(20))
+
+
 def test_empty_files_are_taken_too() -> None:
     """A job without bytes waits and goes like any other, and leaves nothing behind."""
     lookahead = Lookahead(slots=2)

@@ -28,6 +28,7 @@ _MARGIN: Final = 2.0
 _SMALL_BYTES: Final = 64 * 1024
 _BATCH_JOBS: Final = 32
 _BATCH_BYTES: Final = 1024 * 1024
+_MOST_STALE: Final = 256
 _CHUNK_JOBS: Final = 1000
 """Whatever they may take: as many are made again where a machine is lost with them."""
 
@@ -38,7 +39,8 @@ class _Kind:
 
     Attributes:
         waiting_bytes: Size of those that wait.
-        largest: Negative size and number of each that waits, and of some that wait no more.
+        largest: Negative size and number of each that waits, and of some that wait no more: of as
+            many again, since what is small would stay to the end of the run, at 110 bytes each.
         spent_s: Seconds that workers spent on those that have ended.
         done_bytes: Their size.
     """
@@ -75,6 +77,9 @@ class Lookahead:
             self._jobs.move_to_end(job.number, last=False)
         kind = self._kind(job)
         kind.waiting_bytes += job.source.size_bytes
+        if len(kind.largest) > 2 * len(self._jobs) + _MOST_STALE:
+            kind.largest = [each for each in set(kind.largest) if each[1] in self._jobs]
+            heapq.heapify(kind.largest)
         heapq.heappush(kind.largest, (-job.source.size_bytes, job.number))
 
     def clear(self) -> None:
