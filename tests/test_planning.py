@@ -324,7 +324,7 @@ def test_an_image_that_may_be_made_alone_is_not_shrunk_for_want_of_memory() -> N
     header = replace(PHOTO, width_px=4096, height_px=4096, is_progressive=True, samples_per_px=3.0)
     recipe = _recipe(Geometry(1920, 1920), strategy=StrategyName.FIXED, target="webp")
     usual = _plan(header, recipe)
-    scarce = Limits(usual.cost_bytes - 8_000_000)
+    scarce = Limits(usual.cost_bytes - 6_000_000)
     coarse = _plan(header, recipe, scarce)
     assert (usual.load.shrink, coarse.load.shrink) == (1, 2)
     assert coarse.cost_bytes <= scarce.lease_bytes
