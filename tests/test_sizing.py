@@ -131,3 +131,11 @@ def test_a_ferry_is_inside_the_cap(memory_bytes: int, wanted: int) -> None:
     workers_bytes = beside.workers * 30_000_000
     assert beside.budget_bytes + workers_bytes + 60_000_000 <= memory_bytes
     assert beside.alone_bytes + 64_000_000 + 60_000_000 <= memory_bytes
+
+
+@given(CAPS, WORKERS)
+def test_every_worker_may_have_its_share_in_hand(memory_bytes: int, wanted: int) -> None:
+    """Even shares are inside the budget, and no image is to hold less than a lease of its own."""
+    sizing = sized(memory_bytes, wanted, was_asked=True)
+    assert sizing.base_bytes <= sizing.share_bytes
+    assert sizing.workers * sizing.share_bytes <= sizing.budget_bytes

@@ -202,6 +202,7 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
         is_palette=is_palette,
         is_full_chroma=plan.is_pinned and may_be_full,
         is_lean=plan.is_lean,
+        is_frugal=plan.is_frugal,
         is_moving=is_moving,
     )
 

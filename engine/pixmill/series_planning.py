@@ -127,7 +127,10 @@ def series_planned(header: Header, recipe: Recipe, limits: Limits) -> SeriesPlan
     shared_bytes, decoded_bytes = _shared_bytes(members), _decoded_bytes(members)
     alone_bytes = max(each.plan.cost_bytes for each in members)
     can_share = all(each.plan.is_pinned for each in members)
-    if can_share and shared_bytes + decoded_bytes <= limits.lease_bytes:
+    # Decoded anew for each size a baseline JPEG of 10 MP takes 150 ms for 117, and 28 MB for 48; a
+    # progressive one of 8 MP 270 for 170. A worker that waits for memory costs more.
+    most_bytes = min(limits.lease_bytes, limits.share_bytes)
+    if can_share and shared_bytes + decoded_bytes <= most_bytes:
         return SeriesPlan(
             members,
             is_shared=True,

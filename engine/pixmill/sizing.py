@@ -88,6 +88,11 @@ class Sizing:
     room_bytes: int = ENDLESS_BYTES
     kept_bytes: int = 0
 
+    @property
+    def share_bytes(self) -> int:
+        """What each worker's image may hold at one time: an even share of the budget."""
+        return self.budget_bytes // self.workers
+
 
 def sized(memory_bytes: int, wanted_workers: int, *, was_asked: bool) -> Sizing:
     """Fit workers into a memory cap.

@@ -103,6 +103,7 @@ class Encoding:
             rounded to what a lossless coding stores in fewer bytes.
         has_hidden: Whether colours stay that full transparency hides, which costs bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
+        is_frugal: Whether the encoder makes no copy for speed: the same bytes for less memory.
         is_moving: Whether there are frames, or pages, to be stored.
         pixels: How many are to be stored; 0 where nobody has counted.
         tables: Family of quantisation tables that the source was made with, where its own pixels
@@ -120,6 +121,7 @@ class Encoding:
     is_near_lossless: bool = False
     has_hidden: bool = False
     is_lean: bool = False
+    is_frugal: bool = False
     is_moving: bool = False
     pixels: int = 0
     tables: int | None = None

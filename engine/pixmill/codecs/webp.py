@@ -53,7 +53,7 @@ _LOSSLESS_EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 2, Effort.BEST: 4}
 _LOSSLESS_QUALITY: Final = {Effort.FAST: 50, Effort.BALANCED: 75, Effort.BEST: 100}
 _MOST_BETWEEN_PX = 30_000_000  # at most 14 s an encode
 _MOST_HANDED_PX = 4_000_000  # beyond it the copy would be a good part of what there is
-_HANDED_BYTES = 7  # a pixel: measured 55 MB for 4 MP, 14 for 1 MP, where libvips' are 6.5 a pixel
+_HANDED_BYTES = 8  # a pixel: measured 55 MB for 4 MP, 39 for 2.5 of detail; libvips' are 6.5
 
 
 def _recognises(head: bytes) -> bool:
@@ -133,7 +133,7 @@ def _decode_cost(header: Header, shrink: int) -> int:
 
 def _encode_cost(encoding: Encoding, pixels: int, _bands: int) -> int:
     # Measured 901 MB for 144 MP lossy; lossless 36 B/px; the sharper halving 267 MB for 16 MP.
-    handed_bytes = _HANDED_BYTES * min(pixels, _MOST_HANDED_PX)
+    handed_bytes = 0 if encoding.is_frugal else _HANDED_BYTES * min(pixels, _MOST_HANDED_PX)
     if encoding.quality is None or encoding.is_near_lossless:
         return FIXED_BYTES + 36 * pixels + handed_bytes
     per_px = 17 if encoding.is_full_chroma else 6.5
@@ -167,7 +167,8 @@ def _handed(encoding: Encoding, pixels: int) -> Handing | None:
     195 in place of 217 at 1 and 268 in place of 307 at 2. It has no sharper halving.
     """
     is_quick = encoding.quality is not None and encoding.effort is Effort.FAST
-    return None if is_quick or pixels > _MOST_HANDED_PX else _handing(encoding)
+    is_spare = encoding.is_frugal or pixels > _MOST_HANDED_PX
+    return None if is_quick or is_spare else _handing(encoding)
 
 
 def _handing(encoding: Encoding) -> Handing | None:
