@@ -55,7 +55,8 @@ def cost_of(context: Context, plan: Plan) -> int:
         else 0
     )
     encode_bytes += _gain_map_bytes(context, plan, raster_bytes)
-    stream_bytes = row_bytes * _LINES_IN_FLIGHT + _scaled_bytes(context, plan)
+    # What scaling holds was measured with the strips that the result is computed in.
+    stream_bytes = max(row_bytes * _LINES_IN_FLIGHT, _scaled_bytes(context, plan))
     if plan.is_packed and context.target.pack_cost:
         packing_bytes = context.target.pack_cost(context.recipe.effort, raster_bytes)
         encode_bytes = max(encode_bytes, packing_bytes)
