@@ -319,12 +319,24 @@ def test_memory_decides_how_much_is_held() -> None:
     assert "raise --memory to" in failure.message
 
 
+def test_a_share_decides_between_ways_to_the_same_bytes_alone() -> None:
+    """What is beyond its share is made frugally where that keeps to it, and never otherwise."""
+    recipe = _recipe(Geometry(1920, 1920), strategy=StrategyName.FIXED, target="webp")
+    usual = _plan(PHOTO, recipe)
+    frugal = _plan(PHOTO, recipe, replace(PLENTY, share_bytes=usual.cost_bytes - 1))
+    assert not usual.is_frugal
+    assert frugal == replace(usual, is_frugal=True, cost_bytes=frugal.cost_bytes)
+    assert frugal.cost_bytes < usual.cost_bytes
+    scarce = replace(PLENTY, share_bytes=frugal.cost_bytes - 1)
+    assert _plan(PHOTO, recipe, scarce) == usual
+
+
 def test_an_image_that_may_be_made_alone_is_not_shrunk_for_want_of_memory() -> None:
     """The decoder shrinks farther than fidelity allows only where no memory would save it that."""
     header = replace(PHOTO, width_px=4096, height_px=4096, is_progressive=True, samples_per_px=3.0)
     recipe = _recipe(Geometry(1920, 1920), strategy=StrategyName.FIXED, target="webp")
     usual = _plan(header, recipe)
-    scarce = Limits(usual.cost_bytes - 8_000_000)
+    scarce = Limits(usual.cost_bytes - 6_000_000)
     coarse = _plan(header, recipe, scarce)
     assert (usual.load.shrink, coarse.load.shrink) == (1, 2)
     assert coarse.cost_bytes <= scarce.lease_bytes

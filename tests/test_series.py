@@ -340,6 +340,27 @@ def test_a_set_that_memory_lacks_for_is_made_one_by_one() -> None:
     assert sizes[0] == sizes[1] == [(name, width) for name in BOTH for width in (300, 900)]
 
 
+def test_a_set_beyond_its_share_is_decoded_again_to_the_same_bytes() -> None:
+    """Decoded pixels are held for several sizes only where other workers have memory left."""
+    content = _large()
+    header = probe(content, "png")
+    recipe = replace(WIDE, widths=(600, 900), formats=("webp", "jpg"))
+    ample = Limits(1 << 30, is_enforced=False)
+    held = series_planned(header, recipe, ample)
+    assert isinstance(held, SeriesPlan)
+    shared = replace(ample, share_bytes=held.cost_bytes - 1)
+    unheld = series_planned(header, recipe, shared)
+    assert isinstance(unheld, SeriesPlan)
+    assert (held.is_held, unheld.is_held) == (True, False)
+    assert held.is_shared
+    assert unheld.is_shared
+    assert unheld.cost_bytes < held.cost_bytes
+    made = [mill(content, "png", recipe, each, lease=lambda _: None) for each in (ample, shared)]
+    contents = [[_read(each) for each in one.members] for one in made if isinstance(one, Product)]
+    assert len(contents[0]) == 4
+    assert contents[0] == contents[1]
+
+
 def _read(product: Product) -> bytes:
     if product.content is None or isinstance(product.content, bytes):
         return product.content or b""

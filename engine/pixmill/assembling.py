@@ -318,6 +318,7 @@ def _setup(
         lease_bytes=sizing.lease_bytes,
         alone_bytes=sizing.alone_bytes,
         room_bytes=sizing.room_bytes,
+        share_bytes=sizing.share_bytes,
         base_bytes=sizing.base_bytes,
         kept_bytes=sizing.kept_bytes,
         can_replace=settings.if_exists is IfExists.OVERWRITE,

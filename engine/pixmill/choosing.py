@@ -316,6 +316,7 @@ class Chooser:
             is_lean=plan.is_lean,
             is_moving=plan.pages > 1,
             pixels=plan.width_px * plan.height_px,
+            is_frugal=plan.is_frugal,
         )
         return strategy(self.recipe.strategy).candidates(brief)
 

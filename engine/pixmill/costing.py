@@ -25,10 +25,8 @@ __all__ = ["cost_of"]
 # Strips of decoded rows that libvips' threads and write buffers hold while an image streams:
 # 12,000 px wide RGB JPEGs measured 37 to 47 MB, PNGs 76 MB (research/libvips.md, section 2).
 _LINES_IN_FLIGHT = 256
-# Lines of the decoded image that wait while it is scaled down, and as floats too if it has alpha:
-# 880 to 950 of RGB TIFFs, PNGs and JPEGs (12,000 to 40,000 px wide), 780 to 950 of RGBA PNGs (2,000
-# to 8,000 px). Scaled across before down, they are as wide as the result: 1,200 to 1,900.
-_SCALED_LINES = 1000
+# Lines of the decoded image that wait while it is scaled across before down, as wide as the result:
+# 1,200 to 1,900. Otherwise its codec's record has them.
 _NARROW_LINES = 2000
 # Likewise in linear light, of three bands and alpha, for eight and for two times fewer pixels:
 # 1,240 to 1,560 and 840 to 1,220 (grey, RGB and RGBA PNGs 2,000, 4,000 and 8,000 px wide).
@@ -57,7 +55,8 @@ def cost_of(context: Context, plan: Plan) -> int:
         else 0
     )
     encode_bytes += _gain_map_bytes(context, plan, raster_bytes)
-    stream_bytes = row_bytes * _LINES_IN_FLIGHT + _scaled_bytes(context, plan)
+    # What scaling holds was measured with the strips that the result is computed in.
+    stream_bytes = max(row_bytes * _LINES_IN_FLIGHT, _scaled_bytes(context, plan))
     if plan.is_packed and context.target.pack_cost:
         packing_bytes = context.target.pack_cost(context.recipe.effort, raster_bytes)
         encode_bytes = max(encode_bytes, packing_bytes)
@@ -159,10 +158,11 @@ def _scaled_bytes(context: Context, plan: Plan) -> int:
         return 0
     factor = load.scale / load.shrink
     width_px = header.width_px * factor
-    lines = _LINEAR_LINES if context.is_linear else _SCALED_LINES
+    spec = codec(header.codec)
+    lines = _LINEAR_LINES if context.is_linear else spec.scaled_lines
     if plan.is_narrow and scale.width_px < width_px:
         width_px, lines = scale.width_px, _NARROW_LINES
-    is_by_line = codec(header.codec).can_stream is not None
+    is_by_line = spec.can_stream is not None
     is_premultiplied = header.has_alpha and context.recipe.kernel is not Kernel.NEAREST
     float_bands = 3 + header.has_alpha if context.is_linear else header.bands * is_premultiplied
     pixel_bytes = is_by_line * header.bands * max(1, header.bits // 8) + float_bands * _FLOAT_BYTES
@@ -203,6 +203,7 @@ def _costliest(context: Context, plan: Plan) -> Encoding:
         is_palette=is_palette,
         is_full_chroma=plan.is_pinned and may_be_full,
         is_lean=plan.is_lean,
+        is_frugal=plan.is_frugal,
         is_moving=is_moving,
     )
 

@@ -199,6 +199,7 @@ class Making:
             is_moving=self._plan.pages > 1,
             pixels=self._plan.width_px * self._plan.height_px,
             has_palettes=self._plan.has_palettes,
+            is_frugal=self._plan.is_frugal,
         )
         encodings = chosen.candidates(brief)
         if not self._plan.is_pinned:

@@ -115,13 +115,18 @@ class Picture:
         self.notes += [note for note in notes_of(image) if note not in self.notes]
         self._seen = image = watched(image)
         if self.plan.is_pinned:
-            self._pixels = image = load.pinned(image)
+            self._pixels = image = image if self._is_held else load.pinned(image)
             self._seen = None  # a decoder tells what it complains of once it is closed
         if self.expected is None:
             self._gain_map = self._carried(image)
             has_gain_map = self._gain_map is not None
             self.expected = replace(meant(image, self.plan), has_gain_map=has_gain_map)
         return image
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether the very pixels are in memory already, as those of another output are."""
+        return self.origin is not None and not self.origin.steps
 
     def _begun(self) -> pyvips.Image:
         if self._still is not None:

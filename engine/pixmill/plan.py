@@ -137,6 +137,8 @@ class Plan:
         is_lean: Whether encoders must stream because holding the image whole does not fit.
         is_narrow: Whether images are scaled across before they are scaled down, so that what waits
             between the two is as narrow as the result.
+        is_frugal: Whether encoders make no copies of the pixels for speed: the same bytes for less
+            memory and more CPU.
         has_lossless: Whether an encoding without loss, or nearly, may be tried where a score is
             out of reach otherwise.
         is_thrifty: Whether nothing is kept of the pixels while encodings are scored against them.
@@ -167,6 +169,7 @@ class Plan:
     is_packed: bool
     cost_bytes: int
     is_narrow: bool = False
+    is_frugal: bool = False
     has_lossless: bool = False
     has_palettes: bool = True
     is_thrifty: bool = False

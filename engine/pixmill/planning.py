@@ -47,6 +47,8 @@ class Limits:
             otherwise. Default: no more.
         room_bytes: As much of that as can be had where it is made. Plans do not depend on it, so
             that bytes are the same wherever there is enough. Default: enough.
+        share_bytes: What it had better hold, so that others are made beside it: decides between
+            ways to the same bytes alone. Default: all that it may.
         caps: How many pixels and frames it may have, whatever they would cost.
         is_enforced: Whether the process itself is held to a plan's cost, which is for a worker
             alone: a caller's own process has other work. Default: true.
@@ -57,11 +59,13 @@ class Limits:
     is_enforced: bool = True
     alone_bytes: int = 0
     room_bytes: int = ENDLESS_BYTES
+    share_bytes: int = ENDLESS_BYTES
 
     @property
     def of_one_alone(self) -> Limits | None:
         """The limits of an image that is made alone, where it may hold more then."""
-        return replace(self, lease_bytes=self.alone_bytes) if self.has_more else None
+        more = replace(self, lease_bytes=self.alone_bytes, share_bytes=ENDLESS_BYTES)
+        return more if self.has_more else None
 
     @property
     def has_more(self) -> bool:
@@ -113,7 +117,7 @@ def planned(header: Header, recipe: Recipe, limits: Limits) -> Plan | Failed:
     costs_bytes = []
     for plan in _possible(context, limits):
         if plan.cost_bytes <= limits.lease_bytes:
-            return _transforming(plan, recipe, limits)
+            return _transforming(_sharing(context, plan, limits), recipe, limits)
         costs_bytes.append(plan.cost_bytes)
     least_bytes = min(costs_bytes)
     what = f"to be scored as {target.title}" if _is_judged(context) else f"as {target.title}"
@@ -135,6 +139,12 @@ def _possible(context: Context, limits: Limits) -> Iterator[Plan]:
         if _can_be_narrow(context):
             # the same picture for 5 to 90 % more CPU of the scaling, so only where memory lacks
             yield _costed(context, replace(plan, is_narrow=True))
+
+
+def _sharing(context: Context, plan: Plan, limits: Limits) -> Plan:
+    """Return the plan, or a frugal one that keeps to its share where the plan does not."""
+    frugal = _costed(context, replace(plan, is_frugal=True))
+    return frugal if frugal.cost_bytes <= limits.share_bytes < plan.cost_bytes else plan
 
 
 def own_quality(plan: Plan) -> int | None:

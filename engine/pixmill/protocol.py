@@ -73,6 +73,7 @@ class Setup:
         timeout_s: Seconds an image may take, which bounds its CPU time behind the coordinator.
         alone_bytes: Most that one may cost that is made alone; no less than others in effect.
         room_bytes: As much of that as can be had here.
+        share_bytes: What an image had better cost, so that every worker may have one in hand.
         kept_bytes: How much freed memory it may keep between two images.
     """
 
@@ -96,6 +97,7 @@ class Setup:
     timeout_s: float = 300.0
     alone_bytes: int = 0
     room_bytes: int = 1 << 62
+    share_bytes: int = 1 << 62
     kept_bytes: int = 0
 
 

@@ -27,12 +27,13 @@ __all__ = [
 ]
 
 _MB = 1_000_000
-# Proportional set sizes measured with `make bench-memory` on Linux, Python 3.11, libvips 8.18, over
-# 814 files of every format: the coordinator with its command line and progress bar 34 to 37 MB, a
-# nursery with two workers 16.3 MB, a worker between two files 34 MB (median) to 42 MB.
-_COORDINATOR_BYTES = 38 * _MB
-_NURSERY_BYTES = 16 * _MB
-_WORKER_BYTES = 32 * _MB
+# Proportional set sizes on Linux, Python 3.11, libvips 8.18. Over all corpora (`make bench-memory`):
+# a coordinator with its progress bar 25 to 29 MB, a nursery with two workers 16 to 18 MB. Over 23
+# files of all kinds: a worker between two 22 to 24 MB, and 34 to 38 once it has scored. Where one
+# scores, images cost the more beyond what they hold.
+_COORDINATOR_BYTES = 30 * _MB
+_NURSERY_BYTES = 17 * _MB
+_WORKER_BYTES = 30 * _MB
 _BASE_BYTES = 8 * _MB
 # A nursery and its only worker before the first file: 29 to 34 MB.
 _FRESH_BYTES = 34 * _MB
@@ -89,6 +90,11 @@ class Sizing:
     warnings: tuple[str, ...]
     room_bytes: int = ENDLESS_BYTES
     kept_bytes: int = 0
+
+    @property
+    def share_bytes(self) -> int:
+        """What each worker's image may hold at one time: an even share of the budget."""
+        return self.budget_bytes // self.workers
 
 
 def sized(memory_bytes: int, wanted_workers: int, *, was_asked: bool) -> Sizing:

@@ -120,6 +120,7 @@ class Worker:
             self.setup.caps,
             alone_bytes=self.setup.alone_bytes,
             room_bytes=self.setup.room_bytes,
+            share_bytes=self.setup.share_bytes,
         )
 
     def confine(self) -> str:

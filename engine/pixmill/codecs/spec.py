@@ -103,6 +103,7 @@ class Encoding:
             rounded to what a lossless coding stores in fewer bytes.
         has_hidden: Whether colours stay that full transparency hides, which costs bytes.
         is_lean: Whether the encoder must stream instead of holding the image whole.
+        is_frugal: Whether the encoder makes no copy for speed: the same bytes for less memory.
         is_moving: Whether there are frames, or pages, to be stored.
         pixels: How many are to be stored; 0 where nobody has counted.
         tables: Family of quantisation tables that the source was made with, where its own pixels
@@ -120,6 +121,7 @@ class Encoding:
     is_near_lossless: bool = False
     has_hidden: bool = False
     is_lean: bool = False
+    is_frugal: bool = False
     is_moving: bool = False
     pixels: int = 0
     tables: int | None = None
@@ -372,6 +374,9 @@ class CodecSpec:
         can_stream: Whether a file with this header is decoded in strips; `None` for never.
         decode_cost: Bytes of memory that decoding holds beyond the worker's base, for a header
             and a shrink-on-load factor.
+        scaled_lines: Lines of the decoded image that wait beside that while it is scaled down, as
+            floats too if it has alpha: 880 to 950 of RGB TIFFs and PNGs (12,000 to 40,000 px
+            wide), 780 to 950 of RGBA PNGs (2,000 to 8,000 px).
         encode_cost: Bytes that encoding holds, for an encoding, pixels (all pages) and bands.
         save_options: libvips saver options for an encoding.
         handed: How an eight-bit still in RGB, of so many pixels, is handed to Pillow under an
@@ -458,6 +463,7 @@ class CodecSpec:
     preview: Callable[[BinaryIO, int], Preview | None] | None = None
     can_stream: Callable[[Header], bool] | None = None
     decode_cost: Callable[[Header, int], int] | None = None
+    scaled_lines: int = 1000
     encode_cost: Callable[[Encoding, int, int], int] | None = None
     save_options: Callable[[Encoding], Mapping[str, SaveValue]] | None = None
     handed: Callable[[Encoding, int], Handing | None] | None = None

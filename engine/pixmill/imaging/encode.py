@@ -123,9 +123,11 @@ def _writable(encoding: Encoding) -> CodecSpec:
 def _saved(image: pyvips.Image, spec: CodecSpec, options: dict[str, SaveValue]) -> bytes:
     recode, pixels = recoder(), image.width * image.height
     if recode and spec.draft and (draft := spec.draft(options, pixels)):
-        quick = bytes(pyvips.Operation.call(spec.saver, image, **draft.options))
-        if (data := draft.finished(quick, recode)) is not None:
-            return data
+        made = draft.finished(
+            bytes(pyvips.Operation.call(spec.saver, image, **draft.options)), recode
+        )  # under no name of its own, or it would be held while the image is encoded once more
+        if made is not None:
+            return made
     return bytes(pyvips.Operation.call(spec.saver, image, **options))
 
 

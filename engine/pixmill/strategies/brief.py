@@ -29,6 +29,7 @@ class Brief:
         is_moving: Whether the result has frames or pages.
         pixels: Of the result; 0 where nobody has counted.
         has_palettes: Whether there is memory to put colours into a palette.
+        is_frugal: Whether the encoder makes no copy for speed.
     """
 
     header: Header
@@ -39,6 +40,7 @@ class Brief:
     is_moving: bool = False
     pixels: int = 0
     has_palettes: bool = True
+    is_frugal: bool = False
 
     @property
     def quality(self) -> int:
@@ -64,6 +66,7 @@ class Brief:
             effort=self.recipe.effort,
             is_full_chroma=is_full_chroma,
             is_lean=self.is_lean,
+            is_frugal=self.is_frugal,
             is_moving=self.is_moving,
             pixels=self.pixels,
             tuned=self._tuned,
@@ -78,6 +81,7 @@ class Brief:
             is_flat=is_flat,
             has_hidden=self.recipe.is_lossless,
             is_lean=self.is_lean,
+            is_frugal=self.is_frugal,
             is_moving=self.is_moving,
             pixels=self.pixels,
             tuned=self._tuned,
