@@ -63,11 +63,22 @@ def test_the_command_leaves_nothing_undone(goodbye: str) -> None:
 
 
 def test_no_arguments_show_the_help() -> None:
-    """The bare command explains itself."""
-    for args in ((), ("optimize",), ("config",)):
+    """The bare command, and one that only leads to others, explain themselves."""
+    for args in ((), ("config",)):
         result = ran(*args)
         assert result.returncode == ExitCode.OK
         assert result.stdout.startswith("Usage: pixmill")
+
+
+@pytest.mark.parametrize(
+    "command", ["optimize", "inspect", "compare", "status", "runs", "merge", "undo"]
+)
+def test_a_command_that_is_told_nothing_to_work_on_fails(command: str) -> None:
+    """Where a script's variable is empty nothing was done, which is not told as success."""
+    result = ran(command)
+    assert result.returncode == ExitCode.USAGE
+    assert result.stdout == ""
+    assert "missing" in result.stderr.lower()
 
 
 def test_help_names_every_option_and_exit_code() -> None:

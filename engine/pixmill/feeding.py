@@ -241,7 +241,10 @@ class Feeder:
         wanted = self.settings.supported_formats
         if claimed and (not wanted or claimed in wanted):
             title = codec(claimed).title
-            message = f"the name says {title}, the content is no image that pixmill knows"
+            found = (
+                "the content is no image that pixmill knows" if source.size_bytes else "it is empty"
+            )
+            message = f"the name says {title}, {found}"
             return Outcome.failed(source, Failed(FailureKind.CORRUPT, Stage.READ, message))
         if self.settings.copy_others:
             return source
