@@ -140,6 +140,13 @@ def test_typing_errors_are_usage_errors(args: tuple[str, ...]) -> None:
     assert result.exit_code == ExitCode.USAGE
 
 
+def test_a_choice_that_is_nearly_one_is_named() -> None:
+    """A word that is no choice is told plainly, with the one that was probably meant."""
+    result = CliRunner().invoke(app, ["optimize", "in", "out", "--gravity", "center"])
+    assert "'--gravity': 'center' is not one of 'centre'" in result.output
+    assert result.output.rstrip().endswith(": did you mean 'centre'?")
+
+
 def test_usage_errors_speak_on_stderr(tmp_path: Path) -> None:
     """A usage error exits with 2, says the flag as typed, and leaves stdout empty."""
     result = ran("optimize", str(tmp_path), str(tmp_path / "out"), "--max-size", "lots")
