@@ -310,6 +310,18 @@ def test_inspect_tells_what_files_are(archive: Path) -> None:
     assert "failed" in result.stdout
 
 
+def test_a_summary_says_what_was_added_and_nothing_of_nothing(archive: Path) -> None:
+    """Results that had to grow are not told as negative savings, nor no formats as a table."""
+    args = ("--resize", "200%", "--enlarge", "--lossless", "--target-format", "png")
+    grown = optimized(archive, *args, "--parallel", "1", "--progress", "none").stderr
+    assert "   added " in grown
+    assert "(+" in grown
+    assert " · 1 worker · " in grown
+    again = optimized(archive, *args, "--progress", "none").stderr
+    assert "format" in grown
+    assert "format" not in again
+
+
 def test_what_is_no_file_or_empty_is_told_as_such(archive: Path) -> None:
     """What is missing, empty or a folder is named with its reason beside files that are fine."""
     (archive / "empty.jpg").touch()

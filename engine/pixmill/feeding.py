@@ -314,7 +314,9 @@ class Feeder:
 
     def _refused(self, named: Named) -> Failed | None:
         if named.rival and self.settings.on_collision is OnCollision.FAIL:
-            message = f"wants the name that {named.rival} has: rename it, or use suffix"
+            message = (
+                f"wants the name that {named.rival} has: rename it, or use --on-collision suffix"
+            )
             return Failed(FailureKind.COLLISION, Stage.PLAN, message)
         if self._is_like_output(named):
             message = "its name is one that an output of another source may have: rename it"
