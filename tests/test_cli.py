@@ -164,6 +164,15 @@ def test_a_missing_input_is_a_usage_error(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_an_output_that_looks_like_a_file_hears_of_pipes(tmp_path: Path) -> None:
+    """Whoever names a result as for cwebp is told how one image is had, before anything is made."""
+    (tmp_path / "a.png").write_bytes(b"any")
+    result = ran("optimize", "a.png", "a.webp", cwd=tmp_path)
+    assert result.returncode == ExitCode.USAGE
+    assert "name a folder, or - to have the one image on stdout" in result.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_config_errors_name_the_file(tmp_path: Path) -> None:
     """A config value that contradicts another names the config file and its key."""
     config = tmp_path / "a.toml"
