@@ -280,6 +280,19 @@ def test_metadata_goes_without_another_loss() -> None:
     assert b"a comment!" not in made.content
 
 
+@pytest.mark.parametrize("least", ["99%", "1"])
+def test_metadata_that_goes_makes_no_saving_count(least: str) -> None:
+    """Where recoding saves less than `--min-savings` asks for, metadata goes and pixels stay."""
+    content = photograph(95)
+    with_comment = content[:2] + b"\xff\xfe\x00\x0ca comment!" + content[2:]
+    made = milled(with_comment, replace(FAST, min_savings=parse_savings(least)), "jpg")
+    assert made.status is Status.OPTIMIZED
+    assert isinstance(made.content, bytes)
+    assert b"a comment!" not in made.content
+    before, after = (Image.open(io.BytesIO(each)) for each in (content, made.content))
+    assert (before.tobytes() == after.tobytes()) is (least == "99%")
+
+
 def test_who_says_what_savings_count_is_heeded() -> None:
     """`--min-savings`, `--if-larger write`, `fixed` and a lower quality each have it recoded."""
     content = photograph(70)

@@ -63,11 +63,22 @@ def test_the_command_leaves_nothing_undone(goodbye: str) -> None:
 
 
 def test_no_arguments_show_the_help() -> None:
-    """The bare command explains itself."""
-    for args in ((), ("optimize",), ("config",)):
+    """The bare command, and one that only leads to others, explain themselves."""
+    for args in ((), ("config",)):
         result = ran(*args)
         assert result.returncode == ExitCode.OK
         assert result.stdout.startswith("Usage: pixmill")
+
+
+@pytest.mark.parametrize(
+    "command", ["optimize", "inspect", "compare", "status", "runs", "merge", "undo"]
+)
+def test_a_command_that_is_told_nothing_to_work_on_fails(command: str) -> None:
+    """Where a script's variable is empty nothing was done, which is not told as success."""
+    result = ran(command)
+    assert result.returncode == ExitCode.USAGE
+    assert result.stdout == ""
+    assert "missing" in result.stderr.lower()
 
 
 def test_help_names_every_option_and_exit_code() -> None:
@@ -129,6 +140,13 @@ def test_typing_errors_are_usage_errors(args: tuple[str, ...]) -> None:
     assert result.exit_code == ExitCode.USAGE
 
 
+def test_a_choice_that_is_nearly_one_is_named() -> None:
+    """A word that is no choice is told plainly, with the one that was probably meant."""
+    result = CliRunner().invoke(app, ["optimize", "in", "out", "--gravity", "center"])
+    assert "'--gravity': 'center' is not one of 'centre'" in result.output
+    assert result.output.rstrip().endswith(": did you mean 'centre'?")
+
+
 def test_usage_errors_speak_on_stderr(tmp_path: Path) -> None:
     """A usage error exits with 2, says the flag as typed, and leaves stdout empty."""
     result = ran("optimize", str(tmp_path), str(tmp_path / "out"), "--max-size", "lots")
@@ -144,6 +162,15 @@ def test_a_missing_input_is_a_usage_error(tmp_path: Path) -> None:
     assert result.returncode == ExitCode.USAGE
     assert "gone" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_looks_like_a_file_hears_of_pipes(tmp_path: Path) -> None:
+    """Whoever names a result as for cwebp is told how one image is had, before anything is made."""
+    (tmp_path / "a.png").write_bytes(b"any")
+    result = ran("optimize", "a.png", "a.webp", cwd=tmp_path)
+    assert result.returncode == ExitCode.USAGE
+    assert "name a folder, or - to have the one image on stdout" in result.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_config_errors_name_the_file(tmp_path: Path) -> None:

@@ -310,6 +310,43 @@ def test_inspect_tells_what_files_are(archive: Path) -> None:
     assert "failed" in result.stdout
 
 
+def test_a_summary_says_what_was_added_and_nothing_of_nothing(archive: Path) -> None:
+    """Results that had to grow are not told as negative savings, nor no formats as a table."""
+    args = ("--resize", "200%", "--enlarge", "--lossless", "--target-format", "png")
+    grown = optimized(archive, *args, "--parallel", "1", "--progress", "none").stderr
+    assert "   added " in grown
+    assert "(+" in grown
+    assert " · 1 worker · " in grown
+    again = optimized(archive, *args, "--progress", "none").stderr
+    assert "format" in grown
+    assert "format" not in again
+
+
+def test_what_is_no_file_or_empty_is_told_as_such(archive: Path) -> None:
+    """What is missing, empty or a folder is named with its reason beside files that are fine."""
+    (archive / "empty.jpg").touch()
+    names = ("two.jpg", "gone.jpg", "empty.jpg", "deep")
+    found = subprocess.run(
+        [COMMAND, "inspect", "--json", *names],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=archive,
+        timeout=60,
+    )
+    assert found.returncode == ExitCode.SOME_FAILED
+    assert found.stderr == ""
+    fine, *failed = json.loads(found.stdout)["files"]
+    assert fine["format"] == "jpg"
+    assert [(each["failure"]["kind"], each["failure"]["message"]) for each in failed] == [
+        ("io", "no such file or directory"),
+        ("unsupported", "it is empty"),
+        ("unsupported", "expected a file, got a folder, a pipe or a device"),
+    ]
+    (failure,) = json.loads(optimized(archive, "--json", code=1).stdout)["failures"]
+    assert failure["message"] == "the name says JPEG, it is empty"
+
+
 def test_formats_tells_what_this_machine_can() -> None:
     """`formats --json` lists every codec with what can be read and written here."""
     result = subprocess.run(

@@ -71,6 +71,12 @@ def test_a_folder_is_no_config(tmp_path: Path) -> None:
         ("a.toml", "quality = 1\nquality = 2\n", "not valid TOML"),
         ("a.json", b'{"a": "\xff"}', "expected UTF-8, got byte 0xff at 7"),
         ("a.json", '{\n  "qualty": 85\n}', ":2: there is no option 'qualty'"),
+        (
+            "a.toml",
+            "output = 'web'\n",
+            ":1: there is no option 'output': name it on the command line",
+        ),
+        ("a.toml", "max-size = '9kb'\nmax_size = '9kb'\n", "max-size and max_size name the same"),
         ("a.toml", "# quality = 80\nhidden = true\nquality = 'x'\n", ":3: quality: expected"),
         ("a.toml", "[resize]\nwidth = 3\n", "resize: expected a string or a number, got a table"),
         ("a.json", "[" * 100_000, "nested too deeply"),
@@ -81,3 +87,11 @@ def test_errors_say_where_to_look(
 ) -> None:
     """What cannot be read names the file, and the line where it is known."""
     assert message in refused(tmp_path / name, content)
+
+
+def test_options_are_spelled_as_flags_or_as_keys(tmp_path: Path) -> None:
+    """The dashes of a flag are as good as the underscores of Python."""
+    config = tmp_path / "a.toml"
+    config.write_text("max-size = '500kB'\ntarget_format = 'webp'\n", encoding="utf-8")
+    found = load(config)
+    assert (found.max_size, found.target_format) == ("500kB", "webp")

@@ -221,6 +221,19 @@ def test_backups_inside_the_folder_are_not_walked(folder: Path) -> None:
             ran(folder, settings(wrong))
 
 
+def test_kept_originals_are_no_sources_of_a_run_that_keeps_them_elsewhere(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A folder of backups among the sources is left out as long as originals are in it."""
+    before = digests(folder)
+    ran(folder, settings(folder / "originals"))
+    for later in (settings(tmp_path / "kept"), settings(dry_run=True), settings()):
+        assert set(ran(folder, later, Recipe(quality=30))) == {*NAMES, "notes.txt"}
+    assert {digests(folder)[f"originals/{name}"] for name in NAMES} == {
+        before[name] for name in NAMES
+    }
+
+
 def test_links_are_not_followed(folder: Path, tmp_path: Path) -> None:
     """A link in the folder, or named itself, is left alone, and so is what it leads to."""
     before = (folder / "a.jpg").read_bytes()

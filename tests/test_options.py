@@ -239,7 +239,7 @@ def test_the_config_of_the_issue_is_understood() -> None:
 
 @pytest.mark.parametrize(
     ("key", "nearest"),
-    [("qualty", "quality"), ("max-size", "max_size"), ("default_qualty", "default_quality")],
+    [("qualty", "quality"), ("max-sise", "max_size"), ("default_qualty", "default_quality")],
 )
 def test_unknown_keys_name_the_nearest(key: str, nearest: str) -> None:
     """A key that is none is refused with the one that was probably meant."""

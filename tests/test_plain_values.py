@@ -49,8 +49,17 @@ def test_values_are_what_typer_makes_of_them(name: str) -> None:
         for value in VALUES:
             its_own = type(parameter).process_value.__get__(parameter)
             made, wanted = _made(plain, context, value), _made(its_own, context, value)
-            assert made == wanted, (parameter.name, value)
             assert type(made) is type(wanted), (parameter.name, value)
+            assert _words(made) == _words(wanted), (parameter.name, value)
+
+
+def _words(made: object) -> object:
+    """Return what was made, a refusal without pydantic's prefix and without our hint."""
+    match made:
+        case (str() as kind, str() as message):
+            return kind, message.removeprefix("Value error, ").partition(": did")[0].rstrip(".")
+        case _:
+            return made
 
 
 def test_an_ordinary_command_loads_no_validators() -> None:

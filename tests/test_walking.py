@@ -26,7 +26,7 @@ def _grow(root: Path, *paths: str) -> None:
 
 
 def _met(root: Path, settings: Settings | None = None, excluded: str = "") -> list[tuple[str, str]]:
-    walker = Walker(str(root), settings or Settings(), excluded)
+    walker = Walker(str(root), settings or Settings(), frozenset({excluded}))
     return [
         (met.path, str(met.sort))
         for folder in walker.folders()
@@ -185,6 +185,12 @@ def test_an_output_folder_inside_the_input_is_not_entered(tmp_path: Path) -> Non
     assert _files(tmp_path, excluded=excluded) == ["a.png", "in/outer/c.png"]
     follow = Settings(symlinks=Symlinks.FOLLOW)
     assert _files(tmp_path, follow, excluded) == ["a.png", "in/outer/c.png"]
+
+
+def test_the_state_of_an_output_is_no_source(tmp_path: Path) -> None:
+    """Journals of outputs below the input are not met, whatever else is taken."""
+    _grow(tmp_path, "a.png", "out.pixmill/journal-0.sqlite", "in/.pixmill/lock-0", "in/b.pixmill")
+    assert _files(tmp_path, Settings(hidden=True)) == ["a.png", "in/b.pixmill"]
 
 
 def test_a_folder_larger_than_a_chunk_is_sorted_all_the_same(

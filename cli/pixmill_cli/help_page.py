@@ -54,11 +54,6 @@ class Command(TyperCommand):
         """Return its parameters, the one for help among them."""
         return plainly_taken(super().get_params(ctx))
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse; where nothing was typed and something must be, that asks for help."""
-        asked = args or (["--help"] if self.no_args_is_help else [])
-        return super().parse_args(ctx, asked)
-
     def format_help(self, ctx: Any, formatter: Formatter) -> None:
         """Write the page of this command."""
         formatter.write(_page(self, ctx, {}))

@@ -1,7 +1,8 @@
 """Plain values of flags, taken without a validator.
 
 Typer 0.29 makes one of pydantic's for each of 80 parameters, given or not, and loads pydantic for
-that. Must not refuse anything: what is not plainly valid is left to Typer and to its words.
+that. Must not refuse anything: what is not plainly valid is left to Typer, and to its words but
+for pydantic's prefix and a choice that is nearly one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import typer
+
+from pixmill.options.reading import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,6 +22,7 @@ __all__ = ["plainly_taken"]
 
 _MARK: Final = "is_taken_plainly"
 _MOST_DIGITS: Final = 18
+_PREFIX: Final = "Value error, "
 
 
 def plainly_taken(parameters: list[Any]) -> list[Any]:
@@ -39,9 +45,22 @@ def _processing(parameter: Any) -> Callable[[Any, Any], Any]:
             return callback(ctx, parameter, missing) if callback else missing
         is_word = is_free and isinstance(value, str) and not (parameter.multiple or callback)
         taken = _taken(value, kind) if is_word else None
-        return processed(ctx, value) if taken is None else taken
+        if taken is not None:
+            return taken
+        try:
+            return processed(ctx, value)
+        except typer.BadParameter as error:
+            error.message = _told(error.message, value, kind)
+            raise
 
     return process_value
+
+
+def _told(message: str, value: object, kind: object) -> str:
+    words = message.removeprefix(_PREFIX)
+    if not (isinstance(kind, type) and issubclass(kind, StrEnum) and isinstance(value, str)):
+        return words
+    return words.removesuffix(".") + nearest(value, [str(each) for each in kind])
 
 
 def _taken(value: str, kind: object) -> object:

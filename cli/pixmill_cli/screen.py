@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pixmill.errors import PixmillError
 
-__all__ = ["PIPE_WIDTH", "complain", "console", "printable", "share"]
+__all__ = ["PIPE_WIDTH", "complain", "console", "counted", "printable", "share"]
 
 PIPE_WIDTH = 120
 _NOT_FLAGS = ("input", "output", "config")
@@ -49,6 +49,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Spell a number of things: `1 worker`, `2,000 encodes`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def share(part: float, whole: float) -> str:

@@ -5,6 +5,7 @@ Must not do the work: `coordinator` drives it.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,6 @@ from pixmill.survey import Survey
 from pixmill.walking import Walker
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from pixmill.freight import Pause
@@ -122,19 +122,19 @@ def _assembled(
     facts = _facts(roots, recipe, settings, berth, sizing, memory_bytes)
     place = _place(roots, settings, shelved)
     hands = Hands(place.hands)
-    walker = Walker(roots.source, settings, roots.excluded)
     executor = fleet.executor(
         _setup(roots, recipe, settings, sizing, mill, ends=ends),
         sizing,
         None if settings.dry_run else hands,
     )
-    is_counted = reporter is not None and not roots.only and ends.source is None
-    survey = Survey(walker, settings.shard) if is_counted else None
-    ahead = survey.ahead if survey else Ahead(has_ended=ends.source is None)
     try:
         session, journal = _opened(roots, settings, facts, place, hands, berth=berth)
     except RefusedError as error:
         raise OptionError(str(error), option="output") from None
+    walker = Walker(roots.source, settings, _left_out(roots, settings, journal))
+    is_counted = reporter is not None and not roots.only and ends.source is None
+    survey = Survey(walker, settings.shard) if is_counted else None
+    ahead = survey.ahead if survey else Ahead(has_ended=ends.source is None)
     listing = Path(settings.manifest or place.manifest).absolute() if recipe.is_series else None
     unknown_ns = session.unknown_since_ns if session else 0
     results = publisher if ends.destination is None else RemoteResults(unknown_ns)
@@ -305,6 +305,14 @@ def _opened(
     hands.clear()
     settle_doubts(session.journal.originals, roots.destination)
     return session, session.journal
+
+
+def _left_out(roots: Roots, settings: Settings, journal: Journal | None) -> frozenset[str]:
+    """Return the folders that are not walked: of results, and of originals that any run kept."""
+    own = {roots.excluded} if roots.excluded else set()
+    if not settings.in_place or journal is None:
+        return frozenset(own)
+    return frozenset(own | {os.path.realpath(kept) for kept in journal.originals.folders()})
 
 
 def _setup(

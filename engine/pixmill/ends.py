@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 from pixmill.address import TAGGED_SCHEMES, Address, is_address
 from pixmill.errors import OptionError
 from pixmill.extras import OBSTORE, how_to_install, is_installed
+from pixmill.naming import STATE_SUFFIX
 from pixmill.settings import MetadataDirective
 
 if TYPE_CHECKING:
     from pixmill.settings import Settings
 
 __all__ = ["LOCAL_ENDS", "Ends"]
-
-_STATE: Final = ".pixmill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Ends:
             return ()
         return tuple(
             f"{_below(self.source, inner)}/"
-            for inner in (self.destination, self.destination.beside(_STATE))
+            for inner in (self.destination, self.destination.beside(STATE_SUFFIX))
             if self.source.holds(inner)
         )
 

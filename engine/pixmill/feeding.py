@@ -241,7 +241,10 @@ class Feeder:
         wanted = self.settings.supported_formats
         if claimed and (not wanted or claimed in wanted):
             title = codec(claimed).title
-            message = f"the name says {title}, the content is no image that pixmill knows"
+            found = (
+                "the content is no image that pixmill knows" if source.size_bytes else "it is empty"
+            )
+            message = f"the name says {title}, {found}"
             return Outcome.failed(source, Failed(FailureKind.CORRUPT, Stage.READ, message))
         if self.settings.copy_others:
             return source
@@ -311,7 +314,9 @@ class Feeder:
 
     def _refused(self, named: Named) -> Failed | None:
         if named.rival and self.settings.on_collision is OnCollision.FAIL:
-            message = f"wants the name that {named.rival} has: rename it, or use suffix"
+            message = (
+                f"wants the name that {named.rival} has: rename it, or use --on-collision suffix"
+            )
             return Failed(FailureKind.COLLISION, Stage.PLAN, message)
         if self._is_like_output(named):
             message = "its name is one that an output of another source may have: rename it"

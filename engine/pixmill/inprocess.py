@@ -19,6 +19,7 @@ from pixmill.storage.local import HEAD_BYTES, Destination, read_head, write_all
 if TYPE_CHECKING:
     from pixmill.header import Header
     from pixmill.product import Product
+    from pixmill.storage.local import Head
 
 __all__ = ["compare", "decode_cost", "inspect", "optimize_bytes", "optimize_file"]
 
@@ -87,7 +88,7 @@ def inspect(path: str | os.PathLike[str]) -> Header:
     from pixmill.imaging.probe import probe  # noqa: PLC0415 - loads pyvips
 
     head = read_head(os.fspath(path), can_follow=True)
-    name = _recognised(head.content)
+    name = _codec_of(head)
     try:
         return probe(os.fspath(path), name)
     except ImagingError as error:
@@ -120,7 +121,7 @@ def compare(reference: str | os.PathLike[str], candidate: str | os.PathLike[str]
     for named in (reference, candidate):
         path = os.fspath(named)
         try:
-            name = _recognised(read_head(path, can_follow=True).content)
+            name = _codec_of(read_head(path, can_follow=True))
         except ImageError as error:
             message = f"{path}: {error.failure.message}"
             raise ImageError(replace(error.failure, message=message)) from error
@@ -137,10 +138,17 @@ def decode_cost(header: Header) -> int:
     return spec.decode_cost(header, 1) if spec.decode_cost else 0
 
 
-def _recognised(head: bytes) -> str:
-    name = recognised(head)
+def _codec_of(head: Head) -> str:
+    if not head.is_regular:
+        message = "expected a file, got a folder, a pipe or a device"
+        raise ImageError(Failed(FailureKind.UNSUPPORTED, Stage.READ, message))
+    return _recognised(head.content)
+
+
+def _recognised(content: bytes) -> str:
+    name = recognised(content)
     if not name:
-        message = "its content is no image that pixmill knows"
+        message = "its content is no image that pixmill knows" if content else "it is empty"
         raise ImageError(Failed(FailureKind.UNSUPPORTED, Stage.READ, message))
     return name
 

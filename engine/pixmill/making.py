@@ -97,7 +97,7 @@ class Making:
         is_free = not (self._plan.is_demanded or self._plan.is_rewrap_demanded)
         if not is_larger or not is_free or self._recipe.if_larger is IfLarger.WRITE:
             if is_rewrapped:
-                self._note("recoding would not make it smaller: metadata removed, no more")
+                self._note("recoding would not save enough: metadata removed, no more")
             return self._optimized(best)
         if self._recipe.if_larger is IfLarger.SKIP:
             return self._product(Status.SKIPPED)
@@ -105,7 +105,7 @@ class Making:
 
     def _is_no_gain(self, made: Candidate, own_bytes: int) -> bool:
         """Whether the source's own pixels had better stand, which take so many bytes."""
-        if made.size_bytes >= own_bytes:
+        if not self._recipe.is_smaller(made.size_bytes, own_bytes):
             return True
         is_exact = made.quality is None
         return not (self._plan.is_demanded or is_exact) and enough.is_good_enough(

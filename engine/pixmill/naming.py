@@ -10,7 +10,7 @@ import itertools
 import posixpath
 import unicodedata
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pixmill.recipe import KEEP_SOURCE_FORMAT
 from pixmill.registry import suffix_owner
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from pixmill.recipe import Recipe
     from pixmill.series import NameTemplate, Series
 
-__all__ = ["Named", "Namer", "folded", "stem_key", "wrong_suffix"]
+__all__ = ["STATE_SUFFIX", "Named", "Namer", "folded", "stem_key", "wrong_suffix"]
+
+# Of the folder that holds the state of an output, after its name or by itself.
+STATE_SUFFIX: Final = ".pixmill"
 
 _ANY_SUFFIX = ".*"
 _MANY_RENAMED = 1024

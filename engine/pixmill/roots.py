@@ -84,7 +84,7 @@ class Roots:
         if is_file and suffix_owner(os.path.splitext(target)[1]) and not os.path.isdir(target):
             raise OptionError(
                 f"the output {os.fspath(destination)} is taken for a folder and looks like a "
-                f"file: name a folder",
+                f"file: name a folder, or - to have the one image on stdout",
                 option="output",
             )
         root, only = os.path.split(named) if is_file else (named, "")

@@ -21,6 +21,7 @@ from pixmill.journal.joining import viewed
 from pixmill.journal.partition import Partition
 from pixmill.journal.place import place_of
 from pixmill.machine import process_space, process_start
+from pixmill.naming import STATE_SUFFIX
 from pixmill.sharding import WHOLE
 from pixmill.storage.objects import ObjectStore
 from pixmill.storage.shelf import ObjectShelf
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from pixmill.sharding import Shard
 
 __all__ = ["Shelved", "remembered"]
-
-_STATE = ".pixmill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Shelved:
             OptionError: The store cannot be reached so.
             RunError: No temporary folder can be made.
         """
-        store = ObjectStore.opened(destination.beside(_STATE), access)
+        store = ObjectStore.opened(destination.beside(STATE_SUFFIX), access)
         return cls.on(ObjectShelf(store), shard, patience_s=access.patience_s)
 
     @classmethod

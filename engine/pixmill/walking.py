@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pixmill.model import SourceRef
-from pixmill.naming import folded, stem_key
+from pixmill.naming import STATE_SUFFIX, folded, stem_key
 from pixmill.settings import Symlinks
 from pixmill.sorting import Sorter
 from pixmill.storage.folders import reachable
@@ -117,7 +117,12 @@ class Sieve:
         self._exclude = _compiled(self.settings.exclude)
 
     def enters(self, name: str, path: str) -> bool:
-        """Return whether a folder is entered, so far as its name and relative path tell."""
+        """Return whether a folder is entered, so far as its name and relative path tell.
+
+        The state of an output that is inside the input is none of its images, nor to be copied.
+        """
+        if name.endswith(STATE_SUFFIX):
+            return False
         if name.startswith(".") and not self.settings.hidden:
             return False
         return self._exclude is None or not self._exclude.match_file(path + "/")
@@ -140,12 +145,13 @@ class Walker:
     Args:
         root: Absolute path of the folder that is walked.
         settings: What to take.
-        excluded: Absolute real path that is never entered: the destination inside the source.
+        excluded: Absolute real paths that are never entered: the destination inside the source,
+            and where originals are kept.
     """
 
     root: str
     settings: Settings
-    excluded: str = ""
+    excluded: frozenset[str] = frozenset()
     _sieve: Sieve = field(init=False)
     _real_root: str = field(init=False)
     _above: str = field(init=False)
@@ -248,7 +254,9 @@ class Walker:
     def _enters(self, name: str, path: str, real: str = "") -> bool:
         if not self._sieve.enters(name, path):
             return False
-        return not self.excluded or ((real or os.path.join(self._real_root, path)) != self.excluded)
+        return (
+            not self.excluded or (real or os.path.join(self._real_root, path)) not in self.excluded
+        )
 
 
 @dataclass(slots=True)

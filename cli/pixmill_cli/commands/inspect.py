@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pixmill.errors import ImageError
-from pixmill.model import Failed
+from pixmill.model import Failed, FailureKind, Stage
 from pixmill_cli.exit_codes import ExitCode
 from pixmill_cli.inspection import Inspected, described, document
 from pixmill_cli.screen import printable
@@ -31,7 +31,7 @@ def inspect(
 ) -> None:
     """Show what files are: format by content, size, profile, orientation, quality, decode cost.
 
-    Reads headers alone. Exits with 1 when a file could not be understood.
+    Reads headers alone. Exits with 1 when a file could not be read or understood.
     """
     found = [(path, _inspected(path)) for path in files]
     if as_json:
@@ -54,6 +54,8 @@ def _inspected(path: Path) -> Inspected | Failed:
         header = api.inspect(path)
     except ImageError as error:
         return error.failure
+    except OSError as error:
+        return Failed(FailureKind.IO, Stage.READ, (error.strerror or str(error)).lower())
     return Inspected(
         path=str(path),
         header=header,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pixmill_cli.reporters.silent import Silent
 from pixmill_cli.reporters.talk import file_line
+from pixmill_cli.screen import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ class Log(Silent):
         """Write what the run is about."""
         self._line(
             f"start     {facts.source} to {facts.destination}, recipe {facts.fingerprint}, "
-            f"{facts.workers} workers"
+            + counted(facts.workers, "worker")
         )
         for warning in facts.warnings:
             self._line(f"warning   {warning}")

@@ -12,7 +12,7 @@ from pixmill.model import Status
 from pixmill.units import format_duration, format_size
 from pixmill_cli.reporters.silent import Silent
 from pixmill_cli.reporters.talk import STYLES
-from pixmill_cli.screen import printable, share
+from pixmill_cli.screen import counted, printable, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,8 @@ class SummaryTable(Silent):
         """Print the summary, or only what failed."""
         if not self._is_quiet:
             self._console.print(_totals(summary))
-            self._console.print(_formats(summary))
+            if summary.formats:
+                self._console.print(_formats(summary))
             self._line(_speed(summary), style="dim")
             if self._is_verbose:
                 self._ranked("Slowest", summary.slowest)
@@ -83,11 +84,9 @@ def _totals(summary: Summary) -> Table:
     table.add_column(min_width=10)
     table.add_column(justify="right")
     table.add_column()
-    would = "would save" if summary.facts.is_dry_run else "saved"
     saved = (
         f"{format_size(summary.bytes_read)} → {format_size(summary.bytes_written)}   "
-        f"{would} {format_size(summary.bytes_saved)}"
-        f" ({share(summary.bytes_written, summary.bytes_read)})"
+        f"{_saved(summary)} ({share(summary.bytes_written, summary.bytes_read)})"
     )
     skips = ", ".join(f"{count:,} {reason}" for reason, count in summary.skips.items())
     counts = Counter(failure.kind for failure in summary.failures).most_common()
@@ -103,6 +102,13 @@ def _totals(summary: Summary) -> Table:
         table.add_row(Text(status, style=style), Text(f"{count:,}", style=style), remark)
     table.add_row(Text("walked", style="bold"), Text(f"{summary.walked:,}", style="bold"))
     return table
+
+
+def _saved(summary: Summary) -> str:
+    """Spell what was saved; formats and enlarging may add to it instead."""
+    done, possible = ("saved", "would save") if summary.bytes_saved >= 0 else ("added", "would add")
+    deed = possible if summary.facts.is_dry_run else done
+    return f"{deed} {format_size(abs(summary.bytes_saved))}"
 
 
 def _formats(summary: Summary) -> Table:
@@ -132,8 +138,8 @@ def _speed(summary: Summary) -> str:
             f"{format_duration(summary.wall_s)} wall, {format_duration(summary.cpu_s)} CPU",
             f"{images:,.1f} images/s, {megapixels:,.1f} MP/s",
             f"peak memory {peak} of {format_size(summary.facts.memory_bytes)}",
-            f"{summary.facts.workers} workers",
-            f"{summary.encodes:,} encodes",
+            counted(summary.facts.workers, "worker"),
+            counted(summary.encodes, "encode"),
             *(() if median is None else (f"median score {median:.1f}",)),
         )
     )

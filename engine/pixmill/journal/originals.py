@@ -124,6 +124,15 @@ class Originals:
             for _, group in groupby(map(_replaced, rows), key=lambda each: each.path):
                 yield list(group)
 
+    def folders(self) -> frozenset[str]:
+        """Return the folders where originals are kept, as absolute paths."""
+        with telling("read"):
+            found = self.connection.execute(
+                "SELECT DISTINCT backup FROM runs WHERE is_in_place "
+                "AND EXISTS (SELECT 1 FROM originals WHERE run = runs.id)"
+            )
+            return frozenset(os.fsdecode(root) for (root,) in found if root)
+
     def forget(self, undone: list[Replaced]) -> None:
         """Forget that a file was replaced in these runs, and that it needs nothing more."""
         with telling("written"), self.connection:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pixmill.errors import OptionError
+from pixmill.naming import STATE_SUFFIX
 from pixmill.sharding import WHOLE, Shard
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def is_network(path: Path) -> bool:
 
 def _folder(destination: str) -> Path:
     output = Path(destination)
-    beside, inside = output.with_name(output.name + ".pixmill"), output / ".pixmill"
+    beside, inside = output.with_name(output.name + STATE_SUFFIX), output / STATE_SUFFIX
     if not output.name or inside.is_dir():
         return inside
     if beside.is_dir():

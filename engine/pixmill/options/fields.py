@@ -772,6 +772,7 @@ class Options:
             "Whether objects take over their sources' headers and user metadata; the type is "
             "always their own",
             default=str(_SETTINGS.metadata_directive),
+            metavar="DIRECTIVE",
         ),
     ] = None
     tagging: Annotated[

@@ -27,6 +27,8 @@ Word = TypeVar("Word", bound=StrEnum)
 SCHEMA_KEY: Final = "$schema"
 """Editors read it; pixmill does not."""
 
+_PLACES: Final = frozenset({"input", "output"})
+
 
 def from_mapping(mapping: Mapping[str, object]) -> Options:
     """Return the options that a config file gives.
@@ -40,11 +42,10 @@ def from_mapping(mapping: Mapping[str, object]) -> Options:
     for key, value in mapping.items():
         if key == SCHEMA_KEY:
             continue
-        entry = known.get(ALIASES.get(key, key))
+        name = key.replace("-", "_")  # as flags have it
+        entry = known.get(ALIASES.get(name, name))
         if entry is None:
-            raise OptionError(
-                f"there is no option {key!r}{nearest(key, [*known, *ALIASES])}", option=key
-            )
+            raise OptionError(f"there is no option {key!r}{_hint(key, known)}", option=key)
         if entry.name in values:
             raise OptionError(
                 f"{spelled[entry.name]} and {key} name the same option: keep one", option=key
@@ -103,6 +104,12 @@ def nearest(text: str, names: Iterable[str]) -> str:
     """Return `: did you mean 'x'?` for the nearest name, or nothing when none is near."""
     found = difflib.get_close_matches(text.lower().replace("-", "_"), names, n=1, cutoff=0.5)
     return f": did you mean {found[0]!r}?" if found else ""
+
+
+def _hint(key: str, known: Iterable[str]) -> str:
+    if key in _PLACES:
+        return ": name it on the command line"
+    return nearest(key, [*known, *ALIASES])
 
 
 def _typed(entry: Entry, value: object, *, key: str) -> object:

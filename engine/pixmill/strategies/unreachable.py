@@ -34,7 +34,7 @@ def unreachable(
     where, shrink = "", "--allow-downscale"
     if smallest is not None:
         where = f" at {smallest.width_px}x{smallest.height_px} px"
-        shrink = "--resize"
+        shrink = "a smaller --resize"
     best, cap = format_size(lowest_bytes), format_size(cap_bytes)
     message = (
         f"even quality {low}{where} takes {best}, more than {cap}: "
