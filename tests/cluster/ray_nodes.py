@@ -30,6 +30,8 @@ _THRESHOLD: Final = "RAY_memory_usage_threshold"
 _LOOK: Final = "RAY_memory_monitor_refresh_ms"
 _LOOK_MS: Final = 100
 """How often Ray looks how much memory there is, instead of every 250 ms."""
+_MARK: Final = "PIXMILL_TEST_NODES"
+"""Environment variable that names the cluster to all that runs on its nodes."""
 _TESTS: Final = Path(__file__).parents[1]
 
 
@@ -39,11 +41,13 @@ class Nodes:
 
     Attributes:
         address: Where its head is.
+        mark: Its name in the environment of all that runs on its nodes.
         raylets: Process ids of the nodes' raylets, whose children everything on a node is.
     """
 
     script: subprocess.Popen[str]
     address: str
+    mark: str
     raylets: list[int] = field(default_factory=list)
     _next: int = 3
 
@@ -58,6 +62,17 @@ class Nodes:
         """Return every process of a node, its raylet first, as one that fails takes all along."""
         return [raylet, *raylet.children(recursive=True)]
 
+    def at_work(self) -> list[psutil.Process]:
+        """Return pixmill's processes on all nodes, among them those whose parent has died."""
+        return [each for each in psutil.process_iter() if self._is_at_work(each)]
+
+    def _is_at_work(self, process: psutil.Process) -> bool:
+        try:
+            is_ours = "pixmill.executors" in " ".join(process.cmdline())
+            return is_ours and process.environ().get(_MARK) == self.mark
+        except psutil.Error:  # it has just ended, or is somebody else's
+            return False
+
     def _ask(self, line: str) -> None:
         assert self.script.stdin is not None
         self.script.stdin.write(line)
@@ -71,18 +86,19 @@ class Nodes:
 @contextmanager
 def nodes(**environment: str) -> Iterator[Nodes]:
     """Start a cluster without nodes, and end every process of it that is left."""
+    mark = os.urandom(8).hex()
     script = subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, **environment, "PYTHONPATH": str(_TESTS)},
+        env={**os.environ, **environment, _MARK: mark, "PYTHONPATH": str(_TESTS)},
     )
     assert script.stdin is not None
     assert script.stdout is not None
     try:
-        yield Nodes(script, script.stdout.readline().strip())
+        yield Nodes(script, script.stdout.readline().strip(), mark)
     finally:
         script.stdin.close()
         with suppress(subprocess.TimeoutExpired):

@@ -29,7 +29,9 @@ from pixmill.executors.orders import Watch
 from pixmill.executors.ray import Gateway
 from pixmill.executors.vigil import Alive
 from pixmill.model import FailureKind, Outcome, Status
+from pixmill.recipe import Recipe
 from pixmill.settings import ExecutorName, Sandbox, Settings
+from pixmill.vocabulary import Effort, Operation
 from runs import (
     HALVED,
     Ended,
@@ -51,6 +53,9 @@ SMALL_MB: Final = 160
 LOCAL: Final = Settings(parallel=2, memory_bytes=1_000_000_000, timeout_s=60.0)
 NAMES: Final = tuple(f"folder-{number % 3}/{number:03}.jpg" for number in range(60))
 STRUCK_AFTER: Final = 8
+COSTLY: Final = Recipe(
+    operations=frozenset({Operation.CONVERT}), target_format="avif", effort=Effort.BEST
+)
 PIXMILL: Final = str(Path(sys.executable).with_name("pixmill"))
 
 
@@ -71,10 +76,15 @@ def settings(cluster: Nodes) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
+def nothing_is_left(cluster: Nodes) -> Iterator[None]:
     """See that a run leaves no process behind: Ray's workers, gateway, nurseries and theirs."""
     yield
-    until(lambda: not any(map(_is_ours, left_running())))
+    until(lambda: is_over(cluster))
+
+
+def is_over(cluster: Nodes) -> bool:
+    """Whether no process of a run is left, here or on a node."""
+    return not (any(map(_is_ours, left_running())) or cluster.at_work())
 
 
 def _is_ours(process: psutil.Process) -> bool:
@@ -220,7 +230,7 @@ def test_a_frozen_node_keeps_nobody_waiting_and_wakes_up_in_vain(
         for process in frozen:
             process.resume()
     assert far.summary.optimized == len(NAMES)
-    until(lambda: not any(map(_is_ours, left_running())))  # the zombies have had their say
+    until(lambda: is_over(cluster))  # the zombies have had their say
     again = ran(source, tmp_path / "far", settings=LOCAL)  # and what they left is swept
     assert again.summary.skipped == len(NAMES)
     assert digests(tmp_path / "far") == digests(tmp_path / "local")
@@ -249,18 +259,22 @@ def test_frozen_processes_on_nodes_that_live_are_ended(
 
 
 def test_the_first_ctrl_c_finishes_what_is_in_hand(settings: Settings, tmp_path: Path) -> None:
-    """It exits with 130, leaves nothing half-written, and the next run does the rest."""
-    source = archive(tmp_path / "in", *NAMES)
+    """It exits with 130, leaves nothing half-written, and the next run does the rest.
+
+    Each file takes 40 ms, so that what is in hand, half of them at most, is not all there is.
+    """
+    source = archive(tmp_path / "in", *NAMES, size_px=192)
     place = tmp_path / "far"
     process = subprocess.Popen(
         [
-            *(PIXMILL, "optimize", str(source), str(place), "--resize", "50%", "--effort", "fast"),
-            *("--executor", "ray", "--ray-address", settings.ray_address or "", "--quiet"),
-            *("--memory", "1GB", "--report", str(tmp_path / "report.json")),
+            *(PIXMILL, "optimize", str(source), str(place), "--operations", "convert"),
+            *("--target-format", "avif", "--effort", "best", "--memory", "1GB", "--quiet"),
+            *("--executor", "ray", "--ray-address", settings.ray_address or ""),
+            *("--report", str(tmp_path / "report.json")),
         ],
         env={**os.environ, "PYTHONPATH": ""},
     )
-    until(lambda: any(place.rglob("*.jpg")), patience_s=40.0)
+    until(lambda: any(place.rglob("*.avif")), patience_s=40.0)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     report = json.loads((tmp_path / "report.json").read_text())
@@ -268,12 +282,14 @@ def test_the_first_ctrl_c_finishes_what_is_in_hand(settings: Settings, tmp_path:
     assert report["interrupted"]
     assert len(digests(place)) == done
     assert 0 < done < len(NAMES)
-    rest = ran(source, place, settings=LOCAL)
+    rest = ran(source, place, recipe=COSTLY, settings=LOCAL)
     assert rest.summary.optimized == len(NAMES) - done
     assert rest.summary.skipped == done
 
 
-def test_a_run_that_is_aborted_leaves_nothing_at_work(settings: Settings, tmp_path: Path) -> None:
+def test_a_run_that_is_aborted_leaves_nothing_at_work(
+    cluster: Nodes, settings: Settings, tmp_path: Path
+) -> None:
     """Workers on the cluster end with it, and nothing is half-written behind its back."""
     source = archive(tmp_path / "in", *NAMES)
     for number in range(2):  # a run that did not wait left something behind in one of six
@@ -287,7 +303,7 @@ def test_a_run_that_is_aborted_leaves_nothing_at_work(settings: Settings, tmp_pa
             list(run)
         assert run.summary.is_interrupted
         assert time.monotonic() - began_s < 30.0
-        until(lambda: not any(map(_is_ours, left_running())))
+        until(lambda: is_over(cluster))
         assert not temporary_files(place)
 
 
@@ -297,6 +313,7 @@ def test_a_run_that_is_aborted_leaves_nothing_at_work(settings: Settings, tmp_pa
     ids=["killed", "frozen"],
 )
 def test_a_run_that_loses_the_cluster_says_so_and_is_resumed(
+    cluster: Nodes,
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -304,12 +321,16 @@ def test_a_run_that_loses_the_cluster_says_so_and_is_resumed(
     end: signal.Signals,
     reason: str,
 ) -> None:
-    """What had ended is kept, the reason is told, and the next run, here a local one, goes on."""
+    """What had ended is kept, the reason is told, and the next run, here a local one, goes on.
+
+    It sweeps what was left in the hands of those that Ray has ended by then.
+    """
     monkeypatch.setattr("pixmill.executors.ray.PATIENCE_S", 3.0)
     source = archive(tmp_path / "in", *NAMES)
     ran(source, tmp_path / "local", settings=LOCAL)
 
     def part() -> None:
+        assert cluster.at_work()
         (gateway,) = [each for each in left_running() if runs_as(each, "gateway")]
         gateway.send_signal(end)
 
@@ -317,6 +338,7 @@ def test_a_run_that_loses_the_cluster_says_so_and_is_resumed(
     assert reason in far.summary.fatal
     assert far.summary.failed == 0
     assert STRUCK_AFTER <= far.summary.optimized < len(NAMES)
+    until(lambda: is_over(cluster))
     rest = ran(source, tmp_path / "far", settings=LOCAL)
     assert rest.summary.optimized == len(NAMES) - far.summary.optimized
     assert digests(tmp_path / "far") == digests(tmp_path / "local")

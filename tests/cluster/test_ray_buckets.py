@@ -84,16 +84,24 @@ def settings(
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_is_left(
+    cluster: Nodes, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """See that a run leaves no process behind on any node, and no folder beyond the next start.
 
     Ray ends the processes of tasks without a word, so that they cannot do it themselves.
     """
     yield
     until(lambda: not any(runs_as(each, "pixmill.executors") for each in left_running()))
+    until(lambda: not cluster.at_work())
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    until(lambda: _is_swept(temporary))
+
+
+def _is_swept(temporary: Path) -> bool:
+    """Whether a start leaves no folder of another, which is so once all who held one have died."""
     Scratch.made().close()
-    assert not list(temporary.glob("pixmill-*"))
+    return not list(temporary.glob("pixmill-*"))
 
 
 def files_under_way(temporary: Path) -> list[Path]:
