@@ -12,6 +12,7 @@ from pixmill.registry import codec, codecs, writable_names
 from pixmill.vocabulary import Effort
 
 _MB = 1_000_000
+_FRUGAL_WEBP = Encoding(codec="webp", quality=80, effort=Effort.BALANCED, is_frugal=True)
 
 
 def _header(name: str, width_px: int, height_px: int) -> Header:
@@ -62,6 +63,8 @@ def test_decoding_covers_what_was_measured(header: Header, shrink: int, measured
         (Encoding(codec="webp", quality=80, effort=Effort.BALANCED), 144_000_000, 893),
         (_full_chroma("webp", 92), 16_000_000, 267),
         (Encoding(codec="webp", quality=80, effort=Effort.BALANCED), 4_000_000, 55),
+        (Encoding(codec="webp", quality=80, effort=Effort.BALANCED), 2_500_000, 39),
+        (_FRUGAL_WEBP, 2_500_000, 28),
         (Encoding(codec="webp", quality=None, effort=Effort.FAST), 4_000_000, 144),
         (Encoding(codec="avif", quality=80, effort=Effort.BALANCED), 16_000_000, 422),
         (_full_chroma("avif", 50), 16_000_000, 681),

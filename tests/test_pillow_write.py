@@ -101,6 +101,7 @@ def test_what_pillow_cannot_write_alike_is_not_handed_over() -> None:
     ):
         assert spec.handed(other, 100) is None, other
     assert spec.handed(lossy, 50_000_000) is None
+    assert spec.handed(replace(lossy, is_frugal=True), 100) is None
     told, deep = _image(3).copy(), (_image(3).cast("ushort") * 257).cast("ushort")
     told.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Copyright", "me (me, ASCII, 3 components)")
     for image, flags in (

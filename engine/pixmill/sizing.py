@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 _MB = 1_000_000
-# Proportional set sizes measured with `make bench-memory` on Linux, Python 3.11, libvips 8.18, over
-# 814 files of every format: the coordinator with its progress bar 25 to 29 MB, a nursery with two
-# workers 16 to 18 MB, a worker between two files 22 to 24 MB, and 34 to 38 once it has scored. What
-# images cost is more than they hold by 6 MB or more, so the tree stays 20 MB below the cap.
+# Proportional set sizes on Linux, Python 3.11, libvips 8.18; all corpora (`make bench-memory`):
+# a coordinator with its progress bar 25 to 29 MB, a nursery with two workers 16 to 18 MB. Over 23
+# files of all kinds: a worker between two 22 to 24 MB, and 34 to 38 once it has scored. Where one
+# scores, images cost the more beyond what they hold.
 _COORDINATOR_BYTES = 30 * _MB
 _NURSERY_BYTES = 17 * _MB
 _WORKER_BYTES = 30 * _MB

@@ -53,7 +53,9 @@ _LOSSLESS_EFFORT: Final = {Effort.FAST: 1, Effort.BALANCED: 2, Effort.BEST: 4}
 _LOSSLESS_QUALITY: Final = {Effort.FAST: 50, Effort.BALANCED: 75, Effort.BEST: 100}
 _MOST_BETWEEN_PX = 30_000_000  # at most 14 s an encode
 _MOST_HANDED_PX = 4_000_000  # beyond it the copy would be a good part of what there is
-_HANDED_BYTES = 8  # a pixel: measured 55 MB for 4 MP, 39 for 2.5 of detail; libvips' are 6.5
+_HANDED_BYTES = 7  # a pixel: measured 55 MB for 4 MP, 14 for 1 MP, where libvips' are 6.5 a pixel
+_DETAIL_BYTES = 3.2  # likewise, for what is coded of leaves and masonry: 28 MB in all for 2.5 MP
+_MOST_DETAILED_PX = 2_500_000
 
 
 def _recognises(head: bytes) -> bool:
@@ -136,8 +138,10 @@ def _encode_cost(encoding: Encoding, pixels: int, _bands: int) -> int:
     handed_bytes = 0 if encoding.is_frugal else _HANDED_BYTES * min(pixels, _MOST_HANDED_PX)
     if encoding.quality is None or encoding.is_near_lossless:
         return FIXED_BYTES + 36 * pixels + handed_bytes
-    per_px = 17 if encoding.is_full_chroma else 6.5
-    return FIXED_BYTES + round(pixels * per_px) + (0 if encoding.is_full_chroma else handed_bytes)
+    if encoding.is_full_chroma:
+        return FIXED_BYTES + 17 * pixels
+    detail_bytes = _DETAIL_BYTES * min(pixels, _MOST_DETAILED_PX)
+    return FIXED_BYTES + round(6.5 * pixels + detail_bytes) + handed_bytes
 
 
 def _save_options(encoding: Encoding) -> Mapping[str, SaveValue]:
