@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from pixmill.ends import LOCAL_ENDS
 from pixmill.errors import OptionError
 from pixmill.executors import ray_fleet
 from pixmill.executors.fleets import fleet_of
+from pixmill.executors.ray import RayExecutor
 from pixmill.executors.tidings import Node
 from pixmill.extras import Package
 from pixmill.options import Options, meant
+from pixmill.protocol import Setup
+from pixmill.recipe import Recipe
 from pixmill.settings import Durability, ExecutorName, Settings
 from pixmill.sizing import AFIELD_BYTES, sized, sized_afield
 from pixmill.storage.drafts import beacon, is_beacon_lit, sweep_below
@@ -20,8 +26,21 @@ from pixmill.storage.folders import Root
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pixmill.executors.outpost import Brief
+    from pixmill.executors.ray import Gateway
+
 RAY = ExecutorName.RAY
 MB = 1_000_000
+SETUP = Setup(
+    slot=0,
+    source_root="/in",
+    destination_root="/out",
+    recipe=Recipe(),
+    lease_bytes=0,
+    base_bytes=0,
+    can_replace=False,
+    is_dry_run=True,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,19 +82,41 @@ def test_an_image_may_hold_the_same_wherever_it_is_made(memory_bytes: int) -> No
 
 
 def test_the_share_of_an_image_leaves_no_cpu_idle() -> None:
-    """It fits every CPU of every node that has memory for any image, and never exceeds a lease."""
+    """It fits every CPU of every node that has memory for any image."""
     sizing = sized_afield(4_000 * MB, 5)
     large, small, tiny = Node("a", 4, 8_000 * MB), Node("b", 1, 200 * MB), Node("c", 8, 50 * MB)
-    assert (
-        ray_fleet._share_bytes((large, small, tiny), sizing, AFIELD_BYTES)
-        == 200 * MB - AFIELD_BYTES
-    )
-    assert ray_fleet._share_bytes((large,), sizing, AFIELD_BYTES) == 2_000 * MB - AFIELD_BYTES
-    assert (
-        ray_fleet._share_bytes((Node("d", 1, 90_000 * MB),), sizing, AFIELD_BYTES)
-        == sizing.lease_bytes
-    )
-    assert ray_fleet._share_bytes((tiny,), sizing, AFIELD_BYTES) == sizing.base_bytes
+
+    def room_bytes(*nodes: Node) -> int:
+        return ray_fleet._room_bytes(nodes, sizing, AFIELD_BYTES)
+
+    assert room_bytes(large, small, tiny) == 200 * MB - AFIELD_BYTES
+    assert room_bytes(large) == 2_000 * MB - AFIELD_BYTES
+    assert room_bytes(tiny) == sizing.base_bytes
+
+
+@pytest.mark.parametrize(
+    ("node_bytes", "kept_bytes"),
+    [(200 * MB, 0), (2 * (AFIELD_BYTES + 100 * MB), 0), (2_000 * MB, 64 * MB)],
+)
+def test_nodes_keep_what_images_free_where_each_cpu_has_room(
+    tmp_path: Path, node_bytes: int, kept_bytes: int
+) -> None:
+    """It is set aside with every task, and an image may hold what it may everywhere else."""
+    told: list[Brief] = []
+    node = Node("a", 2, node_bytes)
+    gateway = SimpleNamespace(nodes=(node,), words=SimpleNamespace(send=told.append))
+    fleet = ray_fleet.RayFleet(Settings(executor=RAY), LOCAL_ENDS)
+    fleet._gateway = cast("Gateway", gateway)
+    sizing = fleet.sized(150 * MB)
+    lease_bytes = sized_afield(150 * MB, 2).lease_bytes
+    assert (sizing.kept_bytes, sizing.lease_bytes) == (kept_bytes, lease_bytes)
+    assert sizing.room_bytes == node_bytes - AFIELD_BYTES - kept_bytes
+    executor = fleet.executor(replace(SETUP, destination_root=str(tmp_path)), sizing, None)
+    assert isinstance(executor, RayExecutor)
+    executor.held.close()
+    assert told[0].afield_bytes == AFIELD_BYTES + kept_bytes
+    left_bytes = max(node_bytes // 2 - AFIELD_BYTES - kept_bytes, sizing.base_bytes)
+    assert executor.chunks.share_bytes == min(left_bytes, lease_bytes)
 
 
 def test_a_beacon_is_seen_where_its_folder_and_its_locks_are(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 import pixmill
 from pixmill.executors.local import LocalExecutor
 from pixmill.settings import Settings
-from pixmill.sizing import MIN_MEMORY_BYTES, beside_a_ferry, hoarding, memory_for, sized
+from pixmill.sizing import (
+    MIN_MEMORY_BYTES,
+    beside_a_ferry,
+    hoarding,
+    hoarding_afield,
+    memory_for,
+    sized,
+    sized_afield,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +91,20 @@ def test_little_memory_is_not_kept() -> None:
     assert few == sized(200_000_000, 2, was_asked=True)
     assert 30_000_000 < many.kept_bytes < 64_000_000
     assert hoarding(sized(10**10, 2, was_asked=True)).kept_bytes == 64_000_000
+
+
+@given(CAPS, st.integers(min_value=0, max_value=10**11), st.integers(min_value=0, max_value=10**11))
+def test_what_workers_afield_keep_costs_no_image(cap: int, share_bytes: int, room: int) -> None:
+    """It is an eighth of a CPU's memory at most, and the largest image still fits somewhere."""
+    bare = sized_afield(cap, 3)
+    bare = replace(bare, room_bytes=bare.lease_bytes + room)
+    sizing = hoarding_afield(bare, share_bytes)
+    assert (sizing.workers, sizing.lease_bytes) == (bare.workers, bare.lease_bytes)
+    assert sizing.kept_bytes == 0 or 24_000_000 <= sizing.kept_bytes <= share_bytes // 8
+    assert sizing.room_bytes + sizing.kept_bytes == bare.room_bytes
+    assert sizing.lease_bytes <= sizing.room_bytes
+    assert sizing.resident_bytes >= bare.resident_bytes
+    assert sizing.kept_bytes in (0, 64_000_000) or min(share_bytes, 8 * room) < 8 * 64_000_000
 
 
 def test_workers_are_told_what_they_may_keep(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "Sizing",
     "beside_a_ferry",
     "hoarding",
+    "hoarding_afield",
     "memory_for",
     "sized",
     "sized_afield",
@@ -42,10 +43,12 @@ FERRY_BYTES = 60 * _MB
 # Resident memory counts the pages shared with the nursery, 20 to 25 MB, in full.
 _RESIDENT_BYTES = 60 * _MB
 # What a worker keeps between two images: with 64 MB a photograph to 1920 px took 9 ms of CPU less,
-# with 48 MB 8, with 24 MB 4, and with 96 MB no more than with 64. Of what is to spare a quarter.
+# with 48 MB 8, with 24 MB 4, and with 96 MB no more than with 64. Of what is to spare a quarter, on
+# a cluster an eighth of what there is for each CPU.
 _MOST_KEPT_BYTES = 64 * _MB
 _LEAST_KEPT_BYTES = 24 * _MB
 _KEPT_SHARE = 4
+_KEPT_SHARE_AFIELD = 8
 # What pixmill holds with two workers before any image: one image may have the rest, or half of
 # the cap where that is less, and never less than a share that leaves room for one worker.
 _HELD_BYTES = _COORDINATOR_BYTES + _NURSERY_BYTES + 2 * _WORKER_BYTES + _BASE_BYTES
@@ -173,6 +176,25 @@ def hoarding(sizing: Sizing) -> Sizing:
     return replace(
         sizing,
         budget_bytes=sizing.budget_bytes - sizing.workers * kept_bytes,
+        resident_bytes=max(sizing.resident_bytes, _RESIDENT_BYTES + kept_bytes),
+        kept_bytes=kept_bytes,
+    )
+
+
+def hoarding_afield(sizing: Sizing, share_bytes: int) -> Sizing:
+    """Return one whose workers on a cluster keep what images free, where each CPU has the memory.
+
+    Args:
+        sizing: How the run is dimensioned on other machines.
+        share_bytes: What an image may hold there without keeping another CPU idle.
+    """
+    spare_bytes = sizing.room_bytes - sizing.lease_bytes
+    kept_bytes = min(_MOST_KEPT_BYTES, share_bytes // _KEPT_SHARE_AFIELD, spare_bytes)
+    if kept_bytes < _LEAST_KEPT_BYTES:
+        return sizing
+    return replace(
+        sizing,
+        room_bytes=sizing.room_bytes - kept_bytes,
         resident_bytes=max(sizing.resident_bytes, _RESIDENT_BYTES + kept_bytes),
         kept_bytes=kept_bytes,
     )

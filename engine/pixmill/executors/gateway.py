@@ -57,13 +57,11 @@ class _Gateway:
     Args:
         words: The coordinator's pipe.
         ray: The library.
-        overhead_bytes: What a worker holds beside its image.
     """
 
     words: Connection[Any, Any]
     ray: Any
-    overhead_bytes: int
-    brief: Brief | None = None
+    _brief: Brief = field(init=False)
     _task: Any = field(init=False)
     _feller: Any = field(init=False)
     _streams: dict[int, Any] = field(default_factory=dict)
@@ -108,12 +106,13 @@ class _Gateway:
     def _obey(self, message: object) -> None:
         match message:
             case Brief():
-                self.brief = message
+                self._brief = message
             case Order(copy, jobs, grant_bytes, shunned):
                 others = {_NODE_LABEL: f"!in({','.join(shunned)})"} if shunned else {}
                 selected = {"label_selector": others} if others else {}
-                task = self._task.options(memory=self.overhead_bytes + grant_bytes, **selected)
-                self._streams[copy] = task.remote(self.brief, jobs, grant_bytes, _comm(copy))
+                memory_bytes = self._brief.afield_bytes + grant_bytes
+                task = self._task.options(memory=memory_bytes, **selected)
+                self._streams[copy] = task.remote(self._brief, jobs, grant_bytes, _comm(copy))
             case Fell(copy):
                 if (berth := self._berths.get(copy)) is not None:
                     there = self._feller.options(label_selector={_NODE_LABEL: berth.node})
@@ -214,7 +213,6 @@ def _comm(copy: int) -> str:
 def main() -> None:
     """Join the cluster, say how that went, and serve."""
     words, address = Connection(int(sys.argv[1])), sys.argv[2]
-    overhead_bytes = int(sys.argv[3])
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would tell its makers of every run
     import ray  # noqa: PLC0415 - after the environment, and 0.5 s of CPU
 
@@ -227,7 +225,7 @@ def main() -> None:
         words.send(Refused(_said(error)))
         return
     words.send(Joined(tuple(_nodes(ray))))
-    _Gateway(words, ray, overhead_bytes).run()
+    _Gateway(words, ray).run()
     ray.shutdown()
 
 

@@ -32,6 +32,7 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
+from pixmill.sizing import AFIELD_BYTES
 from pixmill.storage.drafts import is_beacon_lit
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Brief:
         beacon: A file that the coordinator holds in the output; empty where nothing is written to
             a file system.
         resident_bytes: Resident memory above which a worker is replaced between chunks.
+        afield_bytes: What is set aside for a worker beside its image.
         voyage: What a ferry must know; `None` where both ends are on a file system.
     """
 
@@ -80,6 +82,7 @@ class Brief:
     makers: str
     beacon: str
     resident_bytes: int
+    afield_bytes: int = AFIELD_BYTES
     voyage: Voyage | None = None
 
 

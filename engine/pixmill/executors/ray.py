@@ -34,7 +34,6 @@ from pixmill.protocol import (
     WorkerLost,
     WorkerReady,
 )
-from pixmill.sizing import AFIELD_BYTES
 
 if TYPE_CHECKING:
     from pixmill.executors.base import Delivery, Report
@@ -63,11 +62,9 @@ class Gateway:
     Args:
         address: Where the cluster is: `HOST:PORT`, `auto` for the one that this machine is part
             of, or empty for one of its own.
-        afield_bytes: What a worker on a node holds beside its image. Default: without a ferry.
     """
 
     address: str
-    afield_bytes: int = AFIELD_BYTES
     nodes: tuple[Node, ...] = ()
     has_joined: bool = False
     words: Connection[Any, Any] = field(init=False)
@@ -85,7 +82,7 @@ class Gateway:
             self._process = subprocess.Popen(  # noqa: S603 - our own module by our own interpreter
                 [
                     *(sys.executable, "-m", "pixmill.executors.gateway"),
-                    *(str(theirs.fileno()), self.address, str(self.afield_bytes)),
+                    *(str(theirs.fileno()), self.address),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=self._complaints,

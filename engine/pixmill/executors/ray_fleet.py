@@ -17,7 +17,7 @@ from pixmill.freight import Voyage
 from pixmill.machine import available_memory_bytes
 from pixmill.rules import Rules
 from pixmill.settings import Durability
-from pixmill.sizing import AFIELD_BYTES, FERRY_BYTES, sized_afield
+from pixmill.sizing import AFIELD_BYTES, FERRY_BYTES, hoarding_afield, sized_afield
 from pixmill.storage.drafts import beacon
 from pixmill.storage.folders import Root
 from pixmill.units import format_size
@@ -78,7 +78,7 @@ class RayFleet:
 
     def open(self) -> None:
         """Join the cluster."""
-        self._gateway = Gateway(self._address, self._afield_bytes)
+        self._gateway = Gateway(self._address)
         self._gateway.join()
 
     def memory_bytes(self) -> int:
@@ -100,7 +100,7 @@ class RayFleet:
                 f"one image may hold {format_size(sizing.lease_bytes)}, and no node of the "
                 f"cluster can set that aside: give --memory {most} or less"
             )
-        return sizing
+        return hoarding_afield(sizing, _room_bytes(self._nodes, sizing, self._afield_bytes))
 
     def rules(self, sizing: Sizing) -> Rules:
         """Return rules for seconds of work a task; memory is Ray's to share out."""
@@ -122,7 +122,8 @@ class RayFleet:
         if self._gateway is None:
             raise RunError("the Ray cluster was not joined")
         names = tuple(node.name for node in self._nodes)
-        share_bytes = _share_bytes(self._nodes, sizing, self._afield_bytes)
+        afield_bytes = self._afield_bytes + sizing.kept_bytes
+        share_bytes = min(_room_bytes(self._nodes, sizing, afield_bytes), sizing.lease_bytes)
         chunks = Chunks(sizing.workers, share_bytes, WATCH, names)
         is_lit = self.ends.destination is None and not setup.is_dry_run
         with ExitStack() as held:
@@ -132,6 +133,7 @@ class RayFleet:
                 makers=makers(),
                 beacon=held.enter_context(beacon(root)) if is_lit else "",
                 resident_bytes=sizing.resident_bytes,
+                afield_bytes=afield_bytes,
                 voyage=self._voyage,
             )
             return RayExecutor(self._gateway, brief, chunks, held.pop_all())
@@ -165,7 +167,7 @@ class RayFleet:
 
     @property
     def _afield_bytes(self) -> int:
-        """What a worker on a node holds beside its image."""
+        """What a worker on a node holds beside its image and what it keeps of those before."""
         return AFIELD_BYTES + (0 if self.ends.are_local else FERRY_BYTES)
 
     @property
@@ -175,14 +177,14 @@ class RayFleet:
         return largest_bytes - self._afield_bytes
 
 
-def _share_bytes(nodes: tuple[Node, ...], sizing: Sizing, afield_bytes: int) -> int:
-    """Return what an image may hold on any node without keeping another of its CPUs idle.
+def _room_bytes(nodes: tuple[Node, ...], sizing: Sizing, afield_bytes: int) -> int:
+    """Return what there is for an image on any node without keeping another of its CPUs idle.
 
     Nodes that could not hold even a small image for each CPU do not count, and work less.
     """
-    shares_bytes = [int(node.memory_bytes / node.cpus) - afield_bytes for node in nodes]
-    fitting_bytes = [each for each in shares_bytes if each >= sizing.base_bytes]
-    return min([*(fitting_bytes or [sizing.base_bytes]), sizing.lease_bytes])
+    rooms_bytes = [int(node.memory_bytes / node.cpus) - afield_bytes for node in nodes]
+    fitting_bytes = [each for each in rooms_bytes if each >= sizing.base_bytes]
+    return min(fitting_bytes or [sizing.base_bytes])
 
 
 def _is_address(text: str) -> bool:
