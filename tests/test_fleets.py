@@ -99,9 +99,10 @@ def test_the_share_of_an_image_leaves_no_cpu_idle() -> None:
     [(200 * MB, 0), (2 * (AFIELD_BYTES + 100 * MB), 0), (2_000 * MB, 64 * MB)],
 )
 def test_nodes_keep_what_images_free_where_each_cpu_has_room(
-    tmp_path: Path, node_bytes: int, kept_bytes: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node_bytes: int, kept_bytes: int
 ) -> None:
     """It is set aside with every task, and an image may hold what it may everywhere else."""
+    monkeypatch.setattr(ray_fleet, "RAY", Package("pixmill", "ray"))  # it is not spoken to here
     told: list[Brief] = []
     node = Node("a", 2, node_bytes)
     gateway = SimpleNamespace(nodes=(node,), words=SimpleNamespace(send=told.append))
