@@ -20,6 +20,7 @@ from pixmill.recipe import Recipe
 from pixmill.settings import Settings
 from pixmill.units import parse_geometry
 from pixmill.vocabulary import Effort, Operation
+from pixmill_cli.reporters.silent import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ __all__ = [
     "HALVED",
     "TWO_WORKERS",
     "Ended",
+    "Heard",
     "archive",
     "by_path",
     "digests",
@@ -58,6 +60,17 @@ class Ended:
 
     outcomes: list[Outcome]
     summary: Summary
+
+
+class Heard(Silent):
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def noticed(self, text: str) -> None:
+        """Keep it."""
+        self.notices.append(text)
 
 
 def archive(root: Path, *names: str, size_px: int = 48) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,13 +19,13 @@ from pixmill.errors import OptionError
 from pixmill.model import FailureKind, Outcome, SkipReason, Status
 from pixmill.options import Options, meant
 from pixmill.recipe import Recipe
-from pixmill.reporting import FanOut
 from pixmill.settings import IfExists, MetadataDirective, Redo, Settings
 from pixmill.sharding import Shard
 from pixmill.vocabulary import Effort, Operation
 from runs import (
     HALVED,
     TWO_WORKERS,
+    Heard,
     archive,
     by_path,
     digests,
@@ -48,17 +48,6 @@ _TO_WEBP = Recipe(
     effort=Effort.FAST,
 )
 _NAMES = ("a.jpg", "B.png", "deep/er/c.webp", "deep/d e+ü.jpg", "deep/d e+ü.png", "x.gif")
-
-
-@dataclass(frozen=True, slots=True)
-class Notices(FanOut):
-    """A reporter that keeps what was noticed."""
-
-    texts: list[str] = field(default_factory=list)
-
-    def noticed(self, message: str) -> None:
-        """Keep it."""
-        self.texts.append(message)
 
 
 def _url(path: Path) -> str:
@@ -313,7 +302,7 @@ def test_a_ferry_that_dies_or_stands_still_is_replaced(
     monkeypatch.setattr("pixmill.incoming._WINDOW_FILES", 1)
     names = [f"{number % 7}/{number}.png" for number in range(24)]
     source = archive(tmp_path / "in", *names, size_px=200)
-    told = Notices()
+    told = Heard()
     with pixmill.optimize(
         _url(source), _url(tmp_path / "out"), HALVED, settings=_kept_in(tmp_path), reporter=told
     ) as run:
@@ -322,7 +311,7 @@ def test_a_ferry_that_dies_or_stands_still_is_replaced(
     assert not run.summary.fatal
     assert {each.status for each in outcomes} <= {Status.OPTIMIZED, Status.KEPT}
     assert sorted(by_path(outcomes)) == sorted(names)
-    assert any("another takes over" in text for text in told.texts)
+    assert any("another takes over" in text for text in told.notices)
     ran(source, tmp_path / "disc")
     assert _objects(tmp_path / "out") == digests(tmp_path / "disc")
     assert left_running() == others

@@ -20,8 +20,7 @@ from pixmill.address import Access, Address
 from pixmill.model import FailureKind, SkipReason, Status
 from pixmill.storage.objects import ObjectStore
 from pixmill_cli.exit_codes import ExitCode
-from pixmill_cli.reporters.silent import Silent
-from runs import HALVED, TWO_WORKERS, archive, digests, ran
+from runs import HALVED, TWO_WORKERS, Heard, archive, digests, ran
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,16 +32,6 @@ NAMES: Final = tuple(f"{number:03}.png" for number in range(60))
 OUTAGE_S: Final = 4.0
 """Twice what obstore's own retries outlast."""
 _numbers = count()
-
-
-class _Heard(Silent):
-    """Keeps what a run says."""
-
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-
-    def noticed(self, text: str) -> None:
-        self.notices.append(text)
 
 
 @pytest.fixture
@@ -85,7 +74,7 @@ def test_an_outage_costs_no_file(
     moto: Server, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     """A store that is away, or asks for mercy, is waited for: nothing fails, told once."""
-    web, heard = _web(moto), _Heard()
+    web, heard = _web(moto), Heard()
     with Proxy(moto.port, (fault,), share=0.0) as proxy:
         _enter(moto, monkeypatch, proxy.port)
         with pixmill.optimize(source, web, HALVED, settings=_patient(60.0), reporter=heard) as run:
@@ -130,7 +119,7 @@ def test_ctrl_c_waits_for_no_store(
     moto: Server, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that is stopped while a store is away ends, without waiting for it to come back."""
-    heard = _Heard()
+    heard = Heard()
     with Proxy(moto.port, (Fault.RESET,), share=0.0) as proxy:
         _enter(moto, monkeypatch, proxy.port)
         with pixmill.optimize(
@@ -148,7 +137,7 @@ def test_ctrl_c_waits_for_no_store(
     assert time.monotonic() - ended_s < 15.0
 
 
-def _drained(run: pixmill.Run, heard: _Heard) -> None:
+def _drained(run: pixmill.Run, heard: Heard) -> None:
     while not any("does not answer" in text for text in heard.notices):
         time.sleep(0.01)
     run.drain()

@@ -17,8 +17,7 @@ from pixmill.address import Access, Address
 from pixmill.model import Outcome, Status
 from pixmill.settings import ExecutorName, Settings
 from pixmill.storage.objects import ObjectStore
-from pixmill_cli.reporters.silent import Silent
-from runs import HALVED, Ended, archive, ran
+from runs import HALVED, Ended, Heard, archive, ran
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,16 +31,6 @@ OUTAGE_S: Final = 4.0
 NAMES: Final = tuple(f"{number:03}.jpg" for number in range(60))
 BEFORE: Final = 4
 _numbers = count()
-
-
-class _Heard(Silent):
-    """Keeps what a run says."""
-
-    def __init__(self) -> None:
-        self.notices: list[str] = []
-
-    def noticed(self, text: str) -> None:
-        self.notices.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +56,7 @@ def source(moto: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 def struck(
-    source: str, web: str, settings: Settings, heard: _Heard, strike: Callable[[], None]
+    source: str, web: str, settings: Settings, heard: Heard, strike: Callable[[], None]
 ) -> Ended:
     """Run slowly, and strike once some objects have ended."""
     mill = "faults.slow:mill"
@@ -90,7 +79,7 @@ def through(proxy: Proxy, moto: Server, cluster: Nodes, patience_s: float) -> Se
 
 def test_an_outage_costs_no_file(moto: Server, cluster: Nodes, source: str) -> None:
     """A store that is away for a while is waited for on every node, and that is told once."""
-    web, heard = moto.address(f"ray-outage-{next(_numbers)}/web"), _Heard()
+    web, heard = moto.address(f"ray-outage-{next(_numbers)}/web"), Heard()
     with Proxy(moto.port, (Fault.RESET,), share=0.0) as proxy:
 
         def strike() -> None:
@@ -106,7 +95,7 @@ def test_an_outage_costs_no_file(moto: Server, cluster: Nodes, source: str) -> N
 
 def test_patience_ends_and_the_run_is_resumed(moto: Server, cluster: Nodes, source: str) -> None:
     """A store that stays away ends the run; no file fails, and the next run makes the rest."""
-    web, heard = moto.address(f"ray-outage-{next(_numbers)}/web"), _Heard()
+    web, heard = moto.address(f"ray-outage-{next(_numbers)}/web"), Heard()
     with Proxy(moto.port, (Fault.RESET,), share=0.0) as proxy:
         settings = through(proxy, moto, cluster, 2.0)
         far = struck(source, web, settings, heard, lambda: setattr(proxy, "share", 1.0))
