@@ -143,8 +143,10 @@ def _possible(context: Context, limits: Limits) -> Iterator[Plan]:
 
 def _sharing(context: Context, plan: Plan, limits: Limits) -> Plan:
     """Return the plan, or a frugal one that keeps to its share where the plan does not."""
+    if plan.cost_bytes <= limits.share_bytes:
+        return plan
     frugal = _costed(context, replace(plan, is_frugal=True))
-    return frugal if frugal.cost_bytes <= limits.share_bytes < plan.cost_bytes else plan
+    return frugal if frugal.cost_bytes <= limits.share_bytes else plan
 
 
 def own_quality(plan: Plan) -> int | None:
