@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Final
 
 from pixmill.costing import cost_of
 from pixmill.geometry import Size, shrink_on_load
-from pixmill.header import MAX_METADATA_BYTES
-from pixmill.keeping import metadata_missed, metadata_unwanted
+from pixmill.keeping import metadata_unwanted
+from pixmill.losing import loss_of_gain_map, notes_on
 from pixmill.model import DEFAULT_CAPS, Caps, Failed, FailureKind, Stage
 from pixmill.operations.context import Context
 from pixmill.operations.order import ordered_steps
-from pixmill.plan import Crop, Load, Orient, Pad, Plan, Scale
+from pixmill.plan import Crop, Load, Orient, Plan, Scale
 from pixmill.registry import codec, writable_names
 from pixmill.sizing import ENDLESS_BYTES, memory_for
 from pixmill.targeting import target_of
 from pixmill.units import format_size
-from pixmill.vocabulary import Colour, Kernel
+from pixmill.vocabulary import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pixmill.codecs.spec import CodecSpec
     from pixmill.header import Header
-    from pixmill.plan import Step
     from pixmill.recipe import Recipe
 
 __all__ = ["Limits", "own_quality", "planned"]
@@ -64,8 +63,9 @@ class Limits:
     @property
     def of_one_alone(self) -> Limits | None:
         """The limits of an image that is made alone, where it may hold more then."""
-        more = replace(self, lease_bytes=self.alone_bytes, share_bytes=ENDLESS_BYTES)
-        return more if self.has_more else None
+        if not self.has_more:
+            return None
+        return replace(self, lease_bytes=self.alone_bytes, share_bytes=ENDLESS_BYTES)
 
     @property
     def has_more(self) -> bool:
@@ -282,7 +282,7 @@ def _planned(context: Context, manner: _Manner) -> Plan:
     result = context.placement.result
     load = _load(context, left=1 if manner.is_coarse else 2)
     steps = ordered_steps(context)
-    loss = _loss_of_gain_map(context, steps)
+    loss = loss_of_gain_map(context, steps)
     plan = Plan(
         header=header,
         target=target.name,
@@ -303,7 +303,7 @@ def _planned(context: Context, manner: _Manner) -> Plan:
         is_light=manner.is_pinned and header.is_plain and not steps and target.name == header.codec,
         cost_bytes=0,
         gain_map=None if loss else header.gain_map,
-        notes=_notes(context, load),
+        notes=notes_on(context, load),
         losses=(f"the Ultra HDR gain map was dropped: {loss}",) if loss else (),
     )
     return _costed(context, plan)
@@ -363,39 +363,3 @@ def _is_demanded(context: Context) -> bool:
         or context.is_converted
         or bool(header.damage)
     )
-
-
-def _loss_of_gain_map(context: Context, steps: tuple[Step, ...]) -> str:
-    """Return why the source's gain map cannot go along; empty where it can, or there is none."""
-    header, target = context.header, context.target
-    if not header.has_gain_map:
-        return ""
-    if target.with_gain_map is None:
-        return f"{target.title} is written without"
-    if header.gain_map is None or codec(header.codec).preview is not None or header.damage:
-        return "it cannot be read"
-    return "there is none for what is padded" if any(isinstance(s, Pad) for s in steps) else ""
-
-
-def _notes(context: Context, load: Load) -> tuple[str, ...]:
-    header = context.header
-    notes = []
-    word = "frame" if header.is_animated else "page"
-    if load.page is not None:
-        notes.append(f"{word} {load.page + 1} of {header.pages} was taken, the others dropped")
-    elif header.pages > load.pages:
-        notes.append(f"{context.target.title} takes the first of {header.pages} {word}s")
-    if codec(header.codec).preview is not None:
-        notes.append(f"made from the preview that the {codec(header.codec).title} file embeds")
-    if header.damage:
-        notes.append(f"salvaged: {header.damage}")
-    if missed := metadata_missed(header, context.recipe):
-        kinds = ", ".join(sorted(missed))
-        most = format_size(MAX_METADATA_BYTES)
-        notes.append(f"{kinds} metadata was dropped: more than {most} of a kind")
-    if context.recipe.colour is Colour.P3 and not context.is_told:
-        notes.append(f"{context.target.title} stores no profile: its colours are sRGB")
-    if context.placement != context.asked:
-        target = context.target
-        notes.append(f"scaled to the {target.max_edge_px} px that {target.title} stores")
-    return tuple(notes)
